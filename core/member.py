@@ -1,0 +1,113 @@
+"""A member of the population at one moment: the tuple (θ, h, p, t) of Algorithm 1, without θ."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+Value = float | str  # a number, or one of the named options of a Choice
+Hypers = Mapping[str, Value]
+Cause = Literal["init", "train", "exploit", "rescue"]
+
+WINDOW = 10  # scores that a member remembers; Jaderberg et al. 2017, section 4.1.1: the last ten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """What a member gave up when it copied another: the score and the hypers it had until then."""
+
+    score: float
+    scores: tuple[float, ...]
+    hypers: Hypers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of the population at one moment; its next moment is another `Member`.
+
+    It holds no path, so a run directory can be moved, and nothing that depends on time, host or
+    worker, so two runs that are the same run have equal members.
+
+    id: which member, 0 <= id < number of members.
+    n: the number of its record, counting from 0 (`init`); (id, n) names this moment for ever.
+    step: t, how often `Trainer.step` was called; it goes on counting when weights are copied.
+    score: p, the (mean of the) latest evaluation, higher is better; NaN before the first one.
+    scores: the sample behind the score: what `eval` returned if it returned several numbers, else
+        its last ten numbers since the weights were last copied. Oldest first.
+    hypers: h, by name, each in its own unit; in force from this moment on.
+    cause: what made this record; a "rescue" is an exploit by a member that had diverged or failed.
+    parent: (id, n) of the record that was copied at this moment, if any was.
+    seen: at a decision, the number of the record seen of each member, by id (None: not looked at;
+        for the member itself too); None where nothing was decided.
+    dropped: what a copy replaced.
+    waiting: published with its score, but its decision is still to come (lockstep only).
+    last_ready, last_copy: the step at which it was last ready, and last copied somebody.
+    failures: how often its trainer raised.
+    """
+
+    id: int
+    n: int = 0
+    step: int = 0
+    score: float = math.nan
+    scores: tuple[float, ...] = ()
+    hypers: Hypers = field(default_factory=dict)
+    cause: Cause = "init"
+    parent: tuple[int, int] | None = None
+    seen: tuple[int | None, ...] | None = None
+    dropped: Dropped | None = None
+    waiting: bool = False
+    last_ready: int = 0
+    last_copy: int = 0
+    failures: int = 0
+
+    @property
+    def fitness(self) -> float:
+        """The score to rank by: whoever is not a finite number has diverged, and is worst."""
+        return self.score if math.isfinite(self.score) else -math.inf
+
+    @property
+    def healthy(self) -> bool:
+        """Whether its score is a finite number: only then may anybody copy it."""
+        return math.isfinite(self.score)
+
+    def trained(self, scores: tuple[float, ...]) -> "Member":
+        """Return the member one step later, evaluated to `scores` (one number, or a sample)."""
+        return replace(
+            self,
+            step=self.step + 1,
+            score=_mean(scores),
+            scores=_window(self.scores, scores),
+            cause="train",
+            parent=None,
+            seen=None,
+            dropped=None,
+            waiting=False,
+        )
+
+    def decided(self, seen: tuple[int | None, ...]) -> "Member":
+        """Return the member after it was ready and looked at the records `seen`."""
+        return replace(self, seen=seen, waiting=False, last_ready=self.step)
+
+    def copied(self, donor: "Member", hypers: Hypers) -> "Member":
+        """Return the member as a copy of `donor` that goes on with `hypers`, not yet evaluated."""
+        return replace(
+            self,
+            hypers=hypers,
+            cause="exploit" if self.healthy else "rescue",
+            parent=(donor.id, donor.n),
+            dropped=Dropped(score=self.score, scores=self.scores, hypers=self.hypers),
+            last_copy=self.step,
+            scores=(),
+        )
+
+    def rescored(self, scores: tuple[float, ...]) -> "Member":
+        """Return the member after the evaluation that follows a copy."""
+        return replace(self, score=_mean(scores), scores=_window((), scores))
+
+
+def _mean(scores: tuple[float, ...]) -> float:
+    return math.fsum(scores) / len(scores) if all(map(math.isfinite, scores)) else math.nan
+
+
+def _window(before: tuple[float, ...], scores: tuple[float, ...]) -> tuple[float, ...]:
+    return scores if len(scores) > 1 else (*before, *scores)[-WINDOW:]

@@ -1,0 +1,207 @@
+"""Algorithm 1 of Population Based Training (Jaderberg et al. 2017, arXiv:1711.09846)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.random import Generator, SeedSequence
+
+from core.member import Hypers, Member
+from core.space import check_names
+from core.strategies import Every, Exploit, Explore, Ready, keep
+from core.task import Task
+
+Mode = Literal["asynchronous", "lockstep"]
+Inherited = Literal["weights", "hypers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PBT:
+    """A run, described: all that decides its result. A preset is a function that returns one.
+
+    task: what is trained.
+    members: the size of the population.
+    steps: how many steps each member is trained for.
+    ready, exploit, explore: the rules; see core/strategies.py.
+    inherit: what a member takes from the one that it copies. With "hypers" alone it keeps its own
+        weights, with "weights" alone its own hypers are explored, with () it only explores.
+    start: the first hypers of the first members; the others draw theirs from the priors.
+    report: the steps at which `Trainer.report` is asked, besides the last one.
+    rescues: how many times a member whose trainer raised may start again from a donor.
+    seed: of everything that is drawn by the engine or by a trainer.
+    mode: "asynchronous" as in the paper; in "lockstep" a member decides when all have published
+        that step, against exactly those records, and the run is a function of the seed alone.
+
+    Raises:
+        ValueError: a setting of no use, named with what would be.
+    """
+
+    task: Task
+    members: int
+    steps: int
+    ready: Ready
+    exploit: Exploit
+    explore: Explore = keep
+    inherit: tuple[Inherited, ...] = ("weights", "hypers")
+    start: tuple[Hypers, ...] = ()
+    report: Ready = Every(1)
+    rescues: int = 3
+    seed: int = 0
+    mode: Mode = "asynchronous"
+
+    def __post_init__(self) -> None:
+        for name, least in (("members", 1), ("steps", 1), ("seed", 0), ("rescues", 0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, got {value}")
+        if self.mode not in ("asynchronous", "lockstep"):
+            raise ValueError(f"mode must be asynchronous or lockstep, got {self.mode!r}")
+        if not set(self.inherit) <= {"weights", "hypers"}:
+            raise ValueError(f"inherit may hold 'weights' and 'hypers', got {self.inherit}")
+        if len(self.start) > self.members:
+            raise ValueError(f"{len(self.start)} starts are given for {self.members} members")
+        for hypers in self.start:
+            check_names(hypers, self.task.space)
+            if dict(self.task.space.legal(hypers)) != dict(hypers):
+                raise ValueError(f"the start {dict(hypers)} is not in the domain of the space")
+            if not self.task.space.allows(hypers):
+                raise ValueError(f"the start {dict(hypers)} breaks the constraint of the space")
+
+
+class WeightsLost(Exception):
+    """The weights of a record are gone, or are not what the record says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loadable:
+    """Weights to load: a file, and for a copy the seed of the random stream to go on with."""
+
+    path: Path
+    reseed: int | None = None
+
+
+class Learner(Protocol):
+    """A trainer as Algorithm 1 sees it: `eval` returns a tuple, and nothing raises (NaN instead)."""
+
+    def step(self, hypers: Hypers) -> None: ...
+    def eval(self) -> tuple[float, ...]: ...
+    def load(self, weights: Loadable) -> None: ...
+
+
+class Population(Protocol):
+    """The population as Algorithm 1 sees it from one member."""
+
+    def seen_by(self, me: Member) -> Sequence[Member] | None:
+        """Return the members that `me` may compare itself with, itself among them, by id.
+
+        None in lockstep as long as `me` or another has not published this step.
+        """
+        ...
+
+    def weights(self, member: Member) -> Loadable:
+        """Return weights that nobody can take away any more; raise WeightsLost if they are gone."""
+        ...
+
+    def update(self, me: Member, trainer: Learner) -> Member:
+        """Publish the member with the trainer's weights; return it with the record's number."""
+        ...
+
+
+def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> Iterator[Member]:
+    """Run Algorithm 1 for one member.
+
+    Yields the member after each update of the population. As a generator it runs only when asked:
+    a job exhausts one worker; a test takes turns among many, and so replays any schedule. Its
+    random numbers depend on (seed, id, step) alone: whoever repeats a turn draws the same again.
+    """
+    # fmt: off
+    while me.waiting or me.step < pbt.steps:                   # while not end of training
+        if not me.waiting:                                     #   (who waits in lockstep has done it)
+            trainer.step(me.hypers)                            #   θ ← step(θ | h)
+            me = me.trained(trainer.eval())                    #   p ← eval(θ)
+        if pbt.ready(me):                                      #   if ready(p, t, P)
+            while (seen := population.seen_by(me)) is None:    #     (in lockstep: publish, and wait)
+                me = me if me.waiting else population.update(replace(me, waiting=True), trainer)
+                yield me
+            choice = exploit(me, seen, population, pbt)        #     h', θ' ← exploit(h, θ, p, P)
+            me = me.decided(choice.seen)
+            if choice.donor.id != me.id:                       #     if θ ≠ θ'
+                if choice.weights:
+                    trainer.load(choice.weights)
+                hypers = explore(me, choice, pbt)              #       h, θ ← explore(h', θ', P)
+                me = me.copied(choice.donor, hypers)
+                me = me.rescored(trainer.eval())               #       p ← eval(θ)
+        me = population.update(me, trainer)                    #   update P with (θ, h, p, t + 1)
+        yield me
+    # fmt: on
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What exploit came to: whom to copy (oneself: nobody), and after a look at which records."""
+
+    donor: Member
+    rng: Generator  # where exploit left it; explore goes on drawing from it
+    seen: tuple[int | None, ...]
+    weights: Loadable | None
+
+
+def exploit(me: Member, seen: Sequence[Member], population: Population, pbt: PBT) -> Choice:
+    """Ask the run's exploit; ask again, without him, while the chosen one's weights are lost."""
+    while True:
+        donor, rng = decide(me, seen, pbt)
+        numbers: list[int | None] = [None] * pbt.members
+        for other in seen:
+            if other.id != me.id:
+                numbers[other.id] = other.n
+        weights = None
+        if donor.id != me.id and "weights" in pbt.inherit:
+            try:
+                weights = population.weights(donor)
+            except WeightsLost:
+                seen = [member for member in seen if member.id != donor.id]
+                continue
+        return Choice(donor, rng, tuple(numbers), weights)
+
+
+def decide(me: Member, seen: Sequence[Member], pbt: PBT) -> tuple[Member, Generator]:
+    """Return whom `me` copies (itself: nobody) if it sees `seen`: a function of just these.
+
+    Whoever has diverged is never copied, whatever the rule; whoever failed too often stays.
+    """
+    rng = random_numbers(pbt.seed, "decision", me.id, me.step)
+    donor = pbt.exploit(me, seen, rng)
+    return (donor if donor.healthy and me.failures <= pbt.rescues else me), rng
+
+
+def explore(me: Member, choice: Choice, pbt: PBT) -> Hypers:
+    """Return the hypers that `me` goes on with after it copied the donor."""
+    inherited = choice.donor.hypers if "hypers" in pbt.inherit else me.hypers
+    return pbt.task.space.explored(inherited, pbt.explore, choice.rng)
+
+
+def start(id: int, pbt: PBT) -> Member:
+    """Return a member before its first step: a function of (run seed, id) alone."""
+    if id < len(pbt.start):
+        return Member(id=id, hypers=dict(pbt.start[id]))
+    return Member(id=id, hypers=pbt.task.space.sample(random_numbers(pbt.seed, "start", id)))
+
+
+PURPOSES = ("start", "trainer", "decision", "reseed")
+
+
+def random_numbers(seed: int, purpose: str, *place: int) -> Generator:
+    """Return the random numbers for one place of a run, such as ("decision", id, step)."""
+    return np.random.default_rng(_sequence(seed, purpose, *place))
+
+
+def random_seed(seed: int, purpose: str, *place: int) -> int:
+    """Return a seed in [0, 2**63) for one place of a run, for a trainer's own generators."""
+    return int(_sequence(seed, purpose, *place).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _sequence(seed: int, purpose: str, *place: int) -> SeedSequence:
+    # spawn_key, because the plain entropy (7, 3) and (7, 3, 0) are the same stream
+    return SeedSequence(seed, spawn_key=(PURPOSES.index(purpose), *place))

@@ -1,0 +1,108 @@
+"""Workers on this machine: start them, watch them, stop them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+@dataclass(slots=True)
+class Pool:
+    """Worker processes, each `python -m core work RUN`, as anybody could start one more.
+
+    They are shielded from the terminal's Ctrl-C (the pool tells them), and leave after their turn
+    when this process is gone.
+
+    Args:
+        root: the run directory.
+        workers: how many processes.
+        devices: dealt out to the workers in turn.
+        options: further arguments of `work`.
+    """
+
+    root: Path
+    workers: int
+    devices: Sequence[str] = ("cpu",)
+    options: Sequence[str] = ()
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    _logs: list[IO[bytes]] = field(default_factory=list)
+
+    def __enter__(self) -> "Pool":
+        (self.root / "workers").mkdir(exist_ok=True)
+        environment = dict.fromkeys(THREADS, "1") | dict(os.environ)
+        for i in range(self.workers):
+            log = self.log(i).open("ab")
+            self._logs.append(log)
+            device = self.devices[i % len(self.devices)]
+            command = [
+                sys.executable,
+                "-m",
+                "core",
+                "work",
+                str(self.root),
+                "--device",
+                device,
+            ]
+            self.processes.append(
+                subprocess.Popen(
+                    [*command, "--parent", str(os.getpid()), *self.options],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env=environment,
+                    start_new_session=True,
+                )
+            )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.signal(signal.SIGKILL)
+        for process in self.processes:
+            process.wait()
+        for log in self._logs:
+            log.close()
+
+    def log(self, i: int) -> Path:
+        """Return where worker `i` prints to."""
+        return self.root / "workers" / f"{os.getpid()}-{i}.log"
+
+    def running(self) -> bool:
+        """Whether any worker has not ended yet."""
+        return any(process.poll() is None for process in self.processes)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to all workers that have not ended."""
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(number)
+
+    def wait(self, tick: Callable[[], None], seconds: float) -> None:
+        """Call `tick` every so often until all workers have ended."""
+        while self.running():
+            tick()
+            until = time.monotonic() + seconds
+            while self.running() and time.monotonic() < until:
+                time.sleep(0.02)
+
+    def complaints(self) -> list[str]:
+        """Return the last words of each worker that did not end well, with where to read more."""
+        found = []
+        for i, process in enumerate(self.processes):
+            code = process.poll()
+            if code not in (0, None):
+                words = self.log(i).read_text(errors="replace").strip()[-4000:]
+                ended = f"by signal {-code}" if code < 0 else f"with status {code}"
+                found.append(f"worker {i} ended {ended} (log: {self.log(i)}):\n{words}")
+        return found

@@ -1,0 +1,246 @@
+"""A run: a preset with its overrides, written into run.json and held to it ever after."""
+
+import difflib
+import importlib
+import importlib.metadata
+import json
+import math
+import os
+import pkgutil
+import platform
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from core.files import Files
+from core.pbt import PBT
+from core.record import FORMAT, Unreadable, seal, unseal
+
+OVERRIDES = (
+    "seed",
+    "members",
+    "steps",
+    "mode",
+)  # the size of a run, its seed and its mode
+PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
+
+
+class RunError(ValueError):
+    """What a person asked for cannot be run as it is; the message says what can."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory and what is run in it."""
+
+    root: Path
+    preset: str
+    pbt: PBT
+    info: Mapping[str, object]  # the content of run.json
+
+
+def resolve(name: str) -> PBT:
+    """Return the run that the preset `module:function` describes.
+
+    Raises:
+        RunError: there is no such preset; the nearest name is offered.
+    """
+    module_name, _, function_name = name.partition(":")
+    if not module_name or not function_name:
+        raise RunError(f"{name!r} is not a preset; write module:function, as in {EXAMPLE}")
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not (module_name + ".").startswith(error.name + "."):
+            raise RunError(
+                f"{module_name} needs the package {error.name!r}, which is not installed: "
+                f"pip install {error.name}, or see the extras in pyproject.toml"
+            ) from error
+        parent = module_name.rpartition(".")[0]
+        raise RunError(
+            f"there is no module {error.name!r}{_near(module_name, _siblings(parent))}; "
+            "the current directory and the installed packages were searched"
+        ) from error
+    presets = [
+        key
+        for key, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", "") == module_name and key[0] != "_"
+    ]
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise RunError(
+            f"there is no {function_name!r} in {module_name}{_near(function_name, presets)}"
+        )
+    pbt = function()
+    if not isinstance(pbt, PBT):
+        raise RunError(f"{name} returned a {type(pbt).__name__}, where a preset returns a PBT")
+    return pbt
+
+
+EXAMPLE = "tasks.toy.presets:pbt"
+
+
+def _near(name: str, names: Sequence[str]) -> str:
+    if close := difflib.get_close_matches(name, names, n=1, cutoff=0.5):
+        return f"; did you mean {close[0]!r}?"
+    return f"; there are {', '.join(sorted(names))}" if names else ""
+
+
+def _siblings(package: str) -> list[str]:
+    try:
+        paths = importlib.import_module(package).__path__ if package else None
+    except (ImportError, AttributeError):
+        return []
+    prefix = f"{package}." if package else ""
+    return [prefix + module.name for module in pkgutil.iter_modules(paths)]
+
+
+def override(pbt: PBT, overrides: Mapping[str, object]) -> PBT:
+    """Return the run with another seed, size or mode."""
+    return replace(pbt, **overrides)  # type: ignore[arg-type]  # checked by PBT itself
+
+
+def describe(value: object) -> object:
+    """Return a setting as JSON: the same for the same setting, in any process on any machine."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value if not isinstance(value, float) or math.isfinite(value) else str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        named = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
+        return {"is": type(value).__qualname__} | named
+    if isinstance(value, Mapping):
+        return {str(key): describe(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [describe(item) for item in value]
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}:{value.__qualname__}"
+    if hasattr(value, "func") and hasattr(value, "args"):  # functools.partial
+        return {
+            "is": "partial",
+            "of": describe(value.func),
+            "args": describe(value.args),
+        } | {"keywords": describe(getattr(value, "keywords", {}))}
+    raise RunError(
+        f"the setting {value!r} cannot be written down, so a resumed run could not be held to it: "
+        "use numbers, texts, functions of a module's top level, or frozen dataclasses of these"
+    )
+
+
+def differences(old: object, new: object, name: str = "") -> list[str]:
+    """Return one line per setting that differs, named by its path."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        lines = []
+        for key in [*old, *(key for key in new if key not in old)]:
+            path = f"{name}.{key}" if name else str(key)
+            lines += differences(old.get(key, "none"), new.get(key, "none"), path)
+        return lines
+    return [] if old == new else [f"{name}: {_short(old)} in the run, {_short(new)} now"]
+
+
+def _short(value: object) -> str:
+    return json.dumps(value) if not isinstance(value, Mapping) else str(value.get("is", value))
+
+
+def open_run(
+    root: Path, preset: str | None = None, overrides: Mapping[str, object] | None = None
+) -> Run:
+    """Begin a run in a directory, or go on with the one that is there.
+
+    Args:
+        root: the run directory; made if it is not there.
+        preset: what to run; None for what the directory says.
+        overrides: other values for seed, members, steps, mode.
+
+    Raises:
+        RunError: the directory is something else, of another format, or holds a run with other
+            settings, which are named.
+    """
+    if preset is None:
+        info = read_info(root)
+        preset, overrides = (
+            str(info["preset"]),
+            cast(Mapping[str, object], info["overrides"]),
+        )
+    pbt = override(resolve(preset), overrides or {})
+    settings = describe(pbt)
+    path = root / "run.json"
+    if not path.exists():
+        _begin(root, preset, overrides or {}, settings)
+    info = read_info(root)
+    settings = json.loads(json.dumps(settings))
+    if different := differences(info["settings"], settings):
+        raise RunError(
+            f"{root} holds a run with other settings, and stays as it is:\n  "
+            + "\n  ".join(different)
+            + "\nGive the same settings to go on with it, or another --out to begin anew."
+        )
+    return Run(root, preset, pbt, info)
+
+
+def read_info(root: Path) -> dict[str, object]:
+    """Return the content of run.json; raise RunError if this is no run directory of ours."""
+    path = root / "run.json"
+    try:
+        return unseal(path.read_bytes())
+    except FileNotFoundError:
+        raise RunError(f"{root} is not a run directory: it has no run.json") from None
+    except (Unreadable, OSError) as error:
+        raise RunError(f"{path} cannot be read: {error}") from error
+
+
+def _begin(root: Path, preset: str, overrides: Mapping[str, object], settings: object) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        if strange := sorted(name for name in os.listdir(root) if not name.startswith(".tmp-")):
+            if "run.json" in strange:
+                return  # somebody has begun the same run a moment ago
+            raise RunError(
+                f"{root} is not a run directory: it has no run.json, but holds {strange[0]!r}; "
+                "give an empty or a new directory"
+            )
+        info = {
+            "format": FORMAT,
+            "preset": preset,
+            "overrides": dict(overrides),
+            "settings": settings,
+            "code": code_version(),
+            "versions": versions(),
+            "host": socket.gethostname(),
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        }
+        Files().create(root / "run.json", seal(info))
+    except FileExistsError:
+        raise RunError(f"{root} is a file; give a directory") from None
+    except OSError as error:
+        raise RunError(f"cannot begin a run in {root}: {error.strerror or error}") from error
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results may depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def code_version() -> str:
+    """Return the commit of the code, with "+" behind it if the tree has changes; or "unknown"."""
+    here = Path(__file__).parent
+    git = ("git", "-C", str(here))
+    try:
+        commit = _output(*git, "rev-parse", "--short=12", "HEAD")
+        return commit + ("+" if _output(*git, "status", "--porcelain") else "")
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+
+
+def _output(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout.strip()

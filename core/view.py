@@ -1,0 +1,232 @@
+"""What a run looks like from outside: read from its directory alone, from any machine."""
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from core.lease import FREE, list_leases
+from core.member import Value
+from core.population import Population
+from core.record import Record
+
+HANG = 5  # a turn that takes so many times longer than the longest phase sum before it is reported
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One member as `status` shows it."""
+
+    record: Record
+    copied: tuple[int, int] | None  # whom it copied last, and at which of its own steps
+    worker: str  # who trains it now, "" if nobody
+    turn_seconds: float | None
+
+
+@dataclass(slots=True)
+class View:
+    """A run directory, read again and again.
+
+    Args:
+        root: the run directory.
+        info: the content of its run.json.
+    """
+
+    root: Path
+    info: Mapping[str, object]
+    _population: Population = field(init=False)
+    _copies: dict[int, tuple[int, int]] = field(default_factory=dict)
+    _marks: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=120))
+
+    def __post_init__(self) -> None:
+        self._population = Population(self.root)
+
+    @property
+    def members(self) -> int:
+        """The size of the population."""
+        return cast(int, cast(Mapping[str, object], self.info["settings"])["members"])
+
+    @property
+    def steps(self) -> int:
+        """How many steps each member is trained for."""
+        return cast(int, cast(Mapping[str, object], self.info["settings"])["steps"])
+
+    def rows(self) -> list[Row]:
+        """Return all members that have published, best first."""
+        holders, beats = self._holders(), self._beats()
+        rows = []
+        for id in range(self.members):
+            record = self._population.newest(id)
+            if record is None:
+                continue
+            worker = holders.get(id, "")
+            seconds = beats.get(worker, {}).get("turn_seconds")
+            rows.append(
+                Row(
+                    record,
+                    self._last_copy(record),
+                    worker,
+                    float(seconds) if isinstance(seconds, int | float) else None,
+                )
+            )
+        now = time.monotonic()
+        done = sum(row.record.member.step for row in rows)
+        turns = sum(row.record.member.n for row in rows)
+        self._marks.append((now, done, turns))
+        return sorted(rows, key=lambda row: (-row.record.member.fitness, row.record.member.id))
+
+    def _last_copy(self, record: Record) -> tuple[int, int] | None:
+        """Return whom a member copied last, looking back as far as single records go."""
+        me = record.member
+        if me.last_copy == 0:
+            return None
+        known = self._copies.get(me.id)
+        if known is None or known[1] != me.last_copy:
+            found = self._population.at_step(me.id, me.last_copy)
+            while found is not None and found.member.parent is None and found.member.n < me.n:
+                found = self._population.record(me.id, found.member.n + 1)
+            if found is None or found.member.parent is None:
+                return None
+            self._copies[me.id] = (found.member.parent[0], me.last_copy)
+        return self._copies[me.id]
+
+    def _holders(self) -> dict[int, str]:
+        holders = {}
+        for id, epochs in list_leases(self.root).items():
+            try:
+                data = (self.root / "leases" / f"{id:03d}-{max(epochs):08d}").read_bytes()
+                if data != FREE:
+                    holders[id] = str(json.loads(data)["worker"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+        return holders
+
+    def _beats(self) -> dict[str, dict[str, object]]:
+        beats = {}
+        for path in (self.root / "workers").glob("*.json"):
+            try:
+                beats[path.stem] = json.loads(path.read_bytes())
+            except (OSError, ValueError):
+                continue
+        return beats
+
+    def warnings(self) -> list[str]:
+        """Return what the workers warned of, oldest first."""
+        found = []
+        for path in (self.root / "workers").glob("*.jsonl"):
+            for line in path.read_text(errors="replace").splitlines():
+                try:
+                    entry = json.loads(line)
+                    found.append((float(entry["time"]), str(entry["warning"])))
+                except (ValueError, KeyError, TypeError):
+                    continue
+        return [sentence for _, sentence in sorted(found)]
+
+    def progress(self, rows: list[Row]) -> str:
+        """Return one line: how far, how fast, how long still."""
+        done = sum(row.record.member.step for row in rows)
+        goal = self.members * self.steps
+        parts = [f"{done}/{goal} steps ({done / goal:.0%})"]
+        rows_with_score = [row.record.member for row in rows if row.record.member.healthy]
+        if rows_with_score:
+            best = rows_with_score[0]
+            parts.append(f"best member {best.id} with {best.score:.5g}")
+        copies = sum(row.record.member.last_copy > 0 for row in rows)
+        parts.append(f"{copies} of {self.members} have copied")
+        turns, seconds = self._rates(rows, goal - done)
+        if done < goal and turns is not None:
+            parts.append(f"{turns:.3g} turns/s")
+        if done < goal and seconds is not None:
+            parts.append(f"ETA {duration(seconds)}")
+        return ", ".join(parts)
+
+    def _rates(self, rows: list[Row], left: int) -> tuple[float | None, float | None]:
+        """Return turns per second, and the seconds that are left."""
+        (then, done, turns), (now, done_now, turns_now) = (
+            self._marks[0],
+            self._marks[-1],
+        )
+        if now - then > 1 and done_now > done:
+            rate = (done_now - done) / (now - then)
+            return (turns_now - turns) / (now - then), left / rate
+        spent = [sum(row.record.seconds.get(p, 0) for p in TURN) for row in rows]
+        workers = len({row.worker for row in rows if row.worker})
+        if not workers or not any(spent):
+            return None, None
+        mean = math.fsum(spent) / len(spent)
+        return workers / mean, left * mean / workers
+
+
+TURN = ("step", "eval", "report", "load", "save", "read", "pin", "publish", "claim")
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as h:mm:ss."""
+    whole = round(seconds)
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def value(number: Value) -> str:
+    """Return a hyperparameter as a table shows it."""
+    return f"{number:.4g}" if isinstance(number, float) else str(number)
+
+
+def table(view: View, rows: list[Row], limit: int) -> RenderableType:
+    """Return the run as a table of at most `limit` members, best first, with a line below."""
+    names = list(rows[0].record.member.hypers) if rows else []
+    grid = Table(title=escape(f"{view.info['preset']}  ·  {view.root}"), title_justify="left")
+    for heading in ("member", "step", "score", *names, "copied", "now"):
+        left = heading in ("copied", "now")
+        grid.add_column(heading, justify="left" if left else "right", no_wrap=True)
+    longest = max((sum(row.record.seconds.get(p, 0) for p in TURN) for row in rows), default=0)
+    for row in rows[:limit]:
+        me = row.record.member
+        copied = f"{row.copied[0]} at step {row.copied[1]}" if row.copied else ""
+        grid.add_row(
+            str(me.id),
+            f"{me.step}/{view.steps}",
+            f"{me.score:.5g}"
+            if me.healthy
+            else ("diverged" if row.record.weights else "failed")
+            if me.step
+            else "",
+            *(value(me.hypers[name]) for name in names),
+            copied,
+            _state(row, view.steps, longest),
+        )
+    below = [Text(view.progress(rows) if rows else "nothing is published yet")]
+    if len(rows) > limit:
+        below.append(Text(f"{len(rows) - limit} more members are not shown", style="dim"))
+    for sentence in view.warnings()[-3:]:
+        below.append(Text(f"warning: {sentence}", style="yellow"))
+    return Group(grid, *below)
+
+
+def _state(row: Row, steps: int, longest: float) -> str:
+    me = row.record.member
+    if row.worker:
+        if row.turn_seconds and longest and row.turn_seconds > HANG * max(longest, 1):
+            return f"hanging? {duration(row.turn_seconds)} in this turn, on {row.worker}"
+        return "training"
+    if me.waiting:
+        return "waiting"
+    return "done" if me.step >= steps else ""
+
+
+def show_status(view: View, console: Console) -> None:
+    """Print the run as it is now."""
+    rows = view.rows()
+    console.print(table(view, rows, limit=max(len(rows), 1)))
+    for id in range(view.members):
+        record = next((row.record for row in rows if row.record.member.id == id), None)
+        if record is not None and record.error:
+            console.print(Text(f"member {id} failed:\n{record.error}", style="red"))

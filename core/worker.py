@@ -1,0 +1,293 @@
+"""A worker: claim a member, take it through Algorithm 1 to the end of its turn, let it go."""
+
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from core.files import Clock, Files
+from core.lease import Lease, LeaseLost, Worker, list_leases
+from core.member import Member
+from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
+from core.population import Population, Taken, weights_name
+from core.record import Record, Weights
+from core.run import Run
+from core.seat import Seat
+from core.task import Report
+
+
+class AllFailed(Exception):
+    """Every member has failed: there is nothing left to go on from."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """The population as Algorithm 1 sees it from one member, as long as its lease is held."""
+
+    pbt: PBT
+    population: Population
+    lease: Lease
+    seat: Seat
+    name: str
+    record: Record
+    copied: int = 0
+    known: dict[Loadable, Weights] = field(default_factory=dict)
+
+    def seen_by(self, me: Member) -> Sequence[Member] | None:
+        """Return the others' newest records (in lockstep: those of this very step), and `me`."""
+        with self.seat.clock("read"):
+            seen = [me]
+            for id in range(self.pbt.members):
+                if id == me.id:
+                    continue
+                if self.pbt.mode == "lockstep":
+                    record = self.population.at_step(id, me.step) if me.waiting else None
+                    if record is None:
+                        return None
+                else:
+                    record = self.population.newest(id)
+                    if record is None or record.member.step == 0:
+                        continue  # not evaluated yet: to rank it last would flatter the others
+                seen.append(record.member)
+            return sorted(seen, key=lambda member: member.id)
+
+    def weights(self, member: Member) -> Loadable:
+        """Link a donor's weights into our own folder, and look at each byte of them."""
+        with self.seat.clock("pin"):
+            try:
+                source = self.population.record(member.id, member.n).weights
+            except FileNotFoundError as error:
+                raise WeightsLost(str(error)) from error
+            if source is None:
+                raise WeightsLost(f"member {member.id} has no weights at record {member.n}")
+            me = self.record.member
+            name = weights_name(me.n + 1, self.lease.epoch)
+            try:
+                path, copied = self.population.pin_weights(member.id, source, me.id, name)
+            except WeightsLost as error:
+                self.population.warn(f"{error}: member {me.id} looks for another donor")
+                raise
+            self.copied += copied
+            seed = random_seed(self.pbt.seed, "reseed", me.id, me.n + 1)
+            loadable = Loadable(path, seed)
+            self.known[loadable] = replace(source, name=name, reseed=seed)
+            return loadable
+
+    def update(self, me: Member, trainer: Learner) -> Member:
+        """Publish the member: its weights first, then the record that names them."""
+        seat, population, fence = self.seat, self.population, self.lease.fence
+        last = not me.waiting and me.step >= self.pbt.steps
+        news = me.parent is not None or not self.record.member.waiting  # θ is not that of before
+        report = self._report() if last or (news and self.pbt.report(me)) else {}
+        n = self.record.member.n + 1
+        written = self.copied
+        weights = self.known.get(seat.holds) if isinstance(seat.holds, Loadable) else None
+        if seat.failed:
+            weights = None
+        elif weights is None:
+            name = weights_name(n, self.lease.epoch)
+            weights = population.save_weights(me.id, name, seat.save, fence)
+            written += weights.bytes
+            seat.holds = Loadable(population.folder(me.id) / "weights" / name)
+            self.known = {seat.holds: weights}
+        me = replace(me, n=n, failures=me.failures + (seat.error is not None))
+        record = Record(
+            member=me,
+            report=report,
+            weights=weights,
+            error=seat.error,
+            seconds={phase: round(spent, 6) for phase, spent in seat.clock.take().items()},
+            bytes=written,
+            worker=self.name,
+            host=socket.gethostname(),
+            time=round(time.time(), 3),
+        )
+        with seat.clock("publish"):
+            population.publish(record, fence)
+            self.record, self.copied, seat.error = record, 0, None
+            self._prune(record)
+        return me
+
+    def _report(self) -> Report:
+        try:
+            return self.seat.report()
+        except Exception as error:  # no reason to lose what was trained
+            id = self.record.member.id
+            self.population.warn(f"report() of member {id} failed and is left out: {error!r}")
+            return {}
+
+    def _prune(self, record: Record) -> None:
+        """Keep the weights of the last two steps: what another may still want to copy."""
+        keep, n = [], record.member.n
+        while n >= 0 and record.member.step >= self.record.member.step - 1:
+            if record.weights is not None:
+                keep.append(record.weights.name)
+            n -= 1
+            if n >= 0:
+                record = self.population.record(record.member.id, n)
+        self.population.prune_weights(record.member.id, keep, self.lease.epoch)
+
+
+def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
+    """Prepare the seat for a member; publish its start if it was never trained before."""
+    id, pbt = lease.id, run.pbt
+    population.sweep(id)
+    record = population.head(id)
+    if record is None:
+        record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
+        population.publish(replace(record, time=round(time.time(), 3)), lease.fence)
+    turn = Turn(pbt, population, lease, seat, name, record)
+    seat.take(_beginning(turn, population, pbt))
+    return turn
+
+
+def _beginning(turn: Turn, population: Population, pbt: PBT) -> Loadable | int | None:
+    """Return what the trainer has to be loaded with to go on: nothing, if the member failed."""
+    record = turn.record
+    if record.weights is None:
+        fresh = record.member.step == 0
+        return random_seed(pbt.seed, "trainer", record.member.id) if fresh else None
+    try:
+        path = population.weights(record.member.id, record.weights)
+    except WeightsLost as error:
+        population.warn(f"{error}: member {record.member.id} counts as failed until it copies one")
+        return None
+    loadable = Loadable(path, record.weights.reseed)
+    turn.known[loadable] = record.weights
+    return loadable
+
+
+def runnable(me: Member, others: Mapping[int, Member], pbt: PBT) -> bool:
+    """Whether there is something to do for a member now."""
+    if not me.waiting and me.step >= pbt.steps:
+        return False
+    if pbt.mode == "asynchronous":
+        return True
+    return len(others) == pbt.members and all(other.step >= me.step for other in others.values())
+
+
+def work(
+    run: Run,
+    *,
+    device: str = "cpu",
+    durable: bool = True,
+    patience: float = 60.0,
+    turn_limit: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
+    turns: int | None = None,
+) -> bool:
+    """Be a worker until all members are done, or until told to stop.
+
+    Args:
+        device: given to the trainer.
+        durable: fsync weights and records.
+        patience: seconds without a heartbeat after which another worker counts as dead.
+        turn_limit: seconds after which a turn counts as hanging; this process then ends itself.
+        stop: asked after every turn.
+        turns: how many turns to take at most.
+
+    Returns:
+        Whether all members are done.
+
+    Raises:
+        TaskError: the task cannot be trained at all.
+        AllFailed: every member has failed.
+        OSError: the run directory cannot be written.
+    """
+    clock = Clock()
+    seat = Seat(run.pbt.task, device, clock)
+    with Worker(run.root, patience=patience, turn_limit=turn_limit) as me:
+        population = Population(run.root, Files(durable, clock), me.warn)
+        held: tuple[Turn, Lease] | None = None
+        pause = 0.001
+        taken = 0
+        try:
+            while not stop() and (turns is None or taken < turns):
+                with clock("claim"):
+                    members = _members(population, run.pbt)
+                    if _is_done(members, run.pbt):
+                        return True
+                    held = _choose(run, population, me, seat, members, held)
+                if held is None:
+                    time.sleep(pause)
+                    pause = min(pause * 2, 0.25)
+                    continue
+                pause = 0.001
+                taken += 1
+                turn, lease = held
+                me.busy = (lease.id, time.monotonic())
+                try:
+                    next(worker(turn.record.member, seat, turn, run.pbt), None)
+                except (LeaseLost, Taken) as error:
+                    me.warn(f"{error}; what this worker did meanwhile is dropped")
+                    seat.holds, held = None, None
+                me.busy = None
+                if held and turn.record.error:
+                    last_line = turn.record.error.strip().splitlines()[-1]
+                    me.warn(f"member {lease.id} failed: {last_line}")
+                if held and turn.record.weights is None:
+                    _check_that_some_live(population, run.pbt)
+            return _is_done(_members(population, run.pbt), run.pbt)
+        finally:
+            if held:
+                held[1].release()
+
+
+def _members(population: Population, pbt: PBT) -> dict[int, Member]:
+    records = ((id, population.newest(id)) for id in range(pbt.members))
+    return {id: record.member for id, record in records if record is not None}
+
+
+def _is_done(members: Mapping[int, Member], pbt: PBT) -> bool:
+    return len(members) == pbt.members and all(
+        member.step >= pbt.steps and not member.waiting for member in members.values()
+    )
+
+
+def _choose(
+    run: Run,
+    population: Population,
+    me: Worker,
+    seat: Seat,
+    members: Mapping[int, Member],
+    held: tuple[Turn, Lease] | None,
+) -> tuple[Turn, Lease] | None:
+    """Return a turn of the free member that is furthest behind; keep ours if none is further."""
+    pbt = run.pbt
+    order = sorted(
+        range(pbt.members),
+        key=lambda id: (members[id].step if id in members else 0, id),
+    )
+    leases: dict[int, list[int]] | None = None
+    for id in order:
+        known = members.get(id)
+        if known is not None and not runnable(known, members, pbt):
+            continue
+        if held and held[1].id == id:
+            return held
+        if held and known is not None and known.step >= held[0].record.member.step:
+            continue  # no further behind than ours
+        leases = list_leases(run.root) if leases is None else leases
+        lease = me.claim(id, leases)
+        if lease is None:
+            continue
+        if held:
+            held[1].release()
+        turn = begin_turn(run, population, lease, seat, me.name)
+        return turn, lease
+    if held:
+        held[1].release()
+    return None
+
+
+def _check_that_some_live(population: Population, pbt: PBT) -> None:
+    errors = []
+    for id in range(pbt.members):
+        record = population.newest(id)
+        if record is None or record.member.step == 0 or record.weights is not None:
+            return
+        errors += [past.error for past in population.history(id) if past.error]
+    raise AllFailed(
+        f"every one of the {pbt.members} members has failed; the last error was:\n"
+        + (errors[-1] if errors else "(its weights are lost)")
+    )
