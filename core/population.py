@@ -292,7 +292,7 @@ class Population:
     def prune_weights(self, id: int, keep: Sequence[str], epoch: int) -> None:
         """Remove the member's weights but those to keep, and but those of later lease holders."""
         folder = self.folder(id) / "weights"
-        for name in os.listdir(folder):
+        for name in os.listdir(folder) if folder.is_dir() else ():
             if name in keep or name.startswith("."):
                 continue
             if _epoch(name) <= epoch:

@@ -17,7 +17,7 @@ FIGURE_2 = Task(
     Space({"h0": COEFFICIENT, "h1": COEFFICIENT, "updates": Fixed(4, domain=(1, 5))}),
     score="Q(θ)",
 )
-NOISE = 0.5  # of h; not stated in the paper, chosen so that both curves end where the paper's do
+NOISE = 0.3  # of h; not stated in the paper: with it PBT ends, in the median of 30 seeds, as there
 
 
 def pbt() -> PBT:

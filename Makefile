@@ -1,0 +1,39 @@
+# Two commands do everything: `make reproduce` and `make test`. Each sets up what it needs first.
+
+PYTHON ?= $(shell command -v python3.11 || echo python3)
+WORKERS ?= 2
+SEEDS ?= 1 2 3
+OUT ?= runs/reproduce
+FIGURES ?= figures
+RUN = .venv/bin/python -m core run
+
+.PHONY: help reproduce test check clean
+
+help:
+	@echo "make reproduce   redraw the paper's figure 2, compare PBT with random search on real images"
+	@echo "make test        run the tests"
+	@echo "make check       lint, formatting, types"
+
+.venv/installed: pyproject.toml constraints.txt setup.sh
+	@sh setup.sh "$(PYTHON)"
+
+reproduce: .venv/installed
+	@for preset in pbt explore_only exploit_only grid; do \
+	    $(RUN) tasks.toy.presets:figure_2_$$preset --out "$(OUT)/figure_2_$$preset" || exit; \
+	done
+	@for seed in $(SEEDS); do for preset in digits digits_random_search; do \
+	    $(RUN) tasks.gan.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(OUT)/$$preset-$$seed" || exit; \
+	done; done
+	@.venv/bin/python -m analysis figures "$(OUT)"/* --out "$(FIGURES)"
+	@.venv/bin/python -m analysis compare "$(OUT)"/digits-[0-9]* --against "$(OUT)"/digits_random_search-* --out "$(FIGURES)"
+
+test: .venv/installed
+	@.venv/bin/python -m pytest -q
+
+check: .venv/installed
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
