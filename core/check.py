@@ -77,7 +77,7 @@ class _Check:
 
     def _names(self, hypers: Hypers) -> None:
         seat = Seat(self.pbt.task, self.device)
-        seat.take(1)
+        seat.take(0, 1)
         seat.step(hypers)
         if seat.failed:
             raise TaskError(f"step fails: {(seat.error or '').strip().splitlines()[-1]}")

@@ -174,7 +174,8 @@ class Worker:
         if not self._files.create(path, json.dumps(mine).encode()):
             return None
         lease = Lease(id, epoch, folder, path.stat().st_ino)
-        if max(list_leases(self.root).get(id, ()), default=0) != epoch:
+        prefix = path.name.partition("-")[0] + "-"
+        if path.name != max(name for name in os.listdir(folder) if name.startswith(prefix)):
             path.unlink(missing_ok=True)  # our list was old: a higher number had been there
             return None
         for lower in epochs:

@@ -106,7 +106,9 @@ class Member:
 
 
 def _mean(scores: tuple[float, ...]) -> float:
-    return math.fsum(scores) / len(scores) if all(map(math.isfinite, scores)) else math.nan
+    if not all(map(math.isfinite, scores)):
+        return math.nan
+    return math.fsum(score / len(scores) for score in scores)  # no sum that could overflow
 
 
 def _window(before: tuple[float, ...], scores: tuple[float, ...]) -> tuple[float, ...]:

@@ -46,7 +46,7 @@ class Population:
     root: Path
     files: Files = field(default_factory=Files)
     warn: Callable[[str], None] = lambda _: None
-    _heads: dict[int, tuple[tuple[int, int, int], Record]] = field(default_factory=dict)
+    _heads: dict[int, tuple[str, tuple[int, int, int], Record]] = field(default_factory=dict)
     _records: dict[tuple[int, int], Record] = field(default_factory=dict)
     _links_work: bool = True
 
@@ -56,9 +56,16 @@ class Population:
 
     # ---------------------------------------------------------------------------- reading
 
-    def newest(self, id: int) -> Record | None:
-        """Return the newest record of a member, perhaps a moment old; None before its first."""
-        path = self.folder(id) / "record.json"
+    def newest(self, id: int, *, glance: bool = False) -> Record | None:
+        """Return the newest record of a member, perhaps a moment old; None before its first.
+
+        Args:
+            glance: be content with what was read last, if anything was.
+        """
+        known = self._heads.get(id)
+        if known is not None and glance:
+            return known[2]
+        path = known[0] if known is not None else str(self.folder(id) / "record.json")
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -66,9 +73,8 @@ class Population:
         try:
             found = os.fstat(descriptor)
             identity = (found.st_ino, found.st_mtime_ns, found.st_size)
-            known = self._heads.get(id)
-            if known is not None and known[0] == identity:
-                return known[1]
+            if known is not None and known[1] == identity:
+                return known[2]
             data = _read_all(descriptor, found.st_size, path)
         finally:
             os.close(descriptor)
@@ -77,7 +83,11 @@ class Population:
         except Unreadable as error:
             self.warn(f"{error}; the newest record before it is used")
             return self._newest_but_view(id)
-        self._heads[id] = (identity, record)
+        return self._note(path, found, record)
+
+    def _note(self, path: str, found: os.stat_result, record: Record) -> Record:
+        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+        self._heads[record.member.id] = (path, identity, record)
         return self._remember(record)
 
     def _newest_but_view(self, id: int) -> Record | None:
@@ -195,11 +205,12 @@ class Population:
                 created = False
             if not created:
                 raise Taken(f"record {n} of member {id} is another worker's")
+            found = os.stat(temporary)
             os.replace(temporary, folder / "record.json")
         finally:
             temporary.unlink(missing_ok=True)
         self.files.sync(path.parent)
-        self._remember(record)
+        self._note(str(folder / "record.json"), found, record)
         if (n + 1) % COMPACT == 0:
             self._compact(id, fence)
 
@@ -339,13 +350,13 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_all(descriptor: int, size: int, path: Path) -> bytes:
+def _read_all(descriptor: int, size: int, path: str) -> bytes:
     if size > LARGEST_RECORD:
         raise Unreadable(f"{path} has {size} bytes: that is no record")
     return os.read(descriptor, size)
 
 
-def _decoded(data: bytes, id: int, path: Path) -> Record:
+def _decoded(data: bytes, id: int, path: Path | str) -> Record:
     try:
         record = decode(data)
     except Unreadable as error:

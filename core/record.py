@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import cast
 
 from core.member import Cause, Dropped, Hypers, Member
@@ -60,7 +60,10 @@ class Unreadable(ValueError):
 
 def encode(record: Record) -> bytes:
     """Return the record as one line of JSON, its checksum last."""
-    return seal({"format": FORMAT, **asdict(record)})
+    body: dict[str, object] = {"format": FORMAT} | _fields(record)
+    body["member"] = _fields(record.member)
+    body["weights"] = None if record.weights is None else _fields(record.weights)
+    return seal(body)
 
 
 def decode(line: bytes) -> Record:
@@ -74,7 +77,7 @@ def decode(line: bytes) -> Record:
 
 def identity(record: Record) -> bytes:
     """Return what two runs that are the same run have in common here."""
-    return _dump({"member": asdict(record.member), "report": record.report})
+    return _dump({"member": _fields(record.member), "report": record.report})
 
 
 def seal(body: Mapping[str, object]) -> bytes:
@@ -106,15 +109,24 @@ def _checksum(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:16]
 
 
+def _fields(value: Member | Record | Weights | Dropped) -> dict[str, object]:
+    """Return the fields of one of our records, not copied: a decision may have seen a thousand."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
+
+
 def _plain(value: object) -> object:
     """Return `value` as JSON can say it; a number that is not finite becomes null."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, Dropped):
+        return _plain(_fields(value))
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
+    if isinstance(value, Sequence):
         return [_plain(item) for item in value]
-    return value
+    raise TypeError(f"{value!r} cannot be written into a record: give numbers, lists or texts")
 
 
 def _record(body: Mapping[str, object]) -> Record:

@@ -38,6 +38,7 @@ class Seat:
     task: Task
     device: str = "cpu"
     clock: Clock = field(default_factory=Clock)
+    member: int = -1  # whose seat it is
     failed: bool = False
     error: str | None = None  # the traceback, until it is published
     holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
@@ -45,8 +46,14 @@ class Seat:
     _trainer: Trainer | None = None
     _names_checked: bool = False
 
-    def take(self, weights: Loadable | int | None) -> None:
+    @property
+    def state(self) -> Loadable | int | None:
+        """What the trainer is equal to, or will be as soon as it is needed; None after a step."""
+        return self.holds if self._wanted is None else self._wanted
+
+    def take(self, member: int, weights: Loadable | int | None) -> None:
         """Prepare for a member: its weights, the seed of its start, or None if it had failed."""
+        self.member = member
         self.failed, self.error = weights is None, None
         self._wanted = weights
 

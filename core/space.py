@@ -44,7 +44,7 @@ def _number(value: Value) -> float:
 
 def _clip(value: float, domain: tuple[float, float]) -> float:
     """Return the nearest number of the domain; never infinity, which no record could hold."""
-    return min(max(value, domain[0], -sys.float_info.max), domain[1], sys.float_info.max)
+    return float(min(max(value, domain[0], -sys.float_info.max), domain[1], sys.float_info.max))
 
 
 def _check_range(prior: "Uniform | LogUniform | Integer") -> None:

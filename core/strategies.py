@@ -163,7 +163,11 @@ class TTest:
 def _is_higher(high: Sequence[float], low: Sequence[float], level: float) -> bool:
     from scipy import stats  # half a second that no other rule needs
 
-    if min(len(high), len(low)) < 2 or statistics.fmean(high) <= statistics.fmean(low):
+    if min(len(high), len(low)) < 2:
+        return False
+    unit = max(map(abs, (*high, *low))) or 1.0  # the test has none, and huge scores overflow
+    high, low = [score / unit for score in high], [score / unit for score in low]
+    if statistics.fmean(high) <= statistics.fmean(low):
         return False
     if len(set(high)) == len(set(low)) == 1:
         return True

@@ -33,6 +33,21 @@ class Turn:
     copied: int = 0
     known: dict[Loadable, Weights] = field(default_factory=dict)
 
+    def sit(self) -> None:
+        """Let the seat be this member's: what it was trained to, or its start."""
+        record, id = self.record, self.record.member.id
+        beginning: Loadable | int | None = None  # of a member that failed: until it copies somebody
+        if record.weights is not None:
+            try:
+                path = self.population.weights(id, record.weights)
+                beginning = Loadable(path, record.weights.reseed)
+                self.known[beginning] = record.weights
+            except WeightsLost as error:
+                self.population.warn(f"{error}: member {id} counts as failed until it copies one")
+        elif record.member.step == 0:
+            beginning = random_seed(self.pbt.seed, "trainer", id)
+        self.seat.take(id, beginning)
+
     def seen_by(self, me: Member) -> Sequence[Member] | None:
         """Return the others' newest records (in lockstep: those of this very step), and `me`."""
         with self.seat.clock("read"):
@@ -76,12 +91,14 @@ class Turn:
     def update(self, me: Member, trainer: Learner) -> Member:
         """Publish the member: its weights first, then the record that names them."""
         seat, population, fence = self.seat, self.population, self.lease.fence
+        assert trainer is seat, "another trainer"
+        assert seat.member == me.id, f"weights of member {seat.member}, hypers of {me.id}"
         last = not me.waiting and me.step >= self.pbt.steps
         news = me.parent is not None or not self.record.member.waiting  # θ is not that of before
         report = self._report() if last or (news and self.pbt.report(me)) else {}
         n = self.record.member.n + 1
         written = self.copied
-        weights = self.known.get(seat.holds) if isinstance(seat.holds, Loadable) else None
+        weights = self.known.get(seat.state) if isinstance(seat.state, Loadable) else None
         if seat.failed:
             weights = None
         elif weights is None:
@@ -129,41 +146,25 @@ class Turn:
 
 
 def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
-    """Prepare the seat for a member; publish its start if it was never trained before."""
+    """Find out where a member is; publish its start if it was never trained before."""
     id, pbt = lease.id, run.pbt
     population.sweep(id)
     record = population.head(id)
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
         population.publish(replace(record, time=round(time.time(), 3)), lease.fence)
-    turn = Turn(pbt, population, lease, seat, name, record)
-    seat.take(_beginning(turn, population, pbt))
-    return turn
+    return Turn(pbt, population, lease, seat, name, record)
 
 
-def _beginning(turn: Turn, population: Population, pbt: PBT) -> Loadable | int | None:
-    """Return what the trainer has to be loaded with to go on: nothing, if the member failed."""
-    record = turn.record
-    if record.weights is None:
-        fresh = record.member.step == 0
-        return random_seed(pbt.seed, "trainer", record.member.id) if fresh else None
-    try:
-        path = population.weights(record.member.id, record.weights)
-    except WeightsLost as error:
-        population.warn(f"{error}: member {record.member.id} counts as failed until it copies one")
-        return None
-    loadable = Loadable(path, record.weights.reseed)
-    turn.known[loadable] = record.weights
-    return loadable
+def runnable(me: Member, least: int, pbt: PBT) -> bool:
+    """Whether there is something to do for a member now.
 
-
-def runnable(me: Member, others: Mapping[int, Member], pbt: PBT) -> bool:
-    """Whether there is something to do for a member now."""
+    Args:
+        least: the step of the member that is furthest behind; in lockstep nobody leaves it behind.
+    """
     if not me.waiting and me.step >= pbt.steps:
         return False
-    if pbt.mode == "asynchronous":
-        return True
-    return len(others) == pbt.members and all(other.step >= me.step for other in others.values())
+    return pbt.mode == "asynchronous" or me.step <= least
 
 
 def work(
@@ -204,10 +205,15 @@ def work(
         try:
             while not stop() and (turns is None or taken < turns):
                 with clock("claim"):
-                    members = _members(population, run.pbt)
-                    if _is_done(members, run.pbt):
+                    for glance in (True, False):  # look again before there is nothing to do
+                        members = _members(population, run.pbt, glance)
+                        if chosen := _choose(run, population, me, seat, members, held):
+                            break
+                    if held and chosen is None:
+                        held[1].release()
+                    held = chosen
+                    if held is None and _is_done(members, run.pbt):
                         return True
-                    held = _choose(run, population, me, seat, members, held)
                 if held is None:
                     time.sleep(pause)
                     pause = min(pause * 2, 0.25)
@@ -227,14 +233,14 @@ def work(
                     me.warn(f"member {lease.id} failed: {last_line}")
                 if held and turn.record.weights is None:
                     _check_that_some_live(population, run.pbt)
-            return _is_done(_members(population, run.pbt), run.pbt)
+            return _is_done(_members(population, run.pbt, glance=False), run.pbt)
         finally:
             if held:
                 held[1].release()
 
 
-def _members(population: Population, pbt: PBT) -> dict[int, Member]:
-    records = ((id, population.newest(id)) for id in range(pbt.members))
+def _members(population: Population, pbt: PBT, glance: bool) -> dict[int, Member]:
+    records = ((id, population.newest(id, glance=glance)) for id in range(pbt.members))
     return {id: record.member for id, record in records if record is not None}
 
 
@@ -258,10 +264,11 @@ def _choose(
         range(pbt.members),
         key=lambda id: (members[id].step if id in members else 0, id),
     )
+    least = members[order[0]].step if order[0] in members else 0
     leases: dict[int, list[int]] | None = None
     for id in order:
         known = members.get(id)
-        if known is not None and not runnable(known, members, pbt):
+        if known is not None and not runnable(known, least, pbt):
             continue
         if held and held[1].id == id:
             return held
@@ -271,12 +278,14 @@ def _choose(
         lease = me.claim(id, leases)
         if lease is None:
             continue
+        turn = begin_turn(run, population, lease, seat, me.name)
+        if not runnable(turn.record.member, least, pbt):  # another worker was faster
+            lease.release()
+            continue
         if held:
             held[1].release()
-        turn = begin_turn(run, population, lease, seat, me.name)
+        turn.sit()
         return turn, lease
-    if held:
-        held[1].release()
     return None
 
 

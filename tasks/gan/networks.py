@@ -52,7 +52,7 @@ class Discriminator(nn.Module):
         slopes = []  # of each hidden unit, [B, 64] a layer
         for layer in (self.first, self.second):
             x = layer(x)
-            slopes.append(torch.where(x > 0, 1.0, SLOPE).detach())
+            slopes.append(torch.where(x > 0, x.new_tensor(1.0), x.new_tensor(SLOPE)))
             x = x * slopes[-1]
         gradient = self.last.weight * slopes[1]  # [B, 64]
         gradient = (gradient @ self.second.weight) * slopes[0]  # [B, 64]

@@ -1,0 +1,1 @@
+"""Figures and tables from run directories alone; nothing here imports a task."""

@@ -1,0 +1,249 @@
+"""Figures and tables: drawn from directories alone, and right in what they say."""
+
+import math
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.__main__ import main
+from analysis.compare import Arm, arm, interval, paired, table
+from analysis.runs import RunData, decided, read_runs, trained
+from analysis.samples import picture
+from analysis.scores import draw_run, draw_scores, top_mean
+from analysis.style import new_figure
+from analysis.toy import PANELS, path
+from core.run import RunError, open_run
+from core.worker import work
+
+
+def _run(root: Path, preset: str, **overrides: object) -> Path:
+    run = open_run(root, preset, overrides)
+    assert work(run, durable=False)
+    return root
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+    """Four seeds of a small task, PBT and random search."""
+    root = tmp_path_factory.mktemp("arms")
+    ours = [_run(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
+    preset = "tests.trainers:walk_random_search"
+    theirs = [_run(root / f"random-{s}", preset, seed=s) for s in range(4)]
+    return ours, theirs
+
+
+def test_figures_are_drawn_from_run_directories(
+    tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As PNG and PDF, the baseline behind its run and not on its own."""
+    toy = [_run(tmp_path / name, f"tasks.toy.presets:{name}") for name in PANELS]
+    runs = map(str, [*toy, *arms[0][:2], *arms[1][:2]])
+
+    assert main(["figures", *runs, "--out", str(tmp_path / "figures")]) == 0
+
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    names = ("figure_2", "scores_walk-0", "scores_walk-1")
+    assert drawn == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
+    assert all(path.stat().st_size > 3000 for path in (tmp_path / "figures").iterdir())
+    assert capsys.readouterr().out.count("figures/") == 6
+
+
+def test_the_pdf_keeps_its_text_as_text(
+    tmp_path: Path, arms: tuple[list[Path], list[Path]]
+) -> None:
+    """With embedded TrueType fonts, and the same bytes each time."""
+    for name in ("a", "b"):
+        main(["figures", str(arms[0][0]), "--out", str(tmp_path / name)])
+
+    first, second = ((tmp_path / name / "scores_walk-0.pdf").read_bytes() for name in ("a", "b"))
+    assert first == second
+    assert b"/FontFile2" in first
+
+
+def test_the_thick_line_is_the_mean_of_the_five_best_at_each_step(
+    arms: tuple[list[Path], list[Path]],
+) -> None:
+    """Against a plain loop over the records; one thin line a member."""
+    [run] = read_runs(arms[0][:1])
+    with new_figure(4, 3) as figure:
+        ax = figure.subplots()
+        draw_scores(ax, run, "blue", "run")
+
+    *thin, thick = ax.get_lines()
+    scores: dict[int, list[float]] = {}
+    for history in run.histories:
+        seen: set[int] = set()
+        for record in history:
+            me = record.member
+            if me.step > 0 and me.step not in seen:
+                scores.setdefault(me.step, []).append(me.score)
+                seen.add(me.step)
+    expected = [np.mean(sorted(scores[step])[-5:]) for step in range(1, 13)]
+    assert len(thin) == 5
+    assert np.asarray(thick.get_ydata()) == pytest.approx(expected)
+
+
+def test_a_diverged_score_is_a_gap_and_no_part_of_the_mean() -> None:
+    """Whatever is not finite."""
+    assert top_mean([1.0, math.nan, 3.0, -math.inf]) == 2.0
+    assert math.isnan(top_mean([math.nan]))
+    assert top_mean([1, 2, 3, 4, 5, 6, 7]) == 5.0
+
+
+def test_a_step_is_reached_before_and_left_after_its_decision(
+    arms: tuple[list[Path], list[Path]],
+) -> None:
+    """Scores are drawn as trained, hypers as decided."""
+    [run] = read_runs(arms[0][:1])
+
+    for history in run.histories:
+        assert [record.member.step for record in trained(history)] == list(range(1, 13))
+        assert [record.member.step for record in decided(history)] == list(range(13))
+        assert all(record.member.parent is None for record in trained(history))
+    assert any(r.member.parent for history in run.histories for r in decided(history))
+
+
+def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -> None:
+    """One panel each beside the scores."""
+    ours, theirs = read_runs(arms[0][:1])[0], read_runs(arms[1][:1])[0]
+    with new_figure(6, 3) as figure:
+        draw_run(figure, ours, theirs)
+
+    assert [ax.get_ylabel() for ax in figure.axes] == ["height (m)", "rate"]
+
+
+def test_a_baseline_is_known_by_its_settings(arms: tuple[list[Path], list[Path]]) -> None:
+    """Same task, size and seed, and never ready."""
+    ours, theirs = read_runs(arms[0]), read_runs(arms[1])
+
+    assert theirs[0].is_baseline_of(ours[0])
+    assert not theirs[1].is_baseline_of(ours[0])
+    assert not ours[0].is_baseline_of(theirs[0])
+
+
+def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
+    """Eight steps of four updates, after the start."""
+    [run] = read_runs([_run(tmp_path / "grid", "tasks.toy.presets:figure_2_grid")])
+
+    way = path(run.histories[0])
+
+    assert way.shape == (33, 2)
+    assert way[-1] == pytest.approx([0.9 * 0.9**32, 0.9])
+
+
+def test_paired_differences_are_scipys() -> None:
+    """Mean, interval and p-value against a case by hand and against scipy."""
+    ours, theirs = [3.0, 5.0, 4.0, 8.0], [1.0, 4.0, 4.0, 5.0]
+
+    difference = paired(ours, theirs)
+
+    by_hand = 1.5  # of 2, 1, 0, 3
+    half = stats.t.ppf(0.975, 3) * np.std([2, 1, 0, 3], ddof=1) / 2
+    assert difference.mean == by_hand
+    assert difference.half == pytest.approx(half)
+    assert difference.p == pytest.approx(stats.ttest_1samp([2, 1, 0, 3], 0).pvalue)
+    assert (difference.wins, difference.n) == (3, 4)
+    assert paired([1.0], [2.0]).p != paired([1.0], [2.0]).p  # one pair tells nothing
+    assert paired([2.0, 2.0], [1.0, 1.0]).half == 0
+
+
+def test_an_interval_covers_the_mean_as_often_as_it_claims() -> None:
+    """95 % of a thousand samples of six."""
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(1000):
+        mean, half = map(float, interval(rng.normal(size=6).tolist()).split(" ± "))
+        covered += abs(mean) <= half
+
+    assert stats.binomtest(covered, 1000, 0.95).pvalue > 0.001
+
+
+def test_a_comparison_shows_every_seed_and_says_whether_budgets_are_equal(
+    tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And pairs by seed, whatever the order of the directories."""
+    ours, theirs = map(str, reversed(arms[0])), map(str, arms[1][:3])
+
+    assert main(["compare", *ours, "--against", *theirs, "--out", str(tmp_path)]) == 0
+
+    said = capsys.readouterr().out
+    assert (tmp_path / "walk_against_walk_random_search.md").read_text() in said
+    for seed in range(3):
+        assert f"| {seed} |" in said
+    assert "selected: " in said
+    assert "twice" in said
+    assert "Equal budgets: 60 steps a run" in said
+    assert "Left out, because only one arm has them: seeds [3]" in said
+
+
+def test_unequal_budgets_are_said_aloud() -> None:
+    """A baseline with less budget is no baseline."""
+    ours = Arm("a", (1, 2), {"selected": (1.0, 2.0)}, 100, "abc")
+    theirs = Arm("b", (1, 2), {"selected": (1.0, 1.0)}, 50, "abc")
+
+    assert "UNEQUAL BUDGETS: a trained 100 steps a run, b 50" in table(ours, theirs)
+
+
+@pytest.mark.parametrize("case", ["mixed", "unfinished", "twice", "nothing in common"])
+def test_what_cannot_be_compared_is_refused(
+    case: str, tmp_path: Path, arms: tuple[list[Path], list[Path]]
+) -> None:
+    """With the reason."""
+    ours, theirs = read_runs(arms[0]), read_runs(arms[1])
+    if case == "mixed":
+        _refused(ours + theirs, "several seeds of one preset; these are walk, walk_random_search")
+    elif case == "twice":
+        _refused([ours[0], ours[0]], "a seed is given twice")
+    elif case == "unfinished":
+        run = open_run(tmp_path / "run", "tests.trainers:walk")
+        work(run, durable=False, turns=20)
+        _refused(read_runs([tmp_path / "run"]), "is not done: members")
+    else:
+        with pytest.raises(ValueError, match="no seed in common"):
+            table(arm(ours[:1]), arm(theirs[1:]))
+
+
+def _refused(runs: list[RunData], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        arm(runs)
+
+
+def test_a_directory_that_is_no_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a sentence."""
+    assert main(["figures", str(tmp_path), "--out", str(tmp_path)]) == 2
+    assert "is not a run directory" in capsys.readouterr().err
+    open_run(tmp_path / "empty", "tests.trainers:walk")
+    with pytest.raises(RunError, match="some members have published nothing yet"):
+        read_runs([tmp_path / "empty"])
+
+
+def test_a_reported_picture_is_read_back() -> None:
+    """The grid of samples that the GAN reports: 64 digits of 8x8 pixels, ink on paper."""
+    import torch
+
+    from tasks.gan.trainer import _png
+
+    black = torch.ones(64, 64)
+    black[9] = -1.0  # the second digit of the second row
+
+    pixels = picture(_png(black))
+
+    assert pixels.shape == (64, 64)
+    assert (pixels[8:16, 8:16] == 255).all()
+    assert pixels.sum() == 64 * 255
+
+
+def test_drawing_changes_no_global_style(
+    arms: tuple[list[Path], list[Path]], tmp_path: Path
+) -> None:
+    """A user's own matplotlib settings are his."""
+    before = dict(mpl.rcParams)
+
+    main(["figures", str(arms[0][0]), "--out", str(tmp_path)])
+
+    assert dict(mpl.rcParams) == before
