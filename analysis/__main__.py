@@ -71,6 +71,7 @@ def _compare(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     path = options.out / f"{ours.name}_against_{theirs.name}.md"
     path.write_text(text)
+    path.with_suffix(".csv").write_text(compare.csv(ours, theirs))
     print(text)
     print(path)
     return 0

@@ -35,10 +35,6 @@ class Difference:
     n: int
     p: float
 
-    def __str__(self) -> str:
-        sign = f"{self.mean:+.3f} ± {self.half:.3f}"
-        return f"{sign}, {self.wins} of {self.n} seeds, p = {self.p:.3f}"
-
 
 def numbers_of(run: RunData) -> dict[str, float]:
     """Return what a run came to: its best member's last score, and what that member reported."""
@@ -115,38 +111,62 @@ def interval(values: Sequence[float]) -> str:
     return f"{mean:.3f} ± {half:.3f}"
 
 
-def table(ours: Arm, theirs: Arm) -> str:
-    """Return the comparison as Markdown: every seed, then means, then paired differences.
-
-    Seeds that only one arm has are left out, and said to be.
-    """
+def pair(ours: Arm, theirs: Arm) -> tuple[list[int], dict[str, dict[str, list[float]]]]:
+    """Return the seeds that both arms have, and the numbers that both have, by number and arm."""
     seeds = sorted(set(ours.seeds) & set(theirs.seeds))
     if not seeds:
         raise ValueError(
             f"{ours.name} and {theirs.name} have no seed in common: none can be paired"
         )
     names = [name for name in ours.numbers if name in theirs.numbers]
-    rows = {arm.name: [arm.seeds.index(seed) for seed in seeds] for arm in (ours, theirs)}
     columns = {
-        (arm.name, name): [arm.numbers[name][row] for row in rows[arm.name]]
-        for arm in (ours, theirs)
+        name: {
+            arm.name: [arm.numbers[name][arm.seeds.index(seed)] for seed in seeds]
+            for arm in (ours, theirs)
+        }
         for name in names
     }
-    lines = [f"{ours.name} against {theirs.name}, {len(seeds)} seeds in pairs", ""]
-    lines += _row("seed", *(f"{name}: {arm.name}" for name in names for arm in (ours, theirs)))
-    lines += ["|" + " --- |" * (1 + 2 * len(names))]
+    return seeds, columns
+
+
+def table(ours: Arm, theirs: Arm) -> str:
+    """Return the comparison as Markdown: every seed, then each number's means and differences.
+
+    Seeds that only one arm has are left out, and said to be. All numbers of all seeds are in `csv`.
+    """
+    seeds, columns = pair(ours, theirs)
+    shown = list(columns)[:2]  # what selected, and the first number that selection has not seen
+    arms = (ours.name, theirs.name)
+    lines = [f"{ours.name} against {theirs.name}: {len(seeds)} seeds in pairs", ""]
+    lines += _row("seed", *(f"{name}, {arm}" for name in shown for arm in arms))
+    lines += ["|" + " --- |" * (1 + 2 * len(shown))]
     for i, seed in enumerate(seeds):
-        cells = [f"{columns[a.name, name][i]:.3f}" for name in names for a in (ours, theirs)]
-        lines += _row(str(seed), *cells)
-    means = [interval(columns[a.name, name]) for name in names for a in (ours, theirs)]
-    lines += _row("mean ± 95 %", *means)
-    lines += ["", "Paired differences, mean ± half of the 95 % interval:", ""]
-    for name in names:
-        difference = paired(columns[ours.name, name], columns[theirs.name, name])
-        lines.append(f"- {name}: {difference}")
+        lines += _row(
+            str(seed), *(f"{columns[name][arm][i]:.3f}" for name in shown for arm in arms)
+        )
+    lines += ["", "Means and paired differences, ± half of the 95 % t interval:", ""]
+    lines += _row("", *arms, "difference", "higher in", "p")
+    lines += ["|" + " --- |" * 6]
+    for name, column in columns.items():
+        difference = paired(column[ours.name], column[theirs.name])
+        means = [interval(column[arm]) for arm in arms]
+        found = f"{difference.mean:+.3f} ± {difference.half:.3f}"
+        higher = f"{difference.wins} of {difference.n}"
+        lines += _row(name, *means, found, higher, f"{difference.p:.3f}")
     lines += ["", _budgets(ours, theirs)]
     if left := sorted(set(ours.seeds) ^ set(theirs.seeds)):
         lines.append(f"Left out, because only one arm has them: seeds {left}.")
+    return "\n".join(lines) + "\n"
+
+
+def csv(ours: Arm, theirs: Arm) -> str:
+    """Return all numbers of all seeds as comma-separated values."""
+    seeds, columns = pair(ours, theirs)
+    arms = (ours.name, theirs.name)
+    lines = [",".join(["seed", *(f"{name} of {arm}" for name in columns for arm in arms)])]
+    for i, seed in enumerate(seeds):
+        numbers = (f"{columns[name][arm][i]:.6g}" for name in columns for arm in arms)
+        lines.append(",".join([str(seed), *numbers]))
     return "\n".join(lines) + "\n"
 
 

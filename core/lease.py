@@ -173,11 +173,12 @@ class Worker:
         }
         if not self._files.create(path, json.dumps(mine).encode()):
             return None
-        lease = Lease(id, epoch, folder, path.stat().st_ino)
         prefix = path.name.partition("-")[0] + "-"
-        if path.name != max(name for name in os.listdir(folder) if name.startswith(prefix)):
-            path.unlink(missing_ok=True)  # our list was old: a higher number had been there
+        there = [name for name in os.listdir(folder) if name.startswith(prefix)]
+        if path.name != max(there, default=""):  # our list was old: a higher number had been there
+            path.unlink(missing_ok=True)
             return None
+        lease = Lease(id, epoch, folder, path.stat().st_ino)
         for lower in epochs:
             _path(folder, id, lower).unlink(missing_ok=True)
         return lease

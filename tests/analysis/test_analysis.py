@@ -173,8 +173,8 @@ def test_a_comparison_shows_every_seed_and_says_whether_budgets_are_equal(
     assert (tmp_path / "walk_against_walk_random_search.md").read_text() in said
     for seed in range(3):
         assert f"| {seed} |" in said
-    assert "selected: " in said
-    assert "twice" in said
+    assert "| selected |" in said
+    assert "| twice |" in said
     assert "Equal budgets: 60 steps a run" in said
     assert "Left out, because only one arm has them: seeds [3]" in said
 

@@ -1,0 +1,122 @@
+"""The seat: one trainer, many members, and never one's weights with another's hypers."""
+
+from pathlib import Path
+
+import pytest
+
+from core.pbt import Loadable
+from core.seat import Seat, TaskError, numbers
+from core.space import LogUniform, Space
+from core.task import Task
+from tests.trainers import SPACE, Walk
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(1, (1.0,)), (2.5, (2.5,)), ([1, 2], (1.0, 2.0)), ((3.0,), (3.0,))],
+)
+def test_a_number_or_a_sample_is_a_score(value: object, expected: tuple[float, ...]) -> None:
+    """Of any kind that is a number."""
+    import numpy as np
+
+    assert numbers(value) == expected
+    assert numbers(np.array(value, dtype=float)) == expected
+    assert numbers(np.float32(2)) == (2.0,)
+
+
+@pytest.mark.parametrize("value", [None, "7", b"7", True, [], [None], 1j, {"score": 1}])
+def test_what_is_no_number_is_refused(value: object) -> None:
+    """With what came and what should have."""
+    with pytest.raises(TypeError, match=r"eval\(\) returned .* it must return a number"):
+        numbers(value)
+
+
+def test_weights_are_loaded_when_they_are_needed_and_only_then(tmp_path: Path) -> None:
+    """A member that waited and now copies loads its donor's weights, not its own first."""
+    loads: list[Path] = []
+
+    class Counts(Walk):
+        def load(self, path: Path) -> None:
+            loads.append(path)
+            super().load(path)
+
+    seat = Seat(Task(Counts, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
+    for name in ("own", "donor"):
+        seat.save(tmp_path / name)
+
+    seat.take(0, Loadable(tmp_path / "own"))
+    seat.load(Loadable(tmp_path / "donor", reseed=3))
+    seat.eval()
+    seat.eval()
+
+    assert loads == [tmp_path / "donor"]
+    assert seat.state == Loadable(tmp_path / "donor", reseed=3)
+
+
+def test_a_trainer_that_already_is_what_is_wanted_is_not_loaded_again(tmp_path: Path) -> None:
+    """Whoever keeps a member between two turns pays no load."""
+    seat = Seat(Task(Walk, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
+    seat.save(tmp_path / "own")
+    seat.holds = Loadable(tmp_path / "own")
+    (tmp_path / "own").unlink()
+
+    seat.take(0, Loadable(tmp_path / "own"))
+
+    assert seat.eval()
+    assert not seat.failed
+
+
+def test_a_failed_trainer_is_not_used_again() -> None:
+    """Its state is anybody's guess; the next member gets a new one."""
+
+    class Fails(Walk):
+        def eval(self) -> float:
+            raise RuntimeError("broken")
+
+    seat = Seat(Task(Fails, SPACE))
+    seat.take(0, 1)
+
+    [score] = seat.eval()
+
+    assert score != score
+    assert seat.failed
+    assert "RuntimeError: broken" in (seat.error or "")
+    assert seat.state is None
+
+
+def test_hypers_can_be_read_in_every_way_of_a_mapping() -> None:
+    """`get` with a default, `in`, `**hypers` and `dict(hypers)` among them."""
+
+    class Reads(Walk):
+        def step(self, hypers) -> None:  # type: ignore[no-untyped-def]
+            assert hypers.get("momentum", 0.9) == 0.9
+            assert "momentum" not in hypers
+            assert dict(**hypers) == dict(hypers) == {"rate": 0.1}
+
+    seat = Seat(Task(Reads, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
+
+    assert not seat.failed, seat.error
+
+
+def test_a_trainer_without_a_method_or_that_cannot_be_made_stops_everything() -> None:
+    """It is no failure of one member."""
+
+    class Nothing:
+        def __init__(self, seed: int, device: str) -> None:
+            pass
+
+    class NoData:
+        def __init__(self, seed: int, device: str) -> None:
+            raise FileNotFoundError("no CIFAR-10 in data/: fetch it with ...")
+
+    for trainer, words in ((Nothing, "no method 'step'"), (NoData, "no CIFAR-10 in data/")):
+        seat = Seat(Task(trainer, Space({"rate": LogUniform(1, 2)})))  # type: ignore[arg-type]
+        seat.take(0, 1)
+        with pytest.raises(TaskError, match=words):
+            seat.eval()
