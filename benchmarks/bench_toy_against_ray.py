@@ -1,10 +1,10 @@
 """Turns per second on the toy, 8 members on 2 workers, in turns with Ray Tune's PBT.
 
-`python -m benchmarks.bench_toy_against_ray` (extra `bench`). A turn is one step, one evaluation and
-one checkpoint that others can copy; every fourth step a member is ready. Both train the same
-quadratic. The rate is that between the first turn and the last one, without any start-up; the wall
-time of the whole command stands beside it. Ray runs as fast as it honestly can: a class trainable,
-actors reused, no loggers, no fsync (it has none).
+`python -m benchmarks.bench_toy_against_ray` (extra `bench`). A turn is one step, one evaluation,
+one decision, and one checkpoint that others can copy. Both train the same quadratic, and both have
+more members than workers, so that members take turns. The rate is that between the first turn and
+the last one, without any start-up; the wall time of the whole command stands beside it. Ray runs as
+fast as it honestly can: a class trainable, actors reused, no loggers, no fsync (it has none).
 """
 
 import json
@@ -20,7 +20,7 @@ from core.pool import Pool
 from core.population import Population
 from core.run import open_run
 
-MEMBERS, WORKERS, READY = 8, 2, 4
+MEMBERS, WORKERS = 8, 2
 ROUNDS = 3
 OUR_STEPS, RAY_STEPS = 400, 24
 
@@ -29,7 +29,7 @@ def ours(*options: str) -> tuple[float, float]:
     """Return turns per second and wall seconds of a run of ours."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("PBT_BENCH_DIR")) as folder:
         overrides = {"members": MEMBERS, "steps": OUR_STEPS}
-        run = open_run(Path(folder) / "run", "tasks.toy.presets:pbt", overrides)
+        run = open_run(Path(folder) / "run", "benchmarks.presets:toy", overrides)
         began = time.perf_counter()
         with Pool(run.root, WORKERS, options=options) as pool:
             pool.wait(lambda: None, 1.0)
@@ -76,7 +76,7 @@ def rays() -> tuple[float, float]:
 
     scheduler = PopulationBasedTraining(
         time_attr="training_iteration",
-        perturbation_interval=READY,
+        perturbation_interval=1,
         quantile_fraction=0.2,
         hyperparam_mutations={"h0": tune.uniform(0, 1), "h1": tune.uniform(0, 1)},
     )

@@ -53,7 +53,6 @@ class Files:
 
     def temporary(self, folder: Path) -> Path:
         """Return a new name in `folder`, for a file that is not there yet."""
-        folder.mkdir(parents=True, exist_ok=True)
         return folder / f".tmp-{secrets.token_hex(8)}"
 
     def write(self, path: Path, data: bytes) -> None:

@@ -1,39 +1,43 @@
 """Who trains which member now: leases that a dead worker loses, and that a paused one cannot keep.
 
-The lease of a member is the file with the highest number, leases/<member>-<number>: it names its
-holder, or says that the member is free. Whoever wants to change that creates the next number, which
-can happen once, and removes the lower ones. A lease is stale when its holder's heartbeat has not
-changed for so long by the *observer's own* clock; no two clocks are compared. A holder's every
-write passes `Lease.fence` (core/files.py).
+The lease of a member is one file without content, whose name says all:
+leases/<member>.<number>.<holder>, the holder being a worker or "free". Each change is one rename to
+the next number. Of two who want it, one finds the old name gone; so does a former holder. A holder
+is dead when its heartbeat has not changed for so long by the *observer's own* clock; no two clocks
+are compared. A holder's every write passes `Lease.fence` (core/files.py).
 """
 
+import contextlib
 import functools
 import json
 import os
+import re
 import secrets
+import shutil
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.files import Files
 
-FREE = b"free"
-Beat = tuple[str, float]  # what the heartbeat file held, and since when by our own clock
+FREE = "free"
+Beat = tuple[str, float]  # what a heartbeat file held, and since when by our own clock
+Held = tuple[int, str]  # the number of a lease, and its holder
 
 
 class LeaseLost(Exception):
     """Another worker has taken the member over."""
 
 
-def _name() -> str:
-    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+def _worker_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9-]+", "-", socket.gethostname())
+    return f"{host}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
 @functools.cache
-def _host() -> str:
+def _machine() -> str:
     """Return a name that two processes share if and only if they can see each other's pids."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -43,11 +47,12 @@ def _host() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process of this host started; "" if there is no such process."""
+    """Return when a process of this machine started; "" if it is not there, or dead."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    except (OSError, IndexError):
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return ""
+    return "" if state[0] in "ZX" else state[19]  # killed, but not waited for yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +60,17 @@ class Lease:
     """The right to train one member.
 
     epoch: the number of the lease; nobody else ever has this one, and a later holder has a higher.
-    inode: of its file, should a file of that name ever be somebody else's.
+    orderly: whether the holder before let it go; else what he has begun may still be under way.
     """
 
     id: int
     epoch: int
-    folder: Path
-    inode: int
+    path: Path
+    orderly: bool
 
     def held(self) -> bool:
         """Whether nobody has taken the member over."""
-        if _path(self.folder, self.id, self.epoch + 1).exists():
-            return False
-        try:
-            return _path(self.folder, self.id, self.epoch).stat().st_ino == self.inode
-        except FileNotFoundError:
-            return False
+        return self.path.exists()
 
     def fence(self) -> None:
         """Raise LeaseLost if another worker has taken the member over."""
@@ -79,10 +79,24 @@ class Lease:
 
     def release(self) -> None:
         """Let the member go; of no effect if it is lost already."""
-        if self.held() and Files(durable=False).create(
-            _path(self.folder, self.id, self.epoch + 1), FREE
-        ):
-            _path(self.folder, self.id, self.epoch).unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(self.path, self.path.with_name(_name(self.id, self.epoch + 1, FREE)))
+
+
+def lay_out(root: Path, members: int) -> None:
+    """Make the leases of all members, free, unless somebody has made them."""
+    if (root / "leases").exists():
+        return
+    made = root / f".tmp-leases-{secrets.token_hex(8)}"
+    made.mkdir()
+    for id in range(members):
+        (made / _name(id, 0, FREE)).touch()
+    try:
+        os.rename(made, root / "leases")
+    except OSError:
+        if not (root / "leases").exists():
+            raise
+        shutil.rmtree(made)  # another worker was faster
 
 
 @dataclass(slots=True)
@@ -98,7 +112,7 @@ class Worker:
     root: Path
     patience: float = 60.0
     turn_limit: float | None = None
-    name: str = field(default_factory=_name)
+    name: str = field(default_factory=_worker_name)
     busy: tuple[int, float] | None = None  # the member in work, and since when
     _files: Files = field(default_factory=lambda: Files(durable=False))
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -107,7 +121,6 @@ class Worker:
 
     def __enter__(self) -> "Worker":
         (self.root / "workers").mkdir(parents=True, exist_ok=True)
-        (self.root / "leases").mkdir(exist_ok=True)
         self._beat(0)
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
         self._thread.start()
@@ -137,7 +150,9 @@ class Worker:
         state = {
             "worker": self.name,
             "host": socket.gethostname(),
+            "machine": _machine(),
             "pid": os.getpid(),
+            "started": _started(os.getpid()),
             "beat": count,
             "member": busy and busy[0],
             "turn_seconds": busy and round(time.monotonic() - busy[1], 1),
@@ -153,61 +168,33 @@ class Worker:
 
     # ---------------------------------------------------------------------------- leases
 
-    def claim(self, id: int, leases: Mapping[int, Sequence[int]]) -> Lease | None:
-        """Take the lease of a member if it is free or stale; None if somebody has it.
+    def claim(self, id: int, lease: Held) -> Lease | None:
+        """Take the lease of a member if it is free or its holder dead; None if somebody has it.
 
         Args:
-            leases: what `list_leases` returned a moment ago.
+            lease: what `list_leases` returned of this member a moment ago.
         """
-        folder = self.root / "leases"
-        epochs = leases.get(id, ())
-        if epochs and not self._may_take(_path(folder, id, max(epochs))):
+        folder, (epoch, holder) = self.root / "leases", lease
+        if holder != FREE and not self._is_dead(holder):
             return None
-        epoch = max(epochs, default=0) + 1
-        path = _path(folder, id, epoch)
-        mine = {
-            "worker": self.name,
-            "host": _host(),
-            "pid": os.getpid(),
-            "started": _started(os.getpid()),
-        }
-        if not self._files.create(path, json.dumps(mine).encode()):
-            return None
-        prefix = path.name.partition("-")[0] + "-"
-        there = [name for name in os.listdir(folder) if name.startswith(prefix)]
-        if path.name != max(there, default=""):  # our list was old: a higher number had been there
-            path.unlink(missing_ok=True)
-            return None
-        lease = Lease(id, epoch, folder, path.stat().st_ino)
-        for lower in epochs:
-            _path(folder, id, lower).unlink(missing_ok=True)
-        return lease
-
-    def _may_take(self, path: Path) -> bool:
-        """Whether a lease is free, or its holder dead as far as can be known from here."""
+        path = folder / _name(id, epoch + 1, self.name)
         try:
-            data = path.read_bytes()
+            os.rename(folder / _name(id, epoch, holder), path)
         except FileNotFoundError:
-            return False  # it has just changed: look again in a moment
-        if data == FREE:
-            return True
-        try:
-            holder = json.loads(data)
-            worker, host = Path(holder["worker"]).name, holder["host"]
-            pid, started = int(holder["pid"]), holder["started"]
-        except (ValueError, KeyError, TypeError):
-            worker, host, pid, started = (
-                path.name,
-                "",
-                0,
-                "",
-            )  # unreadable: it will not beat
-        if host == _host():
-            return bool(_started(pid) != started)
+            # a network file system may say so although its own first try succeeded
+            if not path.exists():
+                return None
+        return Lease(id, epoch + 1, path, orderly=holder == FREE)
+
+    def _is_dead(self, worker: str) -> bool:
+        """Whether a worker is dead as far as can be known from here."""
         try:
             beat = (self.root / "workers" / f"{worker}.json").read_text()
-        except OSError:
-            beat = ""
+            state = json.loads(beat)
+            if state["machine"] == _machine():
+                return bool(_started(int(state["pid"])) != state["started"])
+        except (OSError, ValueError, KeyError, TypeError):
+            beat = ""  # gone or unreadable: it will not beat
         now = time.monotonic()
         known = self._seen.get(worker)
         if known is None or known[0] != beat:
@@ -216,19 +203,16 @@ class Worker:
         return now - known[1] > self.patience
 
 
-def list_leases(root: Path) -> dict[int, list[int]]:
-    """Return the numbers of all lease files, by member."""
-    found: dict[int, list[int]] = {}
-    try:
-        names = os.listdir(root / "leases")
-    except FileNotFoundError:
-        return found
-    for name in names:
-        member, _, epoch = name.partition("-")
-        if member.isdigit() and epoch.isdigit():
-            found.setdefault(int(member), []).append(int(epoch))
+def list_leases(root: Path) -> dict[int, Held]:
+    """Return the number and the holder of each member's lease."""
+    found: dict[int, Held] = {}
+    for name in os.listdir(root / "leases"):
+        member, _, rest = name.partition(".")
+        epoch, _, holder = rest.partition(".")
+        if member.isdigit() and epoch.isdigit() and holder:
+            found[int(member)] = max((int(epoch), holder), found.get(int(member), (-1, "")))
     return found
 
 
-def _path(folder: Path, id: int, epoch: int) -> Path:
-    return folder / f"{id:03d}-{epoch:08d}"
+def _name(id: int, epoch: int, holder: str) -> str:
+    return f"{id:03d}.{epoch:08d}.{holder}"

@@ -5,7 +5,7 @@
     members/003/recent/00000040  each record once, until it is in the history
     members/003/history.jsonl    all earlier records, one a line, oldest first
     members/003/weights/...      θ of its last steps; a name is never used again
-    leases/003-00000007          who trains member 3 now (core/lease.py)
+    leases/003.00000007.<worker> who trains member 3 now (core/lease.py)
     workers/<worker>.json        a worker's heartbeat; .jsonl its warnings; .log what it printed
 
 A file has one writer, is whole or not there, and is never changed in place. Weights are written
@@ -48,11 +48,17 @@ class Population:
     warn: Callable[[str], None] = lambda _: None
     _heads: dict[int, tuple[str, tuple[int, int, int], Record]] = field(default_factory=dict)
     _records: dict[tuple[int, int], Record] = field(default_factory=dict)
+    _made: set[Path] = field(default_factory=set)
     _links_work: bool = True
 
     def folder(self, id: int) -> Path:
         """Return the folder of a member."""
         return self.root / "members" / f"{id:03d}"
+
+    def _make(self, folder: Path) -> None:
+        if folder not in self._made:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
 
     # ---------------------------------------------------------------------------- reading
 
@@ -194,7 +200,7 @@ class Population:
         """
         id, n = record.member.id, record.member.n
         folder, path, data = self.folder(id), self._path(id, n), encode(record)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._make(path.parent)
         temporary = self.files.temporary(folder)
         try:
             self.files.write(temporary, data)
@@ -218,7 +224,7 @@ class Population:
         """Move the single records of a member into its history."""
         path = self.folder(id) / "history.jsonl"
         past = path.read_bytes() if path.exists() else b""
-        last = max((record.member.n for record in self._history_lines(id)), default=-1)
+        last = _last_number(past)
         recent = sorted(self._recent(id))
         lines = [self._path(id, n).read_bytes() for n in recent if n > last]
         self.files.replace(path, past + b"".join(lines), fence)
@@ -246,6 +252,7 @@ class Population:
     ) -> Weights:
         """Let `save` write a file, and make it a weights file of the member's."""
         folder = self.folder(id) / "weights"
+        self._make(folder)
         temporary = self.files.temporary(folder)
         try:
             with self.files.clock("save"):
@@ -277,7 +284,7 @@ class Population:
         """
         source = self.folder(donor) / "weights" / _safe(weights.name)
         goal = self.folder(id) / "weights" / name
-        goal.parent.mkdir(parents=True, exist_ok=True)
+        self._make(goal.parent)
         copied = 0
         try:
             if self._links_work:
@@ -327,6 +334,16 @@ class Population:
                 f"{where} is not what its record says ({size} bytes, of {weights.bytes}, or other "
                 "content)"
             )
+
+
+def _last_number(history: bytes) -> int:
+    """Return the number of the last readable record of a history; -1 if there is none."""
+    for line in reversed(history.splitlines(keepends=True)):
+        try:
+            return decode(line).member.n
+        except Unreadable:
+            continue
+    return -1
 
 
 def weights_name(n: int, epoch: int) -> str:

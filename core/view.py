@@ -100,15 +100,11 @@ class View:
         return self._copies[me.id]
 
     def _holders(self) -> dict[int, str]:
-        holders = {}
-        for id, epochs in list_leases(self.root).items():
-            try:
-                data = (self.root / "leases" / f"{id:03d}-{max(epochs):08d}").read_bytes()
-                if data != FREE:
-                    holders[id] = str(json.loads(data)["worker"])
-            except (OSError, ValueError, KeyError, TypeError):
-                continue
-        return holders
+        try:
+            leases = list_leases(self.root)
+        except FileNotFoundError:
+            return {}
+        return {id: holder for id, (_, holder) in leases.items() if holder != FREE}
 
     def _beats(self) -> dict[str, dict[str, object]]:
         beats = {}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.files import Clock, Files
-from core.lease import Lease, LeaseLost, Worker, list_leases
+from core.lease import Held, Lease, LeaseLost, Worker, lay_out, list_leases
 from core.member import Member
 from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
 from core.population import Population, Taken, weights_name
@@ -148,7 +148,8 @@ class Turn:
 def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
     """Find out where a member is; publish its start if it was never trained before."""
     id, pbt = lease.id, run.pbt
-    population.sweep(id)
+    if not lease.orderly:
+        population.sweep(id)
     record = population.head(id)
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
@@ -195,6 +196,7 @@ def work(
         AllFailed: every member has failed.
         OSError: the run directory cannot be written.
     """
+    lay_out(run.root, run.pbt.members)
     clock = Clock()
     seat = Seat(run.pbt.task, device, clock)
     with Worker(run.root, patience=patience, turn_limit=turn_limit) as me:
@@ -265,7 +267,7 @@ def _choose(
         key=lambda id: (members[id].step if id in members else 0, id),
     )
     least = members[order[0]].step if order[0] in members else 0
-    leases: dict[int, list[int]] | None = None
+    leases: dict[int, Held] | None = None
     for id in order:
         known = members.get(id)
         if known is not None and not runnable(known, least, pbt):
@@ -275,7 +277,7 @@ def _choose(
         if held and known is not None and known.step >= held[0].record.member.step:
             continue  # no further behind than ours
         leases = list_leases(run.root) if leases is None else leases
-        lease = me.claim(id, leases)
+        lease = me.claim(id, leases[id])
         if lease is None:
             continue
         turn = begin_turn(run, population, lease, seat, me.name)

@@ -4,21 +4,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from core.lease import Lease, LeaseLost, Worker, list_leases
+from core.lease import Lease, LeaseLost, Worker, lay_out, list_leases
 
 
 def _claim(worker: Worker, id: int = 0) -> Lease | None:
-    return worker.claim(id, list_leases(worker.root))
+    lay_out(worker.root, 3)
+    return worker.claim(id, list_leases(worker.root)[id])
 
 
-def _elsewhere(root: Path, lease: Lease) -> None:
-    """Let a lease be held from another machine."""
-    path = root / "leases" / f"{lease.id:03d}-{lease.epoch:08d}"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "another machine"}))
+def _elsewhere(worker: Worker) -> None:
+    """Let a worker look as if it were on another machine, by a heartbeat that will not change."""
+    path = worker.root / "workers" / f"{worker.name}.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": "another"}))
 
 
 def test_a_member_has_one_holder_at_a_time(tmp_path: Path) -> None:
@@ -33,40 +35,64 @@ def test_a_member_has_one_holder_at_a_time(tmp_path: Path) -> None:
 
         assert second is not None
         assert second.epoch > lease.epoch
+        assert second.orderly
         assert not lease.held()
-        assert len(os.listdir(tmp_path / "leases")) == 1
+        assert len(os.listdir(tmp_path / "leases")) == 3
 
 
 def test_of_two_that_claim_at_once_one_wins(tmp_path: Path) -> None:
     """Both have seen the member free."""
+    lay_out(tmp_path, 1)
     with Worker(tmp_path) as one, Worker(tmp_path) as two:
-        seen = list_leases(tmp_path)
+        seen = list_leases(tmp_path)[0]
 
         assert [one.claim(0, seen) is None, two.claim(0, seen) is None] == [False, True]
 
 
-def test_an_old_list_claims_nothing(tmp_path: Path) -> None:
-    """The number that was free then has been used and removed since."""
+def test_an_old_look_claims_nothing(tmp_path: Path) -> None:
+    """What was free then has been taken, let go and taken again."""
     with Worker(tmp_path) as one, Worker(tmp_path) as two:
-        lease = _claim(one)
-        assert lease is not None
-        lease.release()
-        old = list_leases(tmp_path)
-        second = _claim(one)
-        assert second is not None
-        second.release()
-        third = _claim(one)
+        lay_out(tmp_path, 1)
+        old = list_leases(tmp_path)[0]
+        for _ in range(2):
+            lease = _claim(one)
+            assert lease is not None
+            lease.release()
+        held = _claim(one)
 
         assert two.claim(0, old) is None
-        assert third is not None
-        assert third.held()
+        assert held is not None
+        assert held.held()
+
+
+def test_leases_are_laid_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two that begin at once, the second leaves what the first has made."""
+    lay_out(tmp_path, 2)
+    with Worker(tmp_path) as worker:
+        _claim(worker)
+        monkeypatch.setattr(Path, "exists", _not_the_first_time(Path.exists))
+        lay_out(tmp_path, 2)
+
+        assert list_leases(tmp_path)[0][1] == worker.name
+    assert sorted(os.listdir(tmp_path)) == ["leases", "workers"]
+
+
+def _not_the_first_time(exists: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    asked = []
+
+    def answer(path: Path) -> bool:
+        asked.append(path)
+        return len(asked) > 1 and exists(path)
+
+    return answer
 
 
 def test_a_dead_holder_on_this_machine_loses_at_once(tmp_path: Path) -> None:
-    """Its process is gone, or its number belongs to another process by now."""
+    """Its process is gone, although its heartbeat file is still there."""
     code = (
-        "import sys; from pathlib import Path; from core.lease import *; import os\n"
-        "worker = Worker(Path(sys.argv[1])).__enter__(); worker.claim(0, {}); os._exit(9)"
+        "import sys, os; from pathlib import Path; from core.lease import *\n"
+        "root = Path(sys.argv[1]); lay_out(root, 1); worker = Worker(root).__enter__()\n"
+        "worker.claim(0, list_leases(root)[0]); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
 
@@ -75,6 +101,7 @@ def test_a_dead_holder_on_this_machine_loses_at_once(tmp_path: Path) -> None:
 
     assert lease is not None
     assert lease.epoch == 2
+    assert not lease.orderly
 
 
 def test_a_silent_holder_elsewhere_loses_after_the_observers_own_patience(
@@ -84,15 +111,15 @@ def test_a_silent_holder_elsewhere_loses_after_the_observers_own_patience(
     now = 1000.0
     with Worker(tmp_path, patience=60) as one, Worker(tmp_path, patience=60) as two:
         monkeypatch.setattr("core.lease.time.monotonic", lambda: now)
-        lease = _claim(one)
-        assert lease is not None
-        _elsewhere(tmp_path, lease)
+        _claim(one)
+        _elsewhere(one)
         os.utime(tmp_path / "workers" / f"{one.name}.json", (0, 0))  # a clock of 1970
 
         assert _claim(two) is None
         now += 50
         assert _claim(two) is None
         one._beat(7)
+        _elsewhere(one)
         now += 50
         assert _claim(two) is None  # it has shown a sign of life within the patience
         now += 61
@@ -100,26 +127,27 @@ def test_a_silent_holder_elsewhere_loses_after_the_observers_own_patience(
 
 
 def test_a_holder_that_was_taken_over_is_fenced(tmp_path: Path) -> None:
-    """Its every write asks first."""
-    with Worker(tmp_path, patience=0.0) as one, Worker(tmp_path, patience=0.0) as two:
+    """Its every write asks first, and it cannot let go what is not its own."""
+    with Worker(tmp_path, patience=60) as one, Worker(tmp_path, patience=-1.0) as two:
         lease = _claim(one)
         assert lease is not None
         lease.fence()
-        _elsewhere(tmp_path, lease)
-        _claim(two)
+        _elsewhere(one)
+        assert _claim(two) is None  # the first look
         taken = _claim(two)
 
         assert taken is not None
         with pytest.raises(LeaseLost, match="taken over"):
             lease.fence()
-        lease.release()  # of no effect
+        lease.release()
         assert taken.held()
 
 
-def test_an_unreadable_lease_is_waited_for_and_then_taken(tmp_path: Path) -> None:
-    """It has no heartbeat, so it is like any silent holder."""
+def test_a_holder_without_a_heartbeat_file_is_waited_for_and_then_loses(tmp_path: Path) -> None:
+    """It is like any silent holder."""
     (tmp_path / "leases").mkdir()
-    (tmp_path / "leases/000-00000004").write_bytes(b"\x00garbage")
+    (tmp_path / "leases" / "000.00000004.nobody").touch()
+    (tmp_path / "leases" / "something else").touch()
 
     with Worker(tmp_path, patience=-1.0) as worker:
         assert _claim(worker) is None
@@ -127,6 +155,26 @@ def test_an_unreadable_lease_is_waited_for_and_then_taken(tmp_path: Path) -> Non
 
     assert lease is not None
     assert lease.epoch == 5
+
+
+def test_a_rename_that_says_it_failed_but_did_not_is_believed_to_have_succeeded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network file system may say when its answer got lost."""
+    lay_out(tmp_path, 1)
+    rename = os.rename
+
+    def lies(source: str, goal: str) -> None:
+        rename(source, goal)
+        raise FileNotFoundError(source)
+
+    with Worker(tmp_path) as worker:
+        monkeypatch.setattr(os, "rename", lies)
+        lease = worker.claim(0, list_leases(tmp_path)[0])
+        monkeypatch.undo()
+
+    assert lease is not None
+    assert lease.held()
 
 
 def test_a_worker_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -349,9 +349,8 @@ def test_a_paused_worker_that_comes_back_changes_nothing(tmp_path: Path) -> None
 
 def _pretend_another_machine(root: Path) -> None:
     """Let a stopped process look silent rather than stopped: its pid cannot be seen."""
-    for path in (root / "leases").iterdir():
-        if path.read_bytes() != b"free":
-            path.write_text(json.dumps(json.loads(path.read_text()) | {"host": "elsewhere"}))
+    for path in (root / "workers").glob("*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": "elsewhere"}))
 
 
 def test_a_turn_that_hangs_ends_its_worker(tmp_path: Path) -> None:
