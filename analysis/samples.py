@@ -31,6 +31,7 @@ def draw_samples(figure: Figure, runs: Sequence[RunData]) -> None:
     for ax, run in zip(figure.subplots(rows, columns, squeeze=False).flat, runs, strict=False):
         best = run.best()
         ax.imshow(picture(str(best.report["samples"])), cmap="gray", interpolation="nearest")
-        ax.set_title(f"{run.path.name}\nmember {best.member.id}: {best.member.score:.2f}")
+        title = f"{run.path.name}\nmember {best.member.id}: {best.member.score:.2f}"
+        ax.set_title(title, fontsize=6)
     for ax in figure.axes:
         ax.set_axis_off()

@@ -206,6 +206,7 @@ def work(
         taken = 0
         try:
             while not stop() and (turns is None or taken < turns):
+                looked = time.perf_counter()
                 with clock("claim"):
                     for glance in (True, False):  # look again before there is nothing to do
                         members = _members(population, run.pbt, glance)
@@ -218,7 +219,8 @@ def work(
                         return True
                 if held is None:
                     time.sleep(pause)
-                    pause = min(pause * 2, 0.25)
+                    spent = time.perf_counter() - looked - pause
+                    pause = min(pause * 2, max(0.02, 10 * spent))  # a tenth of the time for looks
                     continue
                 pause = 0.001
                 taken += 1

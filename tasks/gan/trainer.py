@@ -161,7 +161,8 @@ def _components() -> tuple[Tensor, Tensor]:
 
 def _png(images: Tensor) -> str:
     """Return 64 images as one picture of 8 rows, a PNG in base64 as browsers read it."""
-    grid = images.view(8, 8, 8, 8).transpose(1, 2).reshape(64, 64)  # [row, y, column, x] -> [Y, X]
+    tiles = nn.functional.pad(images.view(8, 8, 8, 8), (1, 1, 1, 1), value=-1.0)  # [8, 8, 10, 10]
+    grid = tiles.transpose(1, 2).reshape(80, 80)  # [row, y, column, x] -> [Y, X]
     pixels = ((grid.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
     file = io.BytesIO()
     Image.fromarray(255 - pixels).save(file, "PNG")

@@ -229,13 +229,13 @@ def test_a_reported_picture_is_read_back() -> None:
     from tasks.gan.trainer import _png
 
     black = torch.ones(64, 64)
-    black[9] = -1.0  # the second digit of the second row
+    black[9] = -1.0  # the second digit of the second row is blank
 
     pixels = picture(_png(black))
 
-    assert pixels.shape == (64, 64)
-    assert (pixels[8:16, 8:16] == 255).all()
-    assert pixels.sum() == 64 * 255
+    assert pixels.shape == (80, 80)
+    assert (pixels[10:20, 10:20] == 255).all()
+    assert (pixels == 0).sum() == 63 * 64
 
 
 def test_drawing_changes_no_global_style(
