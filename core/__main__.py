@@ -30,7 +30,7 @@ from core.run import (
 )
 from core.seat import TaskError
 from core.verify import verify
-from core.view import View, duration, show_status, table
+from core.view import View, duration, show_status, table, value
 from core.worker import AllFailed, work
 
 FAILED, REFUSED, UNFINISHED = 1, 2, 3  # exit statuses; 130 after Ctrl-C
@@ -151,39 +151,37 @@ def _run(options: argparse.Namespace) -> int:
     override(resolve(options.preset), overrides)
     run = open_run(options.out, options.preset, overrides)
     console = Console()
+    say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
     where = shlex.quote(str(run.root))
-    console.print(
-        f"{run.pbt.members} members x {run.pbt.steps} steps, {options.workers} workers on "
-        f"{', '.join(options.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
-        f"From any other terminal: python -m core watch {where}",
-        highlight=False,
-    )
     view = View(run.root, run.info)
     began = time.monotonic()
-    with Pool(run.root, options.workers, options.devices, _worker_options(options)) as pool:
-        with _Asked() as asked:
-            _follow(console, view, pool, asked)
-        complaints = pool.complaints()
+    asked, complaints = _Asked(), list[str]()
+    if not view.is_done(view.rows()):
+        say(
+            f"{run.pbt.members} members x {run.pbt.steps} steps, {options.workers} workers on "
+            f"{', '.join(options.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
+            f"From any other terminal: python -m core watch {where}"
+        )
+        with Pool(run.root, options.workers, options.devices, _worker_options(options)) as pool:
+            with asked:
+                _follow(console, view, pool, asked)
+            complaints = pool.complaints()
     rows = view.rows()
-    done = len(rows) == run.pbt.members and all(
-        row.record.member.step >= run.pbt.steps and not row.record.member.waiting for row in rows
-    )
     again = f"The same command goes on from there: {shlex.join(_command(options))}"
     if asked.times:
-        console.print(f"\nStopped; nothing that was published is lost. {again}", highlight=False)
+        say(f"\nStopped; nothing that was published is lost. {again}")
         return 130
-    if not done:
+    if not view.is_done(rows):
         for complaint in complaints:
-            console.print(Text(complaint, style="red"))
-        console.print(f"The run is not done: {view.progress(rows)}. {again}", highlight=False)
+            say(Text(complaint, style="red"))
+        say(f"The run is not done: {view.progress(rows)}. {again}")
         return UNFINISHED
     best = rows[0].record.member
-    hypers = ", ".join(f"{name} {value}" for name, value in best.hypers.items())
-    console.print(
+    hypers = ", ".join(f"{name} {value(number)}" for name, number in best.hypers.items())
+    say(
         f"Done in {duration(time.monotonic() - began)}: member {best.id} is best with "
         f"{run.pbt.task.score} {best.score:.6g} ({hypers}).\n"
-        f"Next: python -m core verify {where}; python -m analysis figures {where} --out figures",
-        highlight=False,
+        f"Next: python -m core verify {where}; python -m analysis figures {where} --out figures"
     )
     return 0
 
@@ -304,10 +302,7 @@ def _watch(options: argparse.Namespace) -> int:
             while True:
                 rows = view.rows()
                 live.update(table(view, rows, max(console.height - 10, 3)), refresh=True)
-                if len(rows) == view.members and all(
-                    row.record.member.step >= view.steps and not row.record.member.waiting
-                    for row in rows
-                ):
+                if view.is_done(rows):
                     return 0
                 time.sleep(1.0)
     except KeyboardInterrupt:

@@ -84,6 +84,13 @@ class View:
         self._marks.append((now, done, turns))
         return sorted(rows, key=lambda row: (-row.record.member.fitness, row.record.member.id))
 
+    def is_done(self, rows: list[Row]) -> bool:
+        """Whether every member has come to its last step and decided there."""
+        members = [row.record.member for row in rows]
+        return len(members) == self.members and all(
+            me.step >= self.steps and not me.waiting for me in members
+        )
+
     def _last_copy(self, record: Record) -> tuple[int, int] | None:
         """Return whom a member copied last, looking back as far as single records go."""
         me = record.member
