@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 
 from core.member import Hypers
 from core.pbt import PBT
+from core.record import report_size
 from core.seat import Seat, TaskError, numbers
 from core.space import Fixed
 from core.task import Reports, Reseeds, Trainer
@@ -59,20 +61,27 @@ class _Check:
             trainer = self._make(1)
             self._train(trainer, hypers)
             score = numbers(trainer.eval())
-            start = self.folder / "start"
+            start = self.folder / "start.tmp"  # as the engine names it
             trainer.save(start)
         except Exception as error:
-            yield Finding(False, f"step, eval and save fail: {type(error).__name__}: {error}")
+            yield Finding(False, f"step, eval or save fails: {type(error).__name__}: {error}")
             return
         if not start.is_file():
             yield Finding(False, "save(path) leaves no file at its path")
             return
         yield Finding(True, f"eval() returns {'a number' if len(score) == 1 else 'a sample'}")
-        yield from self._continues(trainer, start, hypers)
-        yield from self._looks_change_nothing(start, hypers)
-        yield from self._random_stream(start, hypers)
-        for name in space:
-            yield from self._has_effect(name, start, hypers)
+        parts = [
+            self._continues(trainer, start, hypers),
+            self._looks_change_nothing(start, hypers),
+            self._random_stream(start, hypers),
+            *(self._has_effect(name, start, hypers) for name in space),
+        ]
+        for part in parts:
+            try:
+                yield from part
+            except Exception as error:
+                where = traceback.extract_tb(error.__traceback__)[-1].name
+                yield Finding(False, f"{where}() fails: {type(error).__name__}: {error}")
         yield self._divergence(start, hypers)
 
     def _names(self, hypers: Hypers) -> None:
@@ -85,6 +94,17 @@ class _Check:
     def _continues(self, trainer: Trainer, start: Path, hypers: Hypers) -> Iterator[Finding]:
         self._train(trainer, hypers)
         unbroken = self._print(trainer)
+        again = self._make(1)
+        self._train(again, hypers)
+        self._train(again, hypers)
+        alike = self._print(again) == unbroken
+        yield Finding(alike, "two trainers of one seed train alike, bit for bit")
+        if not alike:
+            yield Finding(
+                None,
+                "what is said below may follow from this: look for numbers drawn from a global "
+                "generator, and for operations that are not deterministic",
+            )
         fresh = self._loaded(2, start)
         self._train(fresh, hypers)
         yield Finding(
@@ -98,13 +118,6 @@ class _Check:
         yield Finding(
             self._print(fresh) == unbroken,
             "loaded into a used trainer and trained on: the same as loaded into a fresh one",
-        )
-        again = self._make(1)
-        self._train(again, hypers)
-        self._train(again, hypers)
-        yield Finding(
-            self._print(again) == unbroken,
-            "two trainers of one seed train alike, bit for bit",
         )
 
     def _looks_change_nothing(self, start: Path, hypers: Hypers) -> Iterator[Finding]:
@@ -122,10 +135,13 @@ class _Check:
         trainer = self._loaded(2, start)
         if isinstance(trainer, Reports):
             says = trainer.report()
-            yield Finding(
-                all(isinstance(entry, float | int | str | list | tuple) for entry in says.values()),
-                f"report() returns numbers, lists or texts: {', '.join(says)}",
-            )
+            for key, entry in says.items():
+                try:
+                    report_size({key: entry})
+                except (TypeError, ValueError) as error:
+                    yield Finding(False, f"report() says {key!r}, but {error}")
+                    return
+            yield Finding(True, f"report() returns numbers, lists or texts: {', '.join(says)}")
             yield Finding(
                 after(lambda t: t.report() if isinstance(t, Reports) else None) == untouched,
                 "report() changes neither the weights nor the random state",
@@ -151,15 +167,15 @@ class _Check:
         if isinstance(prior, Fixed):
             return
         rng = np.random.default_rng(2)
-        base = self._loaded(2, start)
-        self._train(base, hypers)
-        unchanged = self._print(base)
         others = [v for v in (prior.sample(rng) for _ in range(20)) if v != hypers[name]]
         others += [v for v in (prior.scaled(hypers[name], 2.0, rng),) if v != hypers[name]]
+        used = self._loaded(2, start)  # as a worker's: it has trained another member before
+        self._train(used, hypers)
+        unchanged = self._print(used)
         for value in others[:3]:
-            trainer = self._loaded(2, start)
-            self._train(trainer, dict(hypers) | {name: value})
-            if self._print(trainer) != unchanged:
+            used.load(start)
+            self._train(used, dict(hypers) | {name: value})
+            if self._print(used) != unchanged:
                 yield Finding(True, f"{name} has an effect after a load")
                 return
         if others:
@@ -206,7 +222,7 @@ class _Check:
 
     def _print(self, trainer: Trainer) -> Print:
         """Return what tells two trainers apart."""
-        path = self.folder / "print"
+        path = self.folder / "print.tmp"
         path.unlink(missing_ok=True)
         trainer.save(path)
         scores = tuple(-math.inf if math.isnan(s) else s for s in numbers(trainer.eval()))

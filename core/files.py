@@ -53,7 +53,9 @@ class Files:
 
     def temporary(self, folder: Path) -> Path:
         """Return a new name in `folder`, for a file that is not there yet."""
-        return folder / f".tmp-{secrets.token_hex(8)}"
+        return (
+            folder / f"{secrets.token_hex(8)}.tmp"
+        )  # torch.save refuses a name that begins with "."
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a temporary file, to the disk if need be."""
@@ -104,7 +106,7 @@ class Files:
         if not folder.is_dir():
             return
         for name in os.listdir(folder):
-            if name.startswith(".tmp-"):
+            if name.endswith(".tmp"):
                 (folder / name).unlink(missing_ok=True)
 
 

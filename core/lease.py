@@ -87,8 +87,8 @@ def lay_out(root: Path, members: int) -> None:
     """Make the leases of all members, free, unless somebody has made them."""
     if (root / "leases").exists():
         return
-    made = root / f".tmp-leases-{secrets.token_hex(8)}"
-    made.mkdir()
+    made = root / f"{secrets.token_hex(8)}.tmp"
+    made.mkdir(parents=True)
     for id in range(members):
         (made / _name(id, 0, FREE)).touch()
     try:

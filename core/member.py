@@ -42,6 +42,7 @@ class Member:
     dropped: what a copy replaced.
     waiting: published with its score, but its decision is still to come (lockstep only).
     last_ready, last_copy: the step at which it was last ready, and last copied somebody.
+    last_parent: whom it copied then, as (id, n).
     failures: how often its trainer raised.
     """
 
@@ -58,6 +59,7 @@ class Member:
     waiting: bool = False
     last_ready: int = 0
     last_copy: int = 0
+    last_parent: tuple[int, int] | None = None
     failures: int = 0
 
     @property
@@ -70,8 +72,12 @@ class Member:
         """Whether its score is a finite number: only then may anybody copy it."""
         return math.isfinite(self.score)
 
-    def trained(self, scores: tuple[float, ...]) -> "Member":
-        """Return the member one step later, evaluated to `scores` (one number, or a sample)."""
+    def trained(self, scores: tuple[float, ...], raised: int = 0) -> "Member":
+        """Return the member one step later, evaluated to `scores` (one number, or a sample).
+
+        Args:
+            raised: how often its trainer raised meanwhile.
+        """
         return replace(
             self,
             step=self.step + 1,
@@ -82,6 +88,7 @@ class Member:
             seen=None,
             dropped=None,
             waiting=False,
+            failures=self.failures + raised,
         )
 
     def decided(self, seen: tuple[int | None, ...]) -> "Member":
@@ -95,6 +102,7 @@ class Member:
             hypers=hypers,
             cause="exploit" if self.healthy else "rescue",
             parent=(donor.id, donor.n),
+            last_parent=(donor.id, donor.n),
             dropped=Dropped(score=self.score, scores=self.scores, hypers=self.hypers),
             last_copy=self.step,
             scores=(),

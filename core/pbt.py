@@ -85,6 +85,8 @@ class Loadable:
 class Learner(Protocol):
     """A trainer as Algorithm 1 sees it: `eval` returns a tuple, and nothing raises (NaN instead)."""
 
+    raised: int  # how often the trainer has raised since the member was last published
+
     def step(self, hypers: Hypers) -> None: ...
     def eval(self) -> tuple[float, ...]: ...
     def load(self, weights: Loadable) -> None: ...
@@ -120,8 +122,8 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
     while me.waiting or me.step < pbt.steps:                   # while not end of training
         if not me.waiting:                                     #   (who waits in lockstep has done it)
             trainer.step(me.hypers)                            #   θ ← step(θ | h)
-            me = me.trained(trainer.eval())                    #   p ← eval(θ)
-        if pbt.ready(me):                                      #   if ready(p, t, P)
+            me = me.trained(trainer.eval(), trainer.raised)    #   p ← eval(θ)
+        if me.waiting or pbt.ready(me):                        #   if ready(p, t, P)
             while (seen := population.seen_by(me)) is None:    #     (in lockstep: publish, and wait)
                 me = me if me.waiting else population.update(replace(me, waiting=True), trainer)
                 yield me
@@ -139,7 +141,7 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Decision:
     """What exploit came to: whom to copy (oneself: nobody), and after a look at which records."""
 
     donor: Member
@@ -148,7 +150,7 @@ class Choice:
     weights: Loadable | None
 
 
-def exploit(me: Member, seen: Sequence[Member], population: Population, pbt: PBT) -> Choice:
+def exploit(me: Member, seen: Sequence[Member], population: Population, pbt: PBT) -> Decision:
     """Ask the run's exploit; ask again, without him, while the chosen one's weights are lost."""
     while True:
         donor, rng = decide(me, seen, pbt)
@@ -163,7 +165,7 @@ def exploit(me: Member, seen: Sequence[Member], population: Population, pbt: PBT
             except WeightsLost:
                 seen = [member for member in seen if member.id != donor.id]
                 continue
-        return Choice(donor, rng, tuple(numbers), weights)
+        return Decision(donor, rng, tuple(numbers), weights)
 
 
 def decide(me: Member, seen: Sequence[Member], pbt: PBT) -> tuple[Member, Generator]:
@@ -176,7 +178,7 @@ def decide(me: Member, seen: Sequence[Member], pbt: PBT) -> tuple[Member, Genera
     return (donor if donor.healthy and me.failures <= pbt.rescues else me), rng
 
 
-def explore(me: Member, choice: Choice, pbt: PBT) -> Hypers:
+def explore(me: Member, choice: Decision, pbt: PBT) -> Hypers:
     """Return the hypers that `me` goes on with after it copied the donor."""
     inherited = choice.donor.hypers if "hypers" in pbt.inherit else me.hypers
     return pbt.task.space.explored(inherited, pbt.explore, choice.rng)

@@ -81,14 +81,12 @@ class Population:
             identity = (found.st_ino, found.st_mtime_ns, found.st_size)
             if known is not None and known[1] == identity:
                 return known[2]
-            data = _read_all(descriptor, found.st_size, path)
-        finally:
-            os.close(descriptor)
-        try:
-            record = _decoded(data, id, path)
+            record = _decoded(_read_all(descriptor, found.st_size, path), id, path)
         except Unreadable as error:
             self.warn(f"{error}; the newest record before it is used")
             return self._newest_but_view(id)
+        finally:
+            os.close(descriptor)
         return self._note(path, found, record)
 
     def _note(self, path: str, found: os.stat_result, record: Record) -> Record:
@@ -107,7 +105,7 @@ class Population:
 
     def head(self, id: int) -> Record | None:
         """Return the newest record for certain: what whoever holds the lease goes on from."""
-        newest = self.newest(id)
+        newest = self.newest(id) or self._newest_but_view(id)
         for n in sorted(self._recent(id), reverse=True):
             if newest is not None and n <= newest.member.n:
                 break
@@ -128,7 +126,7 @@ class Population:
             return self._records[id, n]
         path = self._path(id, n)
         try:
-            return self._remember(_decoded(path.read_bytes(), id, path))
+            return self._remember(_decoded(_read(path), id, path))
         except FileNotFoundError:
             for record in reversed(self._history_lines(id)):
                 if record.member.n == n:
@@ -156,14 +154,15 @@ class Population:
 
     def history(self, id: int) -> list[Record]:
         """Return all records of a member, oldest first; what is unreadable is warned of."""
-        records = {record.member.n: record for record in self._history_lines(id)}
-        for n in self._recent(id):
+        records: dict[int, Record] = {}
+        for n in self._recent(id):  # first: what joins the history meanwhile is found there
             try:
-                records.setdefault(n, self.record(id, n))
-            except FileNotFoundError:  # it has just joined the history
-                return self.history(id)
+                records[n] = _decoded(_read(self._path(id, n)), id, self._path(id, n))
+            except FileNotFoundError:
+                continue
             except Unreadable as error:
                 self.warn(str(error))
+        records |= {record.member.n: record for record in self._history_lines(id)}
         return [records[n] for n in sorted(records)]
 
     def _history_lines(self, id: int) -> list[Record]:
@@ -200,19 +199,19 @@ class Population:
         """
         id, n = record.member.id, record.member.n
         folder, path, data = self.folder(id), self._path(id, n), encode(record)
+        if len(data) > LARGEST_RECORD:
+            raise ValueError(f"a record of {len(data)} bytes: a sample of fewer scores is needed")
         self._make(path.parent)
         temporary = self.files.temporary(folder)
         try:
             self.files.write(temporary, data)
             fence()
-            try:
-                created = take(temporary, path)
-            except FileNotFoundError:  # swept by whoever took the member over
-                created = False
-            if not created:
+            if not take(temporary, path):
                 raise Taken(f"record {n} of member {id} is another worker's")
             found = os.stat(temporary)
             os.replace(temporary, folder / "record.json")
+        except FileNotFoundError as error:  # swept by whoever took the member over
+            raise Taken(f"member {id} was taken over at record {n}") from error
         finally:
             temporary.unlink(missing_ok=True)
         self.files.sync(path.parent)
@@ -224,10 +223,12 @@ class Population:
         """Move the single records of a member into its history."""
         path = self.folder(id) / "history.jsonl"
         past = path.read_bytes() if path.exists() else b""
+        past += b"" if past.endswith(b"\n") or not past else b"\n"  # of a file that was cut
         last = _last_number(past)
         recent = sorted(self._recent(id))
         lines = [self._path(id, n).read_bytes() for n in recent if n > last]
         self.files.replace(path, past + b"".join(lines), fence)
+        self.files.sync(path.parent)
         for n in recent:
             self._path(id, n).unlink(missing_ok=True)
 
@@ -258,6 +259,7 @@ class Population:
             with self.files.clock("save"):
                 save(temporary)
             if not temporary.is_file():
+                fence()  # or it was swept
                 raise ValueError(
                     f"save(path) of the trainer left no file at its path ({temporary.name}): it "
                     "must write exactly there, and nothing else"
@@ -266,7 +268,11 @@ class Population:
             with self.files.clock("checksum"):
                 size, digest = temporary.stat().st_size, _sha256(temporary)
             fence()
-            os.replace(temporary, folder / name)
+            try:
+                os.replace(temporary, folder / name)
+            except FileNotFoundError as error:
+                raise Taken(f"member {id} was taken over while it was saved") from error
+            self.files.sync(folder)
         finally:
             temporary.unlink(missing_ok=True)
         return Weights(name=name, bytes=size, sha256=digest)
@@ -311,7 +317,7 @@ class Population:
         """Remove the member's weights but those to keep, and but those of later lease holders."""
         folder = self.folder(id) / "weights"
         for name in os.listdir(folder) if folder.is_dir() else ():
-            if name in keep or name.startswith("."):
+            if name in keep or name.endswith(".tmp"):
                 continue
             if _epoch(name) <= epoch:
                 (folder / name).unlink(missing_ok=True)
@@ -371,6 +377,11 @@ def _read_all(descriptor: int, size: int, path: str) -> bytes:
     if size > LARGEST_RECORD:
         raise Unreadable(f"{path} has {size} bytes: that is no record")
     return os.read(descriptor, size)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return _read_all(file.fileno(), os.fstat(file.fileno()).st_size, str(path))
 
 
 def _decoded(data: bytes, id: int, path: Path | str) -> Record:

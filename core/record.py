@@ -80,6 +80,11 @@ def identity(record: Record) -> bytes:
     return _dump({"member": _fields(record.member), "report": record.report})
 
 
+def report_size(report: Report) -> int:
+    """Return the bytes that a report takes in a record; raise TypeError if it cannot be written."""
+    return len(_dump({"report": report}))
+
+
 def seal(body: Mapping[str, object]) -> bytes:
     """Return JSON on one line that ends with the checksum of what stands before it."""
     text = _dump(body)
@@ -126,6 +131,8 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, Sequence):
         return [_plain(item) for item in value]
+    if hasattr(value, "tolist"):  # an array, a tensor, or a number of one
+        return _plain(value.tolist())
     raise TypeError(f"{value!r} cannot be written into a record: give numbers, lists or texts")
 
 
@@ -148,6 +155,7 @@ def _record(body: Mapping[str, object]) -> Record:
 def _member(body: dict[str, object]) -> Member:
     dropped = cast("dict[str, object] | None", body["dropped"])
     parent = cast("list[int] | None", body["parent"])
+    last = cast("list[int] | None", body["last_parent"])
     seen = cast("list[int | None] | None", body["seen"])
     return Member(
         id=cast(int, body["id"]),
@@ -169,6 +177,7 @@ def _member(body: dict[str, object]) -> Member:
         waiting=cast(bool, body["waiting"]),
         last_ready=cast(int, body["last_ready"]),
         last_copy=cast(int, body["last_copy"]),
+        last_parent=None if last is None else (last[0], last[1]),
         failures=cast(int, body["failures"]),
     )
 

@@ -194,7 +194,7 @@ def read_info(root: Path) -> dict[str, object]:
 def _begin(root: Path, preset: str, overrides: Mapping[str, object], settings: object) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        if strange := sorted(name for name in os.listdir(root) if not name.startswith(".tmp-")):
+        if strange := sorted(name for name in os.listdir(root) if not name.endswith(".tmp")):
             if "run.json" in strange:
                 return  # somebody has begun the same run a moment ago
             raise RunError(

@@ -14,6 +14,7 @@ from core.pbt import Loadable
 from core.task import Report, Reports, Reseeds, Task, Trainer
 
 T = TypeVar("T")
+LONGEST_TRACEBACK = 20_000  # characters, of its end
 
 
 class TaskError(ValueError):
@@ -40,7 +41,8 @@ class Seat:
     clock: Clock = field(default_factory=Clock)
     member: int = -1  # whose seat it is
     failed: bool = False
-    error: str | None = None  # the traceback, until it is published
+    raised: int = 0  # how often the trainer has raised since the member was last published
+    error: str | None = None  # the last traceback, until it is published
     holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
     _wanted: Loadable | int | None = None
     _trainer: Trainer | None = None
@@ -54,7 +56,7 @@ class Seat:
     def take(self, member: int, weights: Loadable | int | None) -> None:
         """Prepare for a member: its weights, the seed of its start, or None if it had failed."""
         self.member = member
-        self.failed, self.error = weights is None, None
+        self.failed, self.error, self.raised = weights is None, None, 0
         self._wanted = weights
 
     def load(self, weights: Loadable) -> None:
@@ -80,12 +82,21 @@ class Seat:
         return self._attempt("eval", lambda trainer: numbers(trainer.eval()), (math.nan,))
 
     def report(self) -> Report:
-        """Return what the trainer has to say that selection must not see. May raise."""
+        """Return what the trainer has to say that selection must not see.
+
+        May raise; the trainer is then loaded anew from what it was saved to before.
+        """
         if self.failed:
             return {}
-        trainer = self._ready()
-        with self.clock("report"):
-            return dict(trainer.report()) if isinstance(trainer, Reports) else {}
+        saved = self.state
+        try:
+            trainer = self._ready()
+            with self.clock("report"):
+                return dict(trainer.report()) if isinstance(trainer, Reports) else {}
+        except Exception:
+            self._drop()
+            self._wanted = saved
+            raise
 
     def save(self, path: Path) -> None:
         """Write all that `load` needs. May raise: a full disk is not the trainer's failure."""
@@ -98,6 +109,7 @@ class Seat:
         elif isinstance(wanted, Loadable) and self.holds != wanted:
             if self._trainer is None:
                 self._trainer = self._built(0)
+            self.holds = None  # should it raise half-way
             with self.clock("load"):
                 self._trainer.load(wanted.path)
                 if wanted.reseed is not None and isinstance(self._trainer, Reseeds):
@@ -132,16 +144,24 @@ class Seat:
         except TaskError:
             raise
         except Exception:
-            self.failed, self.error = True, traceback.format_exc()
-            self.holds = self._trainer = None  # who knows in what state it is
+            self.fail()
             return otherwise
+
+    def fail(self) -> None:
+        """Count the exception that is being handled as the trainer's failure."""
+        self.failed, self.error = True, traceback.format_exc()[-LONGEST_TRACEBACK:]
+        self.raised += 1
+        self._drop()
+
+    def _drop(self) -> None:
+        self.holds = self._wanted = self._trainer = None  # who knows in what state it is
 
 
 def numbers(value: object) -> tuple[float, ...]:
     """Return what `Trainer.eval` returned as a tuple of floats.
 
     Raises:
-        TypeError: it is neither a number nor a sequence of numbers, at least one.
+        TaskError: it is neither a number nor a sequence of numbers, at least one.
     """
     try:
         if isinstance(value, str | bytes | bool | complex) or value is None:
@@ -153,8 +173,8 @@ def numbers(value: object) -> tuple[float, ...]:
         if not sample:
             raise TypeError
     except (TypeError, ValueError):
-        raise TypeError(
-            f"eval() returned {value!r}: it must return a number, or a sequence of at least one "
+        raise TaskError(
+            f"eval() of the trainer returned {value!r}: it must return a number, or a sequence of at least one "
             "number; NaN if the training has diverged"
         ) from None
     return sample

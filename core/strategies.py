@@ -92,6 +92,7 @@ class Truncation:
     """Exploit by rank: whoever is in the bottom `fraction` copies somebody from the top one.
 
     Only the order of the scores counts, so any unit will do. Of equals, the lower id ranks higher.
+    Whoever has diverged copies too, should more have diverged than the bottom holds.
 
     Args:
         fraction: the share of the population in either tail, in (0, 0.5]. Rounded down, but never
@@ -116,7 +117,8 @@ class Truncation:
         ranked = sorted(population, key=lambda member: (-member.fitness, member.id))
         # the tiny term undoes rounding: 0.29 * 100 is 28.999999999999996 in floating point
         tail = max(1, math.floor(self.fraction * len(ranked) + 1e-9))
-        if len(ranked) < 2 or me.id not in {member.id for member in ranked[-tail:]}:
+        low = {member.id for member in ranked[-tail:]}
+        if len(ranked) < 2 or (me.healthy and me.id not in low):
             return me
         top = [member for member in ranked[:tail] if member.healthy]
         return top[rng.integers(len(top))] if top else me

@@ -27,7 +27,6 @@ class Row:
     """One member as `status` shows it."""
 
     record: Record
-    copied: tuple[int, int] | None  # whom it copied last, and at which of its own steps
     worker: str  # who trains it now, "" if nobody
     turn_seconds: float | None
 
@@ -44,7 +43,6 @@ class View:
     root: Path
     info: Mapping[str, object]
     _population: Population = field(init=False)
-    _copies: dict[int, tuple[int, int]] = field(default_factory=dict)
     _marks: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=120))
 
     def __post_init__(self) -> None:
@@ -73,7 +71,6 @@ class View:
             rows.append(
                 Row(
                     record,
-                    self._last_copy(record),
                     worker,
                     float(seconds) if isinstance(seconds, int | float) else None,
                 )
@@ -90,21 +87,6 @@ class View:
         return len(members) == self.members and all(
             me.step >= self.steps and not me.waiting for me in members
         )
-
-    def _last_copy(self, record: Record) -> tuple[int, int] | None:
-        """Return whom a member copied last, looking back as far as single records go."""
-        me = record.member
-        if me.last_copy == 0:
-            return None
-        known = self._copies.get(me.id)
-        if known is None or known[1] != me.last_copy:
-            found = self._population.at_step(me.id, me.last_copy)
-            while found is not None and found.member.parent is None and found.member.n < me.n:
-                found = self._population.record(me.id, found.member.n + 1)
-            if found is None or found.member.parent is None:
-                return None
-            self._copies[me.id] = (found.member.parent[0], me.last_copy)
-        return self._copies[me.id]
 
     def _holders(self) -> dict[int, str]:
         try:
@@ -193,7 +175,7 @@ def table(view: View, rows: list[Row], limit: int) -> RenderableType:
     longest = max((sum(row.record.seconds.get(p, 0) for p in TURN) for row in rows), default=0)
     for row in rows[:limit]:
         me = row.record.member
-        copied = f"{row.copied[0]} at step {row.copied[1]}" if row.copied else ""
+        copied = f"{me.last_parent[0]} at step {me.last_copy}" if me.last_parent else ""
         grid.add_row(
             str(me.id),
             f"{me.step}/{view.steps}",

@@ -1,5 +1,6 @@
 """A worker: claim a member, take it through Algorithm 1 to the end of its turn, let it go."""
 
+import math
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -10,10 +11,12 @@ from core.lease import Held, Lease, LeaseLost, Worker, lay_out, list_leases
 from core.member import Member
 from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
 from core.population import Population, Taken, weights_name
-from core.record import Record, Weights
+from core.record import Record, Unreadable, Weights, report_size
 from core.run import Run
-from core.seat import Seat
+from core.seat import Seat, TaskError
 from core.task import Report
+
+LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 
 
 class AllFailed(Exception):
@@ -56,7 +59,11 @@ class Turn:
                 if id == me.id:
                     continue
                 if self.pbt.mode == "lockstep":
-                    record = self.population.at_step(id, me.step) if me.waiting else None
+                    try:
+                        record = self.population.at_step(id, me.step) if me.waiting else None
+                    except (Unreadable, FileNotFoundError) as error:
+                        self.population.warn(f"{error}: member {me.id} decides without it")
+                        continue
                     if record is None:
                         return None
                 else:
@@ -90,59 +97,83 @@ class Turn:
 
     def update(self, me: Member, trainer: Learner) -> Member:
         """Publish the member: its weights first, then the record that names them."""
-        seat, population, fence = self.seat, self.population, self.lease.fence
+        seat, fence = self.seat, self.lease.fence
         assert trainer is seat, "another trainer"
         assert seat.member == me.id, f"weights of member {seat.member}, hypers of {me.id}"
+        before = self.record.member
+        me = replace(me, n=before.n + 1)
+        weights, written = self._weights(me)
         last = not me.waiting and me.step >= self.pbt.steps
-        news = me.parent is not None or not self.record.member.waiting  # θ is not that of before
+        news = me.parent is not None or not before.waiting  # θ is not that of before
         report = self._report() if last or (news and self.pbt.report(me)) else {}
-        n = self.record.member.n + 1
-        written = self.copied
-        weights = self.known.get(seat.state) if isinstance(seat.state, Loadable) else None
-        if seat.failed:
-            weights = None
-        elif weights is None:
-            name = weights_name(n, self.lease.epoch)
-            weights = population.save_weights(me.id, name, seat.save, fence)
-            written += weights.bytes
-            seat.holds = Loadable(population.folder(me.id) / "weights" / name)
-            self.known = {seat.holds: weights}
-        me = replace(me, n=n, failures=me.failures + (seat.error is not None))
+        me = replace(
+            me,
+            failures=before.failures + seat.raised,
+            score=math.nan if seat.failed else me.score,  # it may have failed to save
+        )
         record = Record(
             member=me,
             report=report,
             weights=weights,
             error=seat.error,
             seconds={phase: round(spent, 6) for phase, spent in seat.clock.take().items()},
-            bytes=written,
+            bytes=written + self.copied,
             worker=self.name,
             host=socket.gethostname(),
             time=round(time.time(), 3),
         )
         with seat.clock("publish"):
-            population.publish(record, fence)
-            self.record, self.copied, seat.error = record, 0, None
-            self._prune(record)
+            self.population.publish(record, fence)
+            self.record, self.copied = record, 0
+            seat.error, seat.raised = None, 0
+            self._prune()
         return me
+
+    def _weights(self, me: Member) -> tuple[Weights | None, int]:
+        """Return the file that the trainer is equal to, and the bytes that had to be written."""
+        seat = self.seat
+        if seat.failed:
+            return None, 0
+        if isinstance(seat.state, Loadable) and seat.state in self.known:
+            return self.known[seat.state], 0
+        name = weights_name(me.n, self.lease.epoch)
+        try:
+            weights = self.population.save_weights(me.id, name, seat.save, self.lease.fence)
+        except (OSError, LeaseLost, Taken, TaskError):
+            raise  # a full disk, say, is not the trainer's failure
+        except Exception:
+            seat.fail()
+            return None, 0
+        seat.holds = Loadable(self.population.folder(me.id) / "weights" / name)
+        self.known = {seat.holds: weights}
+        return weights, weights.bytes
 
     def _report(self) -> Report:
         try:
-            return self.seat.report()
+            report = self.seat.report()
+            if (size := report_size(report)) > LARGEST_REPORT:
+                raise ValueError(f"it has {size} bytes, of {LARGEST_REPORT} at most")
+            return report
         except Exception as error:  # no reason to lose what was trained
             id = self.record.member.id
             self.population.warn(f"report() of member {id} failed and is left out: {error!r}")
             return {}
 
-    def _prune(self, record: Record) -> None:
+    def _prune(self) -> None:
         """Keep the weights of the last two steps: what another may still want to copy."""
-        keep, n = [], record.member.n
-        while n >= 0 and record.member.step >= self.record.member.step - 1:
+        record, keep = self.record, []
+        id, oldest = record.member.id, record.member.step - 1
+        while record.member.step >= oldest:
             if record.weights is not None:
                 keep.append(record.weights.name)
-            n -= 1
-            if n >= 0:
-                record = self.population.record(record.member.id, n)
-        self.population.prune_weights(record.member.id, keep, self.lease.epoch)
+            if record.member.n == 0:
+                break
+            try:
+                record = self.population.record(id, record.member.n - 1)
+            except (Unreadable, FileNotFoundError) as error:
+                self.population.warn(f"{error}; no weights of member {id} are removed for now")
+                return
+        self.population.prune_weights(id, keep, self.lease.epoch)
 
 
 def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
@@ -279,10 +310,19 @@ def _choose(
         if held and known is not None and known.step >= held[0].record.member.step:
             continue  # no further behind than ours
         leases = list_leases(run.root) if leases is None else leases
+        if id not in leases:  # a listing may miss what is renamed meanwhile
+            continue
         lease = me.claim(id, leases[id])
         if lease is None:
             continue
-        turn = begin_turn(run, population, lease, seat, me.name)
+        try:
+            turn = begin_turn(run, population, lease, seat, me.name)
+        except (LeaseLost, Taken) as error:
+            me.warn(str(error))
+            continue
+        except BaseException:
+            lease.release()
+            raise
         if not runnable(turn.record.member, least, pbt):  # another worker was faster
             lease.release()
             continue

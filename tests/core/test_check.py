@@ -27,7 +27,7 @@ def test_a_good_trainer_keeps_the_contract() -> None:
         ("unknown_name", "did you mean 'rata'"),
         ("unread_name", "'momentum', which step(hypers) of the trainer never looked at"),
         ("always_raises", "step fails: RuntimeError: no rope"),
-        ("returns_nothing", "eval() returned None"),
+        ("returns_nothing", "eval() of the trainer returned None"),
     ],
 )
 def test_each_broken_promise_is_named(preset: str, words: str) -> None:

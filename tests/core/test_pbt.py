@@ -17,6 +17,7 @@ def _run(**others: Any) -> tuple[Mock, PBT]:
     """Return a tape of all that Algorithm 1 calls, and a run that is made of it."""
     tape = Mock()
     tape.trainer.eval.side_effect = [(0.1,), (0.8,), (0.2,), (0.9,)]
+    tape.trainer.raised = 0
     tape.ready.return_value = True
     tape.exploit.return_value = Member(id=1, n=7, step=7, score=0.9, hypers={"lr": 2.0})
     tape.explore.return_value = {"lr": 1.6}
@@ -144,7 +145,7 @@ def test_whoever_goes_on_with_a_waiting_member_does_not_train_it_again() -> None
 
     [me] = worker(waiting, tape.trainer, tape.population, pbt)
 
-    assert _names(tape)[0] == "ready"
+    assert _names(tape)[0] == "population.seen_by"
     assert me.step == 1
 
 

@@ -27,7 +27,9 @@ def test_a_number_or_a_sample_is_a_score(value: object, expected: tuple[float, .
 @pytest.mark.parametrize("value", [None, "7", b"7", True, [], [None], 1j, {"score": 1}])
 def test_what_is_no_number_is_refused(value: object) -> None:
     """With what came and what should have."""
-    with pytest.raises(TypeError, match=r"eval\(\) returned .* it must return a number"):
+    with pytest.raises(
+        TaskError, match=r"eval\(\) of the trainer returned .* it must return a numb"
+    ):
         numbers(value)
 
 

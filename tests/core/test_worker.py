@@ -193,7 +193,7 @@ def test_no_temporary_file_is_left(tmp_path: Path) -> None:
     """Neither by writes that took effect nor by those that did not."""
     run = _done(tmp_path / "run", "walk")
 
-    assert list(run.root.rglob(".tmp-*")) == []
+    assert list(run.root.rglob("*.tmp")) == []
 
 
 # ------------------------------------------------------------------------------ failures
@@ -249,10 +249,16 @@ def test_a_run_whose_every_member_fails_stops_and_says_why(tmp_path: Path) -> No
             work(run, durable=False)
 
 
-def test_a_trainer_that_returns_no_number_is_told_so(tmp_path: Path) -> None:
-    """By the name of the method, with what it returned."""
-    with pytest.raises(AllFailed, match=r"eval\(\) returned None; it must|eval\(\) returned None:"):
-        work(_run(tmp_path / "run", "returns_nothing"), durable=False)
+def test_a_trainer_that_returns_no_number_stops_the_run_before_anything_is_lost(
+    tmp_path: Path,
+) -> None:
+    """By the name of the method, with what it returned; mended, the same run goes on."""
+    run = _run(tmp_path / "run", "returns_nothing")
+
+    with pytest.raises(TaskError, match=r"eval\(\) of the trainer returned None"):
+        work(run, durable=False)
+
+    assert all(record.member.step == 0 for record in _histories(run)[0])
 
 
 @pytest.mark.parametrize(
