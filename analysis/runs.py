@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from core.member import rank
 from core.population import Population
 from core.record import Record
 from core.run import RunError, read_info
@@ -57,9 +58,8 @@ class RunData:
 
     def best(self) -> Record:
         """Return the last record of the member whose last score is best: the result of the run."""
-        return max(
-            (history[-1] for history in self.histories),
-            key=lambda record: (record.member.fitness, -record.member.id),
+        return min(
+            (history[-1] for history in self.histories), key=lambda record: rank(record.member)
         )
 
 

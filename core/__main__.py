@@ -2,6 +2,7 @@
 
 import argparse
 import functools
+import math
 import os
 import shlex
 import signal
@@ -23,6 +24,8 @@ from core.run import (
     OVERRIDES,
     Run,
     RunError,
+    code_version,
+    differences,
     open_run,
     override,
     read_info,
@@ -114,7 +117,7 @@ def _add_worker_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--patience",
-        type=float,
+        type=_seconds,
         default=60.0,
         metavar="SECONDS",
         help="without a heartbeat for so long, a worker on another machine counts as dead",
@@ -131,6 +134,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"must be a positive number of seconds, got {text}")
     return number
 
 
@@ -156,7 +166,10 @@ def _run(options: argparse.Namespace) -> int:
     view = View(run.root, run.info)
     began = time.monotonic()
     asked, complaints = _Asked(), list[str]()
-    if not view.is_done(view.rows()):
+    done_before = view.is_done(view.rows())
+    if not done_before:
+        for line in differences(run.info["code"], code_version(), "code"):
+            say(f"Note: {line}. Settings are the same; whether the code does the same, you know.")
         say(
             f"{run.pbt.members} members x {run.pbt.steps} steps, {options.workers} workers on "
             f"{', '.join(options.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
@@ -174,12 +187,21 @@ def _run(options: argparse.Namespace) -> int:
     if not view.is_done(rows):
         for complaint in complaints:
             say(Text(complaint, style="red"))
-        say(f"The run is not done: {view.progress(rows)}. {again}")
+        if rows and all(row.record.weights is None and row.record.member.step for row in rows):
+            say("The run cannot go on: mend the task, and begin anew with another --out.")
+        else:
+            say(f"The run is not done: {view.progress(rows)}. {again}")
         return UNFINISHED
     best = rows[0].record.member
+    if not best.healthy:
+        say("Done, but no member ended with a score that is a finite number: see `status`.")
+        return FAILED
     hypers = ", ".join(f"{name} {value(number)}" for name, number in best.hypers.items())
+    if best.parent is not None:
+        hypers = f"a copy of member {best.parent[0]} at the last step"
+    when = "was done before" if done_before else f"in {duration(time.monotonic() - began)}"
     say(
-        f"Done in {duration(time.monotonic() - began)}: member {best.id} is best with "
+        f"Done ({when}): member {best.id} is best with "
         f"{run.pbt.task.score} {best.score:.6g} ({hypers}).\n"
         f"Next: python -m core verify {where}; python -m analysis figures {where} --out figures"
     )

@@ -113,6 +113,11 @@ class Member:
         return replace(self, score=_mean(scores), scores=_window((), scores))
 
 
+def rank(me: Member) -> tuple[float, bool, int]:
+    """Return what to sort by, best first; of equals, whose hypers made the score comes first."""
+    return -me.fitness, me.parent is not None, me.id
+
+
 def _mean(scores: tuple[float, ...]) -> float:
     if not all(map(math.isfinite, scores)):
         return math.nan

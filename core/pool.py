@@ -103,6 +103,7 @@ class Pool:
             code = process.poll()
             if code not in (0, None):
                 words = self.log(i).read_text(errors="replace").strip()[-4000:]
+                words = words or "(it could not say why: is the disk full?)"
                 ended = f"by signal {-code}" if code < 0 else f"with status {code}"
                 found.append(f"worker {i} ended {ended} (log: {self.log(i)}):\n{words}")
         return found

@@ -8,12 +8,14 @@ import math
 import os
 import pkgutil
 import platform
+import re
 import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import cast
 
 from core.files import Files
@@ -47,10 +49,10 @@ def resolve(name: str) -> PBT:
     """Return the run that the preset `module:function` describes.
 
     Raises:
-        RunError: there is no such preset; the nearest name is offered.
+        RunError: there is no such preset (the nearest name is offered), or it does not work.
     """
     module_name, _, function_name = name.partition(":")
-    if not module_name or not function_name:
+    if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not function_name:
         raise RunError(f"{name!r} is not a preset; write module:function, as in {EXAMPLE}")
     try:
         module = importlib.import_module(module_name)
@@ -60,11 +62,13 @@ def resolve(name: str) -> PBT:
                 f"{module_name} needs the package {error.name!r}, which is not installed: "
                 f"pip install {error.name}, or see the extras in pyproject.toml"
             ) from error
-        parent = module_name.rpartition(".")[0]
+        parent, near = error.name.rpartition(".")[0], error.name
         raise RunError(
-            f"there is no module {error.name!r}{_near(module_name, _siblings(parent))}; "
+            f"there is no module {error.name!r}{_near(near, _siblings(parent))}; "
             "the current directory and the installed packages were searched"
         ) from error
+    except Exception as error:
+        raise RunError(f"{module_name} cannot be imported: {_first_line(error)}") from error
     presets = [
         key
         for key, value in vars(module).items()
@@ -75,10 +79,19 @@ def resolve(name: str) -> PBT:
         raise RunError(
             f"there is no {function_name!r} in {module_name}{_near(function_name, presets)}"
         )
-    pbt = function()
+    try:
+        pbt = function()
+    except Exception as error:
+        raise RunError(f"the preset {name} cannot be made: {_first_line(error)}") from error
     if not isinstance(pbt, PBT):
         raise RunError(f"{name} returned a {type(pbt).__name__}, where a preset returns a PBT")
     return pbt
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+    where = f" (line {error.lineno} of {error.filename})" if isinstance(error, SyntaxError) else ""
+    return text.partition("\n")[0] + where
 
 
 EXAMPLE = "tasks.toy.presets:pbt"
@@ -110,13 +123,15 @@ def describe(value: object) -> object:
         return value if not isinstance(value, float) or math.isfinite(value) else str(value)
     if is_dataclass(value) and not isinstance(value, type):
         named = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
-        return {"is": type(value).__qualname__} | named
+        return {"is": _where(type(value))} | named
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
+    if isinstance(value, list | tuple):
         return [describe(item) for item in value]
-    if callable(value) and hasattr(value, "__qualname__"):
-        return f"{value.__module__}:{value.__qualname__}"
+    if isinstance(value, set | frozenset):
+        return sorted((describe(item) for item in value), key=json.dumps)
+    if isinstance(value, type | FunctionType | BuiltinFunctionType) and "<" not in _where(value):
+        return _where(value)
     if hasattr(value, "func") and hasattr(value, "args"):  # functools.partial
         return {
             "is": "partial",
@@ -125,8 +140,13 @@ def describe(value: object) -> object:
         } | {"keywords": describe(getattr(value, "keywords", {}))}
     raise RunError(
         f"the setting {value!r} cannot be written down, so a resumed run could not be held to it: "
-        "use numbers, texts, functions of a module's top level, or frozen dataclasses of these"
+        "use numbers, texts, functions of a module's top level (no lambda, no method), or frozen "
+        "dataclasses of these"
     )
+
+
+def _where(value: type | FunctionType | BuiltinFunctionType) -> str:
+    return f"{value.__module__}:{value.__qualname__}"
 
 
 def differences(old: object, new: object, name: str = "") -> list[str]:
@@ -175,7 +195,7 @@ def open_run(
         raise RunError(
             f"{root} holds a run with other settings, and stays as it is:\n  "
             + "\n  ".join(different)
-            + "\nGive the same settings to go on with it, or another --out to begin anew."
+            + "\nGive the same settings to go on with it, or another directory to begin anew."
         )
     return Run(root, preset, pbt, info)
 

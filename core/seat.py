@@ -174,8 +174,8 @@ def numbers(value: object) -> tuple[float, ...]:
             raise TypeError
     except (TypeError, ValueError):
         raise TaskError(
-            f"eval() of the trainer returned {value!r}: it must return a number, or a sequence of at least one "
-            "number; NaN if the training has diverged"
+            f"eval() of the trainer returned {value!r}: it must return a number, or a sequence of "
+            "at least one number; NaN if the training has diverged"
         ) from None
     return sample
 

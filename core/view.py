@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.lease import FREE, list_leases
-from core.member import Value
+from core.member import Value, rank
 from core.population import Population
 from core.record import Record
 
@@ -79,7 +79,7 @@ class View:
         done = sum(row.record.member.step for row in rows)
         turns = sum(row.record.member.n for row in rows)
         self._marks.append((now, done, turns))
-        return sorted(rows, key=lambda row: (-row.record.member.fitness, row.record.member.id))
+        return sorted(rows, key=lambda row: rank(row.record.member))
 
     def is_done(self, rows: list[Row]) -> bool:
         """Whether every member has come to its last step and decided there."""

@@ -33,7 +33,8 @@ def test_run_verify_and_status(tmp_path: Path) -> None:
 
     assert done.returncode == again.returncode == status.returncode == verified.returncode == 0
     assert "20 members x 40 steps, 2 workers" in done.stdout
-    assert "Done in" in done.stdout
+    assert "Done (in 0:00:" in done.stdout
+    assert "Done (was done before)" in again.stdout
     assert "python -m core verify" in done.stdout
     assert "\x1b" not in done.stdout
     assert "40/40" in status.stdout
@@ -62,6 +63,10 @@ def test_other_settings_are_refused_and_nothing_is_lost(tmp_path: Path) -> None:
         (("tasks.toy.presets:pbt", "--out", "x", "--workers", "0"), "must be at least 1"),
         (("tasks.toy.presets:pbt", "--out", "/proc/nothing"), "cannot begin a run in"),
         (("tasks.toy.presets:pbt", "--out", "core"), "is not a run directory"),
+        (
+            ("tasks.toy.presets:pbt", "--out", "x", "--patience", "nan"),
+            "positive number of seconds",
+        ),
     ],
 )
 def test_bad_input_is_answered_in_one_sentence(words: tuple[str, ...], sentence: str) -> None:
@@ -90,6 +95,7 @@ def test_a_run_whose_every_member_fails_says_why(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "no rope for" in done.stdout
     assert "every one of the 5 members has failed" in " ".join(done.stdout.split())
+    assert "mend the task, and begin anew with another --out" in done.stdout
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_settings_are_described_alike_in_any_process() -> None:
     described = json.dumps(describe(trainers.walk()))
 
     assert "0x" not in described
-    assert '"is": "Truncation", "fraction": 0.4' in described
+    assert '"is": "core.strategies:Truncation", "fraction": 0.4' in described
     assert json.loads(described) == json.loads(json.dumps(describe(trainers.walk())))
 
 
@@ -78,8 +78,10 @@ def test_a_setting_that_cannot_be_written_down_is_refused() -> None:
         "args": [3],
         "keywords": {},
     }
-    with pytest.raises(RunError, match="cannot be written down"):
-        describe(object())
+    for setting in (object(), lambda: 0, Truncation().__call__):
+        with pytest.raises(RunError, match="cannot be written down"):
+            describe(setting)
+    assert describe(frozenset("abc")) == ["a", "b", "c"]
 
 
 @pytest.mark.parametrize(
@@ -91,6 +93,9 @@ def test_a_setting_that_cannot_be_written_down_is_refused() -> None:
         ("tests.trainers:not_a_preset", "returned a int, where a preset returns a PBT"),
         ("tasks.toy.preset:pbt", "did you mean 'tasks.toy.presets'"),
         ("nowhere.at.all:pbt", "there is no module 'nowhere'"),
+        ("tasks.toys.presets:pbt", "no module 'tasks.toys'; did you mean 'tasks.toy'"),
+        (".trainers:walk", "is not a preset; write module:function"),
+        ("tests.trainers:Walk", "cannot be made: TypeError"),
     ],
 )
 def test_a_preset_that_does_not_exist_is_answered_with_the_nearest(name: str, words: str) -> None:
