@@ -37,6 +37,7 @@ digits-table: .venv/installed
 	@for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do for preset in $(ARMS); do \
 	    $(RUN) tasks.gan.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(TABLE)/$$preset-$$seed" || exit; \
 	done; done
+	@.venv/bin/python -m analysis members "$(TABLE)"/digits_sweep-* --out "$(TABLE)/tables"
 	@for pair in digits:digits_random_search digits_narrow:digits_narrow_random_search digits:digits_fixed digits_narrow:digits_fixed; do \
 	    .venv/bin/python -m analysis compare "$(TABLE)"/$${pair%:*}-[0-9]* --against "$(TABLE)"/$${pair#*:}-[0-9]* --out "$(TABLE)/tables" || exit; \
 	done

@@ -1,6 +1,7 @@
-"""`python -m analysis figures|compare`: from run directories to files."""
+"""`python -m analysis figures|compare|members`: from run directories to files."""
 
 import argparse
+import csv
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,7 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     comparison = commands.add_parser("compare", help="one arm against another, seed by seed")
     comparison.set_defaults(do=_compare)
     comparison.add_argument("--against", type=Path, nargs="+", required=True, metavar="RUN")
-    for command in (figures, comparison):
+    members = commands.add_parser("members", help="how each member ended, as a CSV file")
+    members.set_defaults(do=_members)
+    for command in (figures, comparison, members):
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
     return parser
@@ -39,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _figures(options: argparse.Namespace) -> int:
     runs = read_runs(options.runs)
+    names = [run.path.resolve().name for run in runs]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"two run directories are called {twice[0]!r}: so would their figures be")
     paths: list[Path] = []
     if toy := [run for run in runs if is_figure_2(run)]:
         with new_figure(8, 4.4) as figure:
@@ -51,13 +57,36 @@ def _figures(options: argparse.Namespace) -> int:
             continue  # it is drawn behind the other
         with new_figure(7, 3.2) as figure:
             draw_run(figure, run, baseline)
-            paths += save(figure, options.out, f"scores_{run.path.name}")
+            paths += save(figure, options.out, f"scores_{run.path.resolve().name}")
     if pictures := [run for run in others if has_samples(run)]:
         with new_figure(7, 2.1 * -(-len(pictures) // 4)) as figure:
             draw_samples(figure, pictures)
             paths += save(figure, options.out, "samples")
     for path in paths:
         print(path)
+    return 0
+
+
+def _members(options: argparse.Namespace) -> int:
+    """Write a row for the last record of each member of each run."""
+    runs = read_runs(options.runs)
+    lines = []
+    for run in runs:
+        for history in run.histories:
+            me, report = history[-1].member, history[-1].report
+            numbers = {key: value for key, value in report.items() if not isinstance(value, str)}
+            row = {"run": run.path.resolve().name, "seed": run.seed, "member": me.id}
+            row |= {"step": me.step, "score": me.score} | dict(me.hypers)
+            row |= {key: value for key, value in numbers.items() if isinstance(value, int | float)}
+            lines.append(row)
+    columns = list(dict.fromkeys(key for row in lines for key in row))
+    path = options.out / "members.csv"
+    options.out.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(lines)
+    print(path)
     return 0
 
 
@@ -69,7 +98,8 @@ def _compare(options: argparse.Namespace) -> int:
     ours, theirs = (compare.arm(read_runs(paths)) for paths in (options.runs, options.against))
     text = compare.table(ours, theirs)
     options.out.mkdir(parents=True, exist_ok=True)
-    path = options.out / f"{ours.name}_against_{theirs.name}.md"
+    mine, other = (name.replace(" ", "_") for name in compare.names(ours, theirs))
+    path = options.out / f"{mine}_against_{other}.md"
     path.write_text(text)
     path.with_suffix(".csv").write_text(compare.csv(ours, theirs))
     print(text)

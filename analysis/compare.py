@@ -3,26 +3,31 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 from scipy import stats
 
-from analysis.runs import RunData
+from analysis.runs import RunData, trained
 from analysis.scores import top_mean
+from core.run import differences
 
 LEVEL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What several seeds of one preset came to: a number per seed, by name of the number."""
+    """What several seeds of one preset came to: a number per seed, by name of the number.
+
+    budget: steps that all members of a run were to train for.
+    lost: of all runs together, steps of failed members that were not trained.
+    """
 
     name: str
     seeds: tuple[int, ...]
     numbers: Mapping[str, tuple[float, ...]]
-    budget: int  # steps trained by all members of a run
+    budget: int
     code: str
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +68,39 @@ def arm(runs: Sequence[RunData]) -> Arm:
     """Collect the seeds of one preset.
 
     Raises:
-        ValueError: they are of several presets, of unequal budgets, unfinished, or twice the same.
+        ValueError: they differ in more than their seed, are unfinished, or twice the same.
     """
-    names = sorted({run.name for run in runs})
-    if len(names) != 1:
-        raise ValueError(f"an arm is several seeds of one preset; these are {', '.join(names)}")
+    first = runs[0]
     for run in runs:
-        steps = cast(int, run.settings["steps"])
-        if late := [h[-1].member.id for h in run.histories if h[-1].member.step < steps]:
+        if different := differences(_but_seed(first), _but_seed(run)):
+            raise ValueError(
+                f"an arm is several seeds of one run; {first.path} and {run.path} differ in more: "
+                + "; ".join(different)
+                .replace("in the run", "in the first")
+                .replace("now", "in the other")
+            )
+        ends = [history[-1].member for history in run.histories]
+        if late := [me.id for me in ends if me.step < run.steps or me.waiting]:
             raise ValueError(f"{run.path} is not done: members {late} have steps to go")
     runs = sorted(runs, key=lambda run: run.seed)
     seeds = tuple(run.seed for run in runs)
     if len(set(seeds)) < len(seeds):
         raise ValueError(f"a seed is given twice: {seeds}")
-    budgets = {sum(history[-1].member.step for history in run.histories) for run in runs}
-    if len(budgets) != 1:
-        raise ValueError(f"the runs of {names[0]} have unequal budgets: {sorted(budgets)} steps")
     found = [numbers_of(run) for run in runs]
     common = [name for name in found[0] if all(name in numbers for numbers in found)]
     columns = {name: tuple(numbers[name] for numbers in found) for name in common}
     codes = ", ".join(sorted({run.code for run in runs}))
-    return Arm(names[0], seeds, columns, budgets.pop(), codes)
+    lost = sum(
+        record.weights is None
+        for run in runs
+        for history in run.histories
+        for record in trained(history)
+    )
+    return Arm(first.name, seeds, columns, first.steps * len(first.histories), codes, lost)
+
+
+def _but_seed(run: RunData) -> dict[str, object]:
+    return {"preset": run.preset} | {k: v for k, v in run.settings.items() if k != "seed"}
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
@@ -106,27 +123,35 @@ def interval(values: Sequence[float]) -> str:
     """Return the mean with the half width of its 95 % t interval."""
     mean = float(np.mean(values))
     if len(values) < 2 or not np.isfinite(values).all():
-        return f"{mean:.3f}"
+        return f"{mean:.5g}"
     half = float(stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
-    return f"{mean:.3f} ± {half:.3f}"
+    return f"{mean:.5g} ± {half:.3g}"
 
 
-def pair(ours: Arm, theirs: Arm) -> tuple[list[int], dict[str, dict[str, list[float]]]]:
-    """Return the seeds that both arms have, and the numbers that both have, by number and arm."""
+def pair(ours: Arm, theirs: Arm) -> tuple[list[int], dict[str, tuple[list[float], list[float]]]]:
+    """Return the seeds that both arms have, and of each number in both, our and their column.
+
+    Raises:
+        ValueError: there is no such seed.
+    """
     seeds = sorted(set(ours.seeds) & set(theirs.seeds))
     if not seeds:
         raise ValueError(
             f"{ours.name} and {theirs.name} have no seed in common: none can be paired"
         )
+
+    def column(arm: Arm, name: str) -> list[float]:
+        return [arm.numbers[name][arm.seeds.index(seed)] for seed in seeds]
+
     names = [name for name in ours.numbers if name in theirs.numbers]
-    columns = {
-        name: {
-            arm.name: [arm.numbers[name][arm.seeds.index(seed)] for seed in seeds]
-            for arm in (ours, theirs)
-        }
-        for name in names
-    }
-    return seeds, columns
+    return seeds, {name: (column(ours, name), column(theirs, name)) for name in names}
+
+
+def names(ours: Arm, theirs: Arm) -> tuple[str, str]:
+    """Return what to call the arms: their presets' functions, told apart should they be equal."""
+    if ours.name != theirs.name:
+        return ours.name, theirs.name
+    return f"{ours.name} (first)", f"{theirs.name} (second)"
 
 
 def table(ours: Arm, theirs: Arm) -> str:
@@ -135,25 +160,26 @@ def table(ours: Arm, theirs: Arm) -> str:
     Seeds that only one arm has are left out, and said to be. All numbers of all seeds are in `csv`.
     """
     seeds, columns = pair(ours, theirs)
+    arms = names(ours, theirs)
     shown = list(columns)[:2]  # what selected, and the first number that selection has not seen
-    arms = (ours.name, theirs.name)
-    lines = [f"{ours.name} against {theirs.name}: {len(seeds)} seeds in pairs", ""]
+    lines = [f"{arms[0]} against {arms[1]}: {len(seeds)} seeds in pairs", ""]
     lines += _row("seed", *(f"{name}, {arm}" for name in shown for arm in arms))
     lines += ["|" + " --- |" * (1 + 2 * len(shown))]
     for i, seed in enumerate(seeds):
         lines += _row(
-            str(seed), *(f"{columns[name][arm][i]:.3f}" for name in shown for arm in arms)
+            str(seed), *(f"{column[i]:.5g}" for name in shown for column in columns[name])
         )
     lines += ["", "Means and paired differences, ± half of the 95 % t interval:", ""]
     lines += _row("", *arms, "difference", "higher in", "p")
     lines += ["|" + " --- |" * 6]
-    for name, column in columns.items():
-        difference = paired(column[ours.name], column[theirs.name])
-        means = [interval(column[arm]) for arm in arms]
-        found = f"{difference.mean:+.3f} ± {difference.half:.3f}"
+    for name, (mine, other) in columns.items():
+        difference = paired(mine, other)
         higher = f"{difference.wins} of {difference.n}"
-        lines += _row(name, *means, found, higher, f"{difference.p:.3f}")
-    lines += ["", _budgets(ours, theirs)]
+        found, p = f"{difference.mean:+.4g}", "–"  # of one pair there is no interval
+        if math.isfinite(difference.half):
+            found, p = f"{found} ± {difference.half:.3g}", f"{difference.p:.2g}"
+        lines += _row(name, interval(mine), interval(other), found, higher, p)
+    lines += ["", _budgets(ours, theirs, arms)]
     if left := sorted(set(ours.seeds) ^ set(theirs.seeds)):
         lines.append(f"Left out, because only one arm has them: seeds {left}.")
     return "\n".join(lines) + "\n"
@@ -162,10 +188,10 @@ def table(ours: Arm, theirs: Arm) -> str:
 def csv(ours: Arm, theirs: Arm) -> str:
     """Return all numbers of all seeds as comma-separated values."""
     seeds, columns = pair(ours, theirs)
-    arms = (ours.name, theirs.name)
+    arms = names(ours, theirs)
     lines = [",".join(["seed", *(f"{name} of {arm}" for name in columns for arm in arms)])]
     for i, seed in enumerate(seeds):
-        numbers = (f"{columns[name][arm][i]:.6g}" for name in columns for arm in arms)
+        numbers = (f"{column[i]:.6g}" for both in columns.values() for column in both)
         lines.append(",".join([str(seed), *numbers]))
     return "\n".join(lines) + "\n"
 
@@ -174,11 +200,15 @@ def _row(*cells: str) -> list[str]:
     return ["| " + " | ".join(cells) + " |"]
 
 
-def _budgets(ours: Arm, theirs: Arm) -> str:
+def _budgets(ours: Arm, theirs: Arm, arms: tuple[str, str]) -> str:
     code = f"code {ours.code}" if ours.code == theirs.code else f"code {ours.code}; {theirs.code}"
-    if ours.budget == theirs.budget:
-        return f"Equal budgets: {ours.budget} steps a run; {code}."
-    return (
-        f"UNEQUAL BUDGETS: {ours.name} trained {ours.budget} steps a run, {theirs.name} "
-        f"{theirs.budget}; {code}."
-    )
+    said = f"Equal budgets: {ours.budget} steps a run; {code}."
+    if ours.budget != theirs.budget:
+        said = (
+            f"UNEQUAL BUDGETS: {arms[0]} trained {ours.budget} steps a run, {arms[1]} "
+            f"{theirs.budget}; {code}."
+        )
+    for arm, name in zip((ours, theirs), arms, strict=True):
+        if arm.lost:
+            said += f" Of {name}, {arm.lost} steps of failed members were not trained."
+    return said

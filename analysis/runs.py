@@ -35,6 +35,11 @@ class RunData:
         return cast(int, self.settings["seed"])
 
     @property
+    def steps(self) -> int:
+        """How many steps each member is to train for."""
+        return cast(int, self.settings["steps"])
+
+    @property
     def score(self) -> str:
         """What the score is, with its unit."""
         return str(cast(Mapping[str, object], self.settings["task"])["score"])

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.runs import RunData, decided, trained
 from analysis.style import BASELINE, PBT
@@ -21,12 +22,33 @@ def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
     if baseline is not None:
         draw_scores(main, baseline, BASELINE, baseline.name)
     draw_scores(main, run, BASELINE if run.is_baseline else PBT, run.name)
-    main.set(xlabel="step", ylabel=run.score)
+    main.set(xlabel="step", ylabel=run.score, ylim=limits([run, baseline] if baseline else [run]))
+    main.xaxis.set_major_locator(MaxNLocator(integer=True))
     main.legend(loc="lower right")
     for row, name in enumerate(shown):
         ax = figure.add_subplot(grid[row, 2])
         draw_hyper(ax, run, name)
         ax.set(ylabel=name, xlabel="step" if row == len(shown) - 1 else "")
+
+
+def limits(runs: Sequence[RunData]) -> tuple[float, float]:
+    """Return the range of scores to draw: all of them, but for outliers far below the others.
+
+    One member that has nearly diverged would else press all others into a line.
+    """
+    scores = [
+        record.member.score
+        for run in runs
+        for history in run.histories
+        for record in trained(history)
+        if record.member.healthy
+    ]
+    if not scores:
+        return 0.0, 1.0
+    low, quarter, high = (float(q) for q in np.quantile(scores, (0.0, 0.25, 1.0)))
+    low = max(low, quarter - 2 * (high - quarter))
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
 
 
 def draw_scores(ax: Axes, run: RunData, colour: str, label: str) -> None:

@@ -64,6 +64,11 @@ def test_the_two_commands_are_those_of_the_makefile(name: str) -> None:
     assert f"\n{name.split()[1]}:" in (ROOT / "Makefile").read_text()
 
 
+def test_no_placeholder_is_left() -> None:
+    """Every number has been filled in."""
+    assert not re.search(r"@[A-Z_]+@", README + (ROOT / "tasks/gan/README.md").read_text())
+
+
 def test_every_file_that_is_named_is_there() -> None:
     """Links and paths of the README lead somewhere."""
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
@@ -81,5 +86,5 @@ def test_the_example_is_about_thirty_lines_and_keeps_the_contract(
 
     findings = list(check(resolve("readme_task:pbt")))
 
-    assert len(lines) <= 40
+    assert len(lines) <= 45
     assert all(finding.kept is not False for finding in findings)

@@ -21,7 +21,7 @@ from tasks.gan.scores import frechet_distance, inception_score, principal_compon
 BATCH = 32
 PENALTY = 10.0  # weight of the gradient penalty (Gulrajani et al. 2017)
 UPDATES = 240  # of the generator in one step, each with one of the discriminator
-TO_SELECT = 2000  # samples; the score's standard deviation is then about 0.06
+TO_SELECT = 2000  # samples; the score's standard deviation is then about 0.05
 TO_REPORT = 5000
 COMPONENTS = 20  # principal components of the pixels, for the Fréchet distance
 

@@ -1,6 +1,7 @@
 """Figures and tables: drawn from directories alone, and right in what they say."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -12,7 +13,7 @@ from analysis.__main__ import main
 from analysis.compare import Arm, arm, interval, paired, table
 from analysis.runs import RunData, decided, read_runs, trained
 from analysis.samples import picture
-from analysis.scores import draw_run, draw_scores, top_mean
+from analysis.scores import draw_run, draw_scores, limits, top_mean
 from analysis.style import new_figure
 from analysis.toy import PANELS, path
 from core.run import RunError, open_run
@@ -179,6 +180,73 @@ def test_a_comparison_shows_every_seed_and_says_whether_budgets_are_equal(
     assert "Left out, because only one arm has them: seeds [3]" in said
 
 
+def test_arms_of_one_name_are_told_apart(
+    tmp_path: Path, arms: tuple[list[Path], list[Path]]
+) -> None:
+    """Another module, or another size: the columns are never one arm's twice."""
+    small = [_run(tmp_path / f"s{s}", "tests.trainers:walk", seed=s, members=3) for s in range(2)]
+
+    text = table(arm(read_runs(arms[0])), arm(read_runs(small)))
+
+    assert "walk (first) against walk (second)" in text
+    assert "UNEQUAL BUDGETS: walk (first) trained 60 steps a run, walk (second) 36" in text
+    seed_0 = next(line for line in text.splitlines() if line.startswith("| 0 |")).split("|")
+    assert seed_0[2] != seed_0[3]
+
+
+def test_steps_that_failed_members_did_not_train_are_counted(tmp_path: Path) -> None:
+    """A baseline with dead members has spent less than it seems."""
+    run = _run(tmp_path / "run", "tests.trainers:raises_random_search")
+
+    found = arm(read_runs([run]))
+
+    assert found.lost > 0
+    assert f"{found.lost} steps of failed members were not trained" in table(found, found)
+
+
+def test_one_pair_has_no_interval_and_no_nan(arms: tuple[list[Path], list[Path]]) -> None:
+    """A dash says so."""
+    text = table(arm(read_runs(arms[0][:1])), arm(read_runs(arms[1][:1])))
+
+    assert "nan" not in text
+    assert "| – |" in text
+
+
+def test_how_each_member_ended_is_a_csv_file(
+    tmp_path: Path, arms: tuple[list[Path], list[Path]]
+) -> None:
+    """A row a member, with hypers and reports."""
+    assert main(["members", *map(str, arms[0]), "--out", str(tmp_path)]) == 0
+
+    header, *rows = (tmp_path / "members.csv").read_text().splitlines()
+    assert header == "run,seed,member,step,score,rate,twice"
+    assert len(rows) == 4 * 5
+
+
+def test_one_bad_member_does_not_press_all_others_into_a_line(
+    arms: tuple[list[Path], list[Path]],
+) -> None:
+    """The axis leaves out what lies far below."""
+    [run] = read_runs(arms[0][:1])
+    low, high = limits([run])
+    history = run.histories[0]
+    bad = replace(history[3], member=replace(history[3].member, score=-1e6))
+    worse = replace(run, histories=[[*history[:3], bad, *history[4:]], *run.histories[1:]])
+
+    assert limits([worse])[0] > low - 2 * (high - low)
+    assert limits([worse])[1] == pytest.approx(high, rel=0.5)
+
+
+def test_figures_of_one_name_are_refused(
+    tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rather than one of them lost."""
+    other = _run(tmp_path / "walk-0", "tests.trainers:walk", seed=9)
+
+    assert main(["figures", str(arms[0][0]), str(other), "--out", str(tmp_path)]) == 2
+    assert "two run directories are called 'walk-0'" in capsys.readouterr().err
+
+
 def test_unequal_budgets_are_said_aloud() -> None:
     """A baseline with less budget is no baseline."""
     ours = Arm("a", (1, 2), {"selected": (1.0, 2.0)}, 100, "abc")
@@ -194,7 +262,7 @@ def test_what_cannot_be_compared_is_refused(
     """With the reason."""
     ours, theirs = read_runs(arms[0]), read_runs(arms[1])
     if case == "mixed":
-        _refused(ours + theirs, "several seeds of one preset; these are walk, walk_random_search")
+        _refused(ours + theirs, "differ in more: preset: .*walk.* ready: ")
     elif case == "twice":
         _refused([ours[0], ours[0]], "a seed is given twice")
     elif case == "unfinished":
