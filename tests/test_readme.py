@@ -86,5 +86,5 @@ def test_the_example_is_about_thirty_lines_and_keeps_the_contract(
 
     findings = list(check(resolve("readme_task:pbt")))
 
-    assert len(lines) <= 45
+    assert len(lines) <= 55
     assert all(finding.kept is not False for finding in findings)
