@@ -31,7 +31,7 @@ from core.run import (
     read_info,
     resolve,
 )
-from core.seat import TaskError
+from core.task import TaskError
 from core.verify import verify
 from core.view import View, duration, show_status, table, value
 from core.worker import AllFailed, work

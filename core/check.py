@@ -13,9 +13,9 @@ import numpy as np
 from core.member import Hypers
 from core.pbt import PBT
 from core.record import report_size
-from core.seat import Seat, TaskError, numbers
+from core.seat import Seat, numbers
 from core.space import Fixed
-from core.task import Reports, Reseeds, Trainer
+from core.task import Reports, Reseeds, TaskError, Trainer
 
 Print = tuple[tuple[float, ...], str]  # of a trainer: its scores, and the hash of what it saves
 

@@ -23,6 +23,7 @@ from pathlib import Path
 from core.files import Files, NoLinks, link, no_fence, take
 from core.pbt import WeightsLost
 from core.record import Record, Unreadable, Weights, decode, encode
+from core.task import TaskError
 
 COMPACT = 32  # so many records are single files at most, before they join history.jsonl
 REMEMBER = 16  # records of a member that are kept in memory
@@ -260,9 +261,10 @@ class Population:
                 save(temporary)
             if not temporary.is_file():
                 fence()  # or it was swept
-                raise ValueError(
+                raise TaskError(
                     f"save(path) of the trainer left no file at its path ({temporary.name}): it "
-                    "must write exactly there, and nothing else"
+                    "must write one file, exactly there (np.save adds .npy to a path: give it an "
+                    "open file)"
                 )
             self.files.sync(temporary)
             with self.files.clock("checksum"):

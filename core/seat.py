@@ -11,17 +11,10 @@ from typing import TypeVar, cast
 from core.files import Clock
 from core.member import Hypers, Value
 from core.pbt import Loadable
-from core.task import Report, Reports, Reseeds, Task, Trainer
+from core.task import Report, Reports, Reseeds, Task, TaskError, Trainer
 
 T = TypeVar("T")
 LONGEST_TRACEBACK = 20_000  # characters, of its end
-
-
-class TaskError(ValueError):
-    """The task cannot be trained at all: its trainer and its space do not fit, or it is no trainer.
-
-    Not the failure of one member: whoever sees it stops, before anything is published.
-    """
 
 
 @dataclass(slots=True)

@@ -76,3 +76,10 @@ class Task:
     trainer: Callable[[int, str], Trainer]
     space: Space
     score: str = "score"
+
+
+class TaskError(ValueError):
+    """The task cannot be trained at all: its trainer and its space do not fit, or it is no trainer.
+
+    Not the failure of one member: whoever sees it stops, before anything is published.
+    """

@@ -13,8 +13,8 @@ from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, wo
 from core.population import Population, Taken, weights_name
 from core.record import Record, Unreadable, Weights, report_size
 from core.run import Run
-from core.seat import Seat, TaskError
-from core.task import Report
+from core.seat import Seat
+from core.task import Report, TaskError
 
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 

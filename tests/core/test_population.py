@@ -13,6 +13,7 @@ from core.member import Member
 from core.pbt import WeightsLost
 from core.population import COMPACT, Population, Taken, weights_name
 from core.record import Record, Unreadable, Weights
+from core.task import TaskError
 
 
 def _population(root: Path, warnings: list[str] | None = None) -> Population:
@@ -217,7 +218,7 @@ def test_a_former_holder_cannot_prune_what_a_later_one_wrote(tmp_path: Path) -> 
 
 def test_a_trainer_that_saves_elsewhere_is_told(tmp_path: Path) -> None:
     """`save(path)` has to write at its path: numpy, for one, adds an ending of its own."""
-    with pytest.raises(ValueError, match="left no file at its path"):
+    with pytest.raises(TaskError, match="left no file at its path"):
         _population(tmp_path).save_weights(0, "x", lambda path: None)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from core.pbt import Loadable
-from core.seat import Seat, TaskError, numbers
+from core.seat import Seat, numbers
 from core.space import LogUniform, Space
-from core.task import Task
+from core.task import Task, TaskError
 from tests.trainers import SPACE, Walk
 
 

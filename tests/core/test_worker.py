@@ -16,8 +16,8 @@ from core.pool import Pool
 from core.population import Population
 from core.record import Record
 from core.run import Run, open_run
-from core.seat import TaskError
 from core.strategies import keep
+from core.task import TaskError
 from core.verify import verify
 from core.worker import AllFailed, work
 from tests import trainers
