@@ -158,6 +158,7 @@ def _before(me: Member, previous: Member) -> Member:
     score = me.score if dropped is None else dropped.score
     before = replace(
         me,
+        n=previous.n,  # its own record was not there yet
         score=score,
         seen=None,
         parent=None,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.member import Hypers
+from core.member import Hypers, Member
 from core.pbt import PBT
 from core.space import LogUniform, Space, Uniform
 from core.strategies import Every, SymmetricPerturb, Truncation, never
@@ -235,6 +235,57 @@ class Sample(Walk):
 def sample() -> PBT:
     """A run with samples for scores."""
     return replace(walk(), task=Task(Sample, SPACE))
+
+
+class Reports(Walk):
+    """Reports as a trainer of tensors does; too much at its third step; raises at its fifth."""
+
+    def report(self) -> Report:
+        """Return numpy's numbers and arrays."""
+        if self.steps == 5:
+            self.height = -99.0  # half-way
+            raise RuntimeError("no printer")
+        size = 2 * 10**6 if self.steps == 3 else 2
+        return {"number": np.float32(self.height), "array": np.zeros(size)}  # type: ignore[dict-item]
+
+
+def reports() -> PBT:
+    """A run whose reports are not all well."""
+    return replace(walk(), task=Task(Reports, SPACE))
+
+
+class CannotSave(Walk):
+    """Cannot be saved after its third step, if its rate is high."""
+
+    def __init__(self, seed: int, device: str) -> None:
+        super().__init__(seed, device)
+        self.rate = 0.0
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, and remember how."""
+        super().step(hypers)
+        self.rate = float(hypers["rate"])
+
+    def save(self, path: Path) -> None:
+        """Write, or raise."""
+        if self.steps == 3 and self.rate > 0.1:
+            raise RuntimeError("no ink")
+        super().save(path)
+
+
+def cannot_save() -> PBT:
+    """A run some of whose members cannot be saved."""
+    return replace(walk(), task=Task(CannotSave, SPACE))
+
+
+def ready_at_odd_records(me: Member) -> bool:
+    """A rule that answers another time otherwise: a record of the same step has another number."""
+    return me.n % 4 == 3
+
+
+def fickle() -> PBT:
+    """A run whose members are ready at different steps."""
+    return replace(walk(), ready=ready_at_odd_records)
 
 
 def not_a_preset() -> int:

@@ -108,6 +108,17 @@ def test_truncation_takes_the_papers_counts(n: int, tail: int) -> None:
     assert donors == set(range(n - tail, n))
 
 
+def test_truncation_rescues_all_who_diverged() -> None:
+    """Also when they are more than the bottom holds."""
+    everybody = population([math.nan] * 5 + [1.0, 2.0, 3.0, 4.0, 5.0])
+    rng = np.random.default_rng(0)
+
+    donors = {Truncation()(me, everybody, rng).id for me in everybody[:5] for _ in range(50)}
+
+    assert donors == {8, 9}
+    assert Truncation()(everybody[5], everybody, rng).id == 5
+
+
 @given(fraction=st.floats(0.001, 0.5), n=st.integers(2, 200))
 def test_the_two_tails_never_overlap(fraction: float, n: int) -> None:
     """Whoever is in the top stays."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.files import Files
+from core.lease import list_leases
 from core.pool import Pool
 from core.population import Population
 from core.record import Record
@@ -295,6 +296,96 @@ def test_reports_are_kept_from_selection_and_written_down(tmp_path: Path) -> Non
 
     last = _histories(run)[2][-1]
     assert last.report == {"twice": 2 * last.member.score}
+
+
+def test_reports_never_cost_what_was_trained(tmp_path: Path) -> None:
+    """Numpy's numbers are written; one that is too large or raises is left out, with a warning."""
+    run = _done(tmp_path / "run", "reports")
+    histories = _histories(run)
+
+    for history in histories:
+        by_step = {r.member.step: r for r in history if r.member.waiting or r.member.step == 12}
+        assert by_step[2].report["array"] == [0.0, 0.0]
+        assert isinstance(by_step[2].report["number"], float)
+    assert all(not r.report for history in histories for r in history if r.member.step in (3, 5))
+    assert all(r.member.score > -50 for history in histories for r in history[1:])
+    warnings = "".join(p.read_text() for p in (run.root / "workers").glob("*.jsonl"))
+    assert "no printer" in warnings
+    assert "bytes, of 4194304 at most" in warnings
+    assert verify(run).problems == []
+
+
+def test_a_trainer_that_cannot_be_saved_fails_its_member_only(tmp_path: Path) -> None:
+    """Its score has no weights, so nobody may take it for healthy."""
+    run = _done(tmp_path / "run", "cannot_save")
+
+    failed = [r for history in _histories(run) for r in history if r.error]
+    assert failed
+    assert all("no ink" in (r.error or "") for r in failed)
+    assert all(r.weights is None and not r.member.healthy for r in failed)
+
+
+@pytest.mark.parametrize("mode", ["asynchronous", "lockstep"])
+def test_without_rescues_whoever_failed_copies_nobody(tmp_path: Path, mode: str) -> None:
+    """Also in the very turn in which it failed."""
+    pbt = replace(trainers.raises(), rescues=0, mode=mode)  # type: ignore[arg-type]
+    run = Run(tmp_path, "", pbt, {})
+    work(run, durable=False)
+
+    histories = _histories(run)
+    failed = {r.member.id for history in histories for r in history if r.error}
+    assert failed
+    for id in failed:
+        [at] = [i for i, record in enumerate(histories[id]) if record.error]
+        assert all(record.member.parent is None for record in histories[id][at:])
+    assert verify(run).problems == []
+
+
+def test_members_that_are_ready_at_different_steps_keep_lockstep(tmp_path: Path) -> None:
+    """A rule of the user's own, even one that answers differently when it is asked again."""
+    digests = set()
+    for workers in (1, 3):
+        run = _run(tmp_path / str(workers), "fickle")
+        assert _pool(run, workers) == []
+        verdict = verify(run)
+        assert verdict.problems == []
+        digests.add(verdict.digest)
+
+    assert len(digests) == 1
+    assert verdict.decisions > 0
+
+
+def test_a_lease_that_a_listing_missed_is_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system may leave out names that are renamed while it lists them."""
+    listed = list_leases
+    calls = 0
+
+    def forgetful(root: Path) -> dict[int, tuple[int, str]]:
+        nonlocal calls
+        calls += 1
+        return {id: held for id, held in listed(root).items() if (id + calls) % 2}
+
+    monkeypatch.setattr("core.worker.list_leases", forgetful)
+
+    assert work(_run(tmp_path / "run", "walk"), durable=False)
+
+
+def test_one_damaged_record_does_not_stop_a_run(tmp_path: Path) -> None:
+    """It is warned of, and `verify` says what is missing."""
+    run = _run(tmp_path / "run", "walk")
+    work(run, durable=False, turns=40)
+    recent = tmp_path / "run/members/001/recent"
+    path = sorted(recent.iterdir())[-2]
+    data = bytearray(path.read_bytes())
+    data[50] ^= 4
+    path.unlink()
+    path.write_bytes(data)
+
+    assert _pool(run, 2) == []
+
+    assert any("checksum" in problem for problem in verify(run).problems)
 
 
 def _full(path: object, *_: object) -> None:
