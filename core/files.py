@@ -153,7 +153,7 @@ def take(source: Path, path: Path) -> bool:
         except FileExistsError:
             if path.stat().st_size > 0:
                 return False
-        second = source.with_name(source.name + "-second")
+        second = source.with_name(f"second-{source.name}")  # swept with the first
         shutil.copyfile(source, second)
         os.replace(second, path)
         return True
