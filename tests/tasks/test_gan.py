@@ -170,7 +170,7 @@ def test_weights_are_loaded_without_running_code(tmp_path: Path) -> None:
     """A pickle that calls something is refused by torch's weights-only loading."""
     import pickle
 
-    (tmp_path / "evil").write_bytes(b"\x80\x02cos\nsystem\n(S'touch /tmp/pwned'\ntR.")
+    (tmp_path / "evil").write_bytes(b"\x80\x02cos\nsystem\n(S'false'\ntR.")
 
     with pytest.raises((pickle.UnpicklingError, RuntimeError)):
         DigitsGAN(1, "cpu").load(tmp_path / "evil")
