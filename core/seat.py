@@ -39,7 +39,6 @@ class Seat:
     holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
     _wanted: Loadable | int | None = None
     _trainer: Trainer | None = None
-    _names_checked: bool = False
 
     @property
     def state(self) -> Loadable | int | None:
@@ -62,13 +61,12 @@ class Seat:
         watched = _Watched(hypers)
         self._attempt("step", lambda trainer: trainer.step(watched), None)
         self.holds = self._wanted = None
-        if not self._names_checked and not self.failed:
-            self._names_checked = True
-            if unread := sorted(set(hypers) - watched.read):
-                raise TaskError(
-                    f"the space has {', '.join(map(repr, unread))}, which step(hypers) of the "
-                    "trainer never looked at: use it there, or take it out of the space"
-                )
+        if not self.failed and (unread := sorted(set(hypers) - watched.read)):
+            raise TaskError(
+                f"the space has {', '.join(map(repr, unread))}, which a call of step(hypers) never "
+                "looked at: put it in force at every call (the trainer may have trained another "
+                "member before), or take it out of the space"
+            )
 
     def eval(self) -> tuple[float, ...]:
         """p ← eval(θ): return one number or a sample; (NaN,) if θ has diverged or failed."""

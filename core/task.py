@@ -81,5 +81,5 @@ class Task:
 class TaskError(ValueError):
     """The task cannot be trained at all: its trainer and its space do not fit, or it is no trainer.
 
-    Not the failure of one member: whoever sees it stops, before anything is published.
+    Not the failure of one member: whoever sees it stops, and publishes nothing of that turn.
     """

@@ -93,16 +93,8 @@ def _check_decision(
     me, previous = record.member, last.member
     before = _before(me, previous)
     published = (previous.score, previous.scores, previous.hypers)
-    if (
-        previous.waiting
-        and previous.healthy
-        and published
-        != (
-            before.score,
-            before.scores,
-            before.hypers,
-        )
-    ):
+    decided_on = (before.score, before.scores, before.hypers)
+    if previous.waiting and previous.healthy and published != decided_on:
         return [f"{_name(me)} decided with another score or hypers than it had published"]
     if not (previous.waiting or pbt.ready(before)):
         return [] if me.seen is None else [f"{_name(me)} decided although it was not ready"]

@@ -78,7 +78,7 @@ class Turn:
         with self.seat.clock("pin"):
             try:
                 source = self.population.record(member.id, member.n).weights
-            except FileNotFoundError as error:
+            except (FileNotFoundError, Unreadable) as error:
                 raise WeightsLost(str(error)) from error
             if source is None:
                 raise WeightsLost(f"member {member.id} has no weights at record {member.n}")

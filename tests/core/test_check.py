@@ -25,7 +25,7 @@ def test_a_good_trainer_keeps_the_contract() -> None:
         ("forgets", "loaded into a trainer of another seed and trained on"),
         ("forgets", "eval() changes neither the weights nor the random state"),
         ("unknown_name", "did you mean 'rata'"),
-        ("unread_name", "'momentum', which step(hypers) of the trainer never looked at"),
+        ("unread_name", "'momentum', which a call of step(hypers) never looked at"),
         ("always_raises", "step fails: RuntimeError: no rope"),
         ("returns_nothing", "eval() of the trainer returned None"),
     ],

@@ -106,6 +106,24 @@ def test_hypers_can_be_read_in_every_way_of_a_mapping() -> None:
     assert not seat.failed, seat.error
 
 
+def test_hypers_that_are_read_once_and_never_again_are_noticed() -> None:
+    """An optimiser that is made with the first member's rate would train all others with it."""
+
+    class ReadsOnce(Walk):
+        rate = 0.0
+
+        def step(self, hypers) -> None:  # type: ignore[no-untyped-def]
+            self.rate = self.rate or hypers["rate"]
+            super().step({"rate": self.rate})
+
+    seat = Seat(Task(ReadsOnce, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
+
+    with pytest.raises(TaskError, match=r"'rate', which a call of step\(hypers\) never looked at"):
+        seat.step({"rate": 0.2})
+
+
 def test_a_trainer_without_a_method_or_that_cannot_be_made_stops_everything() -> None:
     """It is no failure of one member."""
 

@@ -266,7 +266,7 @@ def test_a_trainer_that_returns_no_number_stops_the_run_before_anything_is_lost(
     ("preset", "words"),
     [
         ("unknown_name", "asked for 'rate', which the space does not have: did you mean 'rata'"),
-        ("unread_name", "the space has 'momentum', which step"),
+        ("unread_name", "the space has 'momentum', which a call of step"),
     ],
 )
 def test_a_space_that_does_not_fit_the_trainer_stops_the_run_before_anything_is_trained(
