@@ -4,15 +4,47 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 
-def no_fence() -> None:
-    """Let everything pass: nobody else writes here."""
+class Unreadable(ValueError):
+    """A file that is not what it must be: cut short, altered, too large, or no file at all."""
+
+
+class Taken(Exception):
+    """Another worker has the member now: what was begun for it here is void."""
+
+
+class Right(Protocol):
+    """The right to write somewhere: a lease (core/lease.py).
+
+    epoch: of two rights to the same place, the later one has the higher number.
+    """
+
+    @property
+    def epoch(self) -> int: ...
+
+    def fence(self) -> None:
+        """Raise if the right is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """The right of whoever writes where nobody else does."""
+
+    epoch: int = 0
+
+    def fence(self) -> None:
+        """Let everything pass."""
+
+
+ALONE = Alone()
 
 
 @dataclass(slots=True)
@@ -27,8 +59,11 @@ class Clock:
         try:
             yield
         finally:
-            spent = time.perf_counter() - began
-            self.seconds[phase] = self.seconds.get(phase, 0.0) + spent
+            self.add(phase, time.perf_counter() - began)
+
+    def add(self, phase: str, seconds: float) -> None:
+        """Count seconds that were measured elsewhere."""
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + seconds
 
     def take(self) -> dict[str, float]:
         """Return the seconds so far, and begin anew."""
@@ -43,7 +78,8 @@ class Files:
     A write is made in a temporary file beside its goal, passes the fence (which raises if the
     writer has lost its right to write), and takes effect by one link or rename. Whoever takes over
     from a writer first makes the fence fail and then calls `sweep`: a write that had passed the
-    fence before has lost its temporary file, and fails too.
+    fence before has lost its temporary file, and fails too. A sweep spares what later rights write,
+    so that one which comes late, from a worker that was paused, does no harm.
 
     durable: wait until the disk has it (fsync), so that a power failure loses nothing published.
     """
@@ -51,11 +87,10 @@ class Files:
     durable: bool = True
     clock: Clock = field(default_factory=Clock)
 
-    def temporary(self, folder: Path) -> Path:
+    def temporary(self, folder: Path, right: Right = ALONE) -> Path:
         """Return a new name in `folder`, for a file that is not there yet."""
-        return (
-            folder / f"{secrets.token_hex(8)}.tmp"
-        )  # torch.save refuses a name that begins with "."
+        # torch.save refuses a name that begins with "."
+        return folder / f"{right.epoch:08d}-{secrets.token_hex(8)}.tmp"
 
     def write(self, path: Path, data: bytes) -> None:
         """Write a temporary file, to the disk if need be."""
@@ -81,33 +116,179 @@ class Files:
             finally:
                 os.close(descriptor)
 
-    def create(self, path: Path, data: bytes, fence: Callable[[], None] = no_fence) -> bool:
+    def create(self, path: Path, data: bytes) -> bool:
         """Create a file with `data` if there is none of that name; say whether it was created."""
         temporary = self.temporary(path.parent)
         try:
             self.write(temporary, data)
-            fence()
             return take(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def replace(self, path: Path, data: bytes, fence: Callable[[], None] = no_fence) -> None:
-        """Let `path` be a file with `data` from one moment to the next."""
-        temporary = self.temporary(path.parent)
+    def replace(self, path: Path, data: bytes, right: Right = ALONE) -> None:
+        """Let `path` be a file with `data` from one moment to the next.
+
+        Raises:
+            Taken: the right was lost at the last moment.
+        """
+        temporary = self.temporary(path.parent, right)
         try:
             self.write(temporary, data)
-            fence()
-            os.replace(temporary, path)
+            right.fence()
+            rename(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
-    def sweep(self, folder: Path) -> None:
-        """Remove temporary files: those of a writer that is no longer allowed to write."""
+    def extend(self, path: Path, data: bytes, right: Right = ALONE) -> None:
+        """Let `path` be what it is now with `data` behind it, from one moment to the next.
+
+        Raises:
+            Taken: the right was lost at the last moment.
+        """
+        temporary = self.temporary(path.parent, right)
+        try:
+            shutil.copyfile(path, temporary, follow_symlinks=False)
+            with open(temporary, "ab", opener=_no_follow) as file:
+                file.write(data)
+            self.sync(temporary)
+            right.fence()
+            rename(temporary, path)
+        except FileNotFoundError as error:
+            raise Taken(f"{temporary} was swept away") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def sweep(self, folder: Path, before: int) -> None:
+        """Remove the temporary files of earlier rights than number `before`."""
         if not folder.is_dir():
             return
         for name in os.listdir(folder):
-            if name.endswith(".tmp"):
-                (folder / name).unlink(missing_ok=True)
+            epoch, _, rest = name.partition("-")
+            if rest.endswith(".tmp") and epoch.isdigit() and int(epoch) < before:
+                try:
+                    (folder / name).unlink(missing_ok=True)
+                except IsADirectoryError:  # a folder that was about to be laid out
+                    shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _no_follow(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+def make_folder(path: Path) -> bool:
+    """Let there be a folder, a real one; say whether it was made now.
+
+    Raises:
+        Unreadable: it is a link, or a file: to write there might write elsewhere.
+    """
+    try:
+        path.mkdir()
+    except FileExistsError:
+        mode = os.lstat(path).st_mode
+        if not stat.S_ISDIR(mode):
+            found = "a symbolic link" if stat.S_ISLNK(mode) else "a file"
+            raise Unreadable(
+                f"{path} is {found}, where a run directory has a folder of its own. Nothing is "
+                "written there: put the folder back in its place, or begin anew elsewhere"
+            ) from None
+        return False
+    return True
+
+
+STALE = 10  # times that a file is opened anew before its file system is believed
+Identity = tuple[int, int, int]  # inode, time of change in ns, bytes: another file has another
+
+
+def identify(found: os.stat_result) -> Identity:
+    """Return what tells a file from the one that had its name before."""
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def read(path: Path | str, limit: int) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Unreadable: it has more than `limit` bytes, or is a link, a pipe or the like.
+    """
+    data, _ = read_news(path, limit, None)
+    assert data is not None
+    return data
+
+
+def read_news(
+    path: Path | str, limit: int, known: Identity | None
+) -> tuple[bytes | None, Identity]:
+    """Return the content of a file unless it is the one that is known, and which one it is.
+
+    It is opened even to find that nothing is new: a network file system answers a mere `stat` from
+    memory. One may say ESTALE of a file that is replaced while it is read; then it is opened anew.
+
+    Raises:
+        FileNotFoundError, Unreadable: as `read`.
+    """
+    for attempt in range(STALE):
+        try:
+            with opened(path) as descriptor:
+                found = os.fstat(descriptor)
+                identity = identify(found)
+                if identity == known:
+                    return None, identity
+                if found.st_size > limit:
+                    raise Unreadable(f"{path} has {found.st_size} bytes, of {limit} at most")
+                return _read_all(descriptor, found.st_size), identity
+        except OSError as error:
+            if error.errno != errno.ESTALE or attempt == STALE - 1:
+                raise
+            time.sleep(0.01 * attempt)
+    raise AssertionError
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more
+    return data
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[int]:
+    """Open a regular file for reading; give its descriptor.
+
+    Raises:
+        FileNotFoundError: there is none.
+        Unreadable: it is a link, a pipe or the like.
+    """
+    try:  # O_NONBLOCK: to open a pipe would wait for somebody to write into it
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable(f"{path} is a symbolic link: that is none of ours") from error
+        raise
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unreadable(f"{path} is no regular file")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def rename(temporary: Path, path: Path) -> None:
+    """Give a temporary file its name, in the place of what has it now.
+
+    Raises:
+        Taken: it was swept away.
+    """
+    try:
+        found = os.lstat(temporary)
+    except FileNotFoundError as error:
+        raise Taken(f"{temporary} was swept away") from error
+    try:
+        os.replace(temporary, path)
+    except FileNotFoundError as error:
+        # a network file system may say so although its own first try succeeded
+        if not path.exists() or not os.path.samestat(found, os.lstat(path)):
+            raise Taken(f"{temporary} was swept away") from error
 
 
 def link(source: Path, path: Path) -> bool:
@@ -118,11 +299,11 @@ def link(source: Path, path: Path) -> bool:
         FileNotFoundError: there is no such file.
     """
     try:
-        os.link(source, path)
+        os.link(source, path, follow_symlinks=False)
     except FileExistsError:
         # a network file system may say so although its own first try succeeded
         try:
-            return os.path.samefile(source, path)
+            return os.path.samestat(os.lstat(source), os.lstat(path))
         except FileNotFoundError:
             return False
     except OSError as error:
@@ -153,7 +334,7 @@ def take(source: Path, path: Path) -> bool:
         except FileExistsError:
             if path.stat().st_size > 0:
                 return False
-        second = source.with_name(f"second-{source.name}")  # swept with the first
+        second = source.with_name(f"{source.stem}-second.tmp")  # swept with the first
         shutil.copyfile(source, second)
         os.replace(second, path)
         return True

@@ -1,13 +1,15 @@
 """Who trains which member now: leases that a dead worker loses, and that a paused one cannot keep.
 
-The lease of a member is one file without content, whose name says all:
-leases/<member>.<number>.<holder>, the holder being a worker or "free". Each change is one rename to
-the next number. Of two who want it, one finds the old name gone; so does a former holder. A holder
-is dead when its heartbeat has not changed for so long by the *observer's own* clock; no two clocks
-are compared. A holder's every write passes `Lease.fence` (core/files.py).
+The lease of a member is one file without content, whose name says all: <number>.<holder> in the
+member's folder lease/, the holder being a worker or "free". Each change is one rename to the next
+number. Of two who want it, one finds the old name gone; so does a former holder. A holder is dead
+when its process is, as far as that can be seen from here, or when its heartbeat has not changed for
+so long by the *observer's own* clock; no two clocks are compared. A holder's every write passes
+`Lease.fence` (core/files.py).
 """
 
 import contextlib
+import errno
 import functools
 import json
 import os
@@ -20,10 +22,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.files import Files
+from core.files import Files, Unreadable, make_folder, read
 
 FREE = "free"
-Beat = tuple[str, float]  # what a heartbeat file held, and since when by our own clock
+LARGEST_BEAT = 2**16  # bytes of a heartbeat
+Beat = tuple[bytes, float]  # what a heartbeat file held, and since when by our own clock
 Held = tuple[int, str]  # the number of a lease, and its holder
 
 
@@ -70,7 +73,14 @@ class Lease:
 
     def held(self) -> bool:
         """Whether nobody has taken the member over."""
-        return self.path.exists()
+        try:
+            # opened, because a network file system may answer from memory that it is there
+            os.close(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESTALE):
+                return False
+            raise
+        return True
 
     def fence(self) -> None:
         """Raise LeaseLost if another worker has taken the member over."""
@@ -80,23 +90,41 @@ class Lease:
     def release(self) -> None:
         """Let the member go; of no effect if it is lost already."""
         with contextlib.suppress(FileNotFoundError):
-            os.rename(self.path, self.path.with_name(_name(self.id, self.epoch + 1, FREE)))
+            os.rename(self.path, self.path.with_name(_name(self.epoch + 1, FREE)))
 
 
-def lay_out(root: Path, members: int) -> None:
-    """Make the leases of all members, free, unless somebody has made them."""
-    if (root / "leases").exists():
-        return
-    made = root / f"{secrets.token_hex(8)}.tmp"
-    made.mkdir(parents=True)
-    for id in range(members):
-        (made / _name(id, 0, FREE)).touch()
+def read_lease(folder: Path) -> Held | None:
+    """Return the number and the holder of a lease, perhaps a moment old.
+
+    Args:
+        folder: of the member. None is returned if it has no lease yet, or if one look missed it
+            because it changed meanwhile.
+    """
     try:
-        os.rename(made, root / "leases")
+        names = os.listdir(folder / "lease")
+    except FileNotFoundError:
+        return None
+    held = []
+    for name in names:
+        epoch, _, holder = name.partition(".")
+        if epoch.isdigit() and holder:
+            held.append((int(epoch), holder))
+    return max(held, default=None)
+
+
+def lay_out(folder: Path, files: Files) -> None:
+    """Make a member's lease, free, unless somebody has made it."""
+    if (folder / "lease").exists():
+        return
+    made = files.temporary(folder)
+    made.mkdir()
+    try:
+        (made / _name(0, FREE)).touch()
+        os.rename(made, folder / "lease")
     except OSError:
-        if not (root / "leases").exists():
+        shutil.rmtree(made, ignore_errors=True)
+        if not (folder / "lease").exists():  # or another worker was faster
             raise
-        shutil.rmtree(made)  # another worker was faster
 
 
 @dataclass(slots=True)
@@ -114,35 +142,36 @@ class Worker:
     turn_limit: float | None = None
     name: str = field(default_factory=_worker_name)
     busy: tuple[int, float] | None = None  # the member in work, and since when
-    _files: Files = field(default_factory=lambda: Files(durable=False))
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _seen: dict[str, Beat] = field(default_factory=dict)
 
     def __enter__(self) -> "Worker":
-        (self.root / "workers").mkdir(parents=True, exist_ok=True)
+        make_folder(self.root / "workers")
         self._beat(0)
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _: object, error: BaseException | None, *__: object) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        (self.root / "workers" / f"{self.name}.json").unlink(missing_ok=True)
+        if not isinstance(error, OSError):  # else a lease may not have been let go: by its last
+            self._forget(self.name)  # heartbeat others see that this process is gone
 
     def _beat_on(self) -> None:
         count = 0
         while not self._stop.wait(self.patience / 6):
             count += 1
             busy = self.busy
-            try:
-                self._beat(count)
-            except OSError:
-                continue  # a full disk: others may take our member, and the fence will tell us
+            with contextlib.suppress(OSError):  # a full disk: others may take our member, and the
+                self._beat(count)  # fence will tell us
             if self.turn_limit and busy and time.monotonic() - busy[1] > self.turn_limit:
-                self.warn(f"a turn of member {busy[0]} took over {self.turn_limit} s: giving up")
+                with contextlib.suppress(OSError):
+                    self.warn(
+                        f"a turn of member {busy[0]} took over {self.turn_limit} s: giving up"
+                    )
                 os._exit(75)
 
     def _beat(self, count: int) -> None:
@@ -157,8 +186,16 @@ class Worker:
             "member": busy and busy[0],
             "turn_seconds": busy and round(time.monotonic() - busy[1], 1),
         }
-        path = self.root / "workers" / f"{self.name}.json"
-        self._files.replace(path, json.dumps(state).encode())
+        path = self._beat_path(self.name)
+        path.with_suffix(".tmp").write_text(json.dumps(state))
+        os.replace(path.with_suffix(".tmp"), path)
+
+    def _beat_path(self, worker: str) -> Path:
+        return self.root / "workers" / f"{worker}.json"
+
+    def _forget(self, worker: str) -> None:
+        for path in (self._beat_path(worker), self._beat_path(worker).with_suffix(".tmp")):
+            path.unlink(missing_ok=True)
 
     def warn(self, sentence: str) -> None:
         """Log what was wrong and what was done about it, for `status` and for later."""
@@ -168,33 +205,39 @@ class Worker:
 
     # ---------------------------------------------------------------------------- leases
 
-    def claim(self, id: int, lease: Held) -> Lease | None:
+    def claim(self, id: int, folder: Path, lease: Held) -> Lease | None:
         """Take the lease of a member if it is free or its holder dead; None if somebody has it.
 
         Args:
-            lease: what `list_leases` returned of this member a moment ago.
+            folder: of the member.
+            lease: what `read_lease` returned of it a moment ago.
         """
-        folder, (epoch, holder) = self.root / "leases", lease
+        epoch, holder = lease
         if holder != FREE and not self._is_dead(holder):
             return None
-        path = folder / _name(id, epoch + 1, self.name)
+        path = folder / "lease" / _name(epoch + 1, self.name)
         try:
-            os.rename(folder / _name(id, epoch, holder), path)
-        except FileNotFoundError:
+            os.rename(path.with_name(_name(epoch, holder)), path)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno != errno.ESTALE:
+                raise
             # a network file system may say so although its own first try succeeded
             if not path.exists():
                 return None
+        if holder != FREE:
+            self._forget(holder)  # if it lives after all, it will beat again
         return Lease(id, epoch + 1, path, orderly=holder == FREE)
 
     def _is_dead(self, worker: str) -> bool:
         """Whether a worker is dead as far as can be known from here."""
         try:
-            beat = (self.root / "workers" / f"{worker}.json").read_text()
+            beat = read(self._beat_path(worker), LARGEST_BEAT)
             state = json.loads(beat)
-            if state["machine"] == _machine():
-                return bool(_started(int(state["pid"])) != state["started"])
-        except (OSError, ValueError, KeyError, TypeError):
-            beat = ""  # gone or unreadable: it will not beat
+            here = state["machine"] == _machine()
+            if here and _started(int(state["pid"])) != state["started"]:
+                return True
+        except (OSError, Unreadable, ValueError, KeyError, TypeError, RecursionError):
+            beat = b""  # gone or unreadable: it will not beat
         now = time.monotonic()
         known = self._seen.get(worker)
         if known is None or known[0] != beat:
@@ -203,16 +246,5 @@ class Worker:
         return now - known[1] > self.patience
 
 
-def list_leases(root: Path) -> dict[int, Held]:
-    """Return the number and the holder of each member's lease."""
-    found: dict[int, Held] = {}
-    for name in os.listdir(root / "leases"):
-        member, _, rest = name.partition(".")
-        epoch, _, holder = rest.partition(".")
-        if member.isdigit() and epoch.isdigit() and holder:
-            found[int(member)] = max((int(epoch), holder), found.get(int(member), (-1, "")))
-    return found
-
-
-def _name(id: int, epoch: int, holder: str) -> str:
-    return f"{id:03d}.{epoch:08d}.{holder}"
+def _name(epoch: int, holder: str) -> str:
+    return f"{epoch:08d}.{holder}"

@@ -37,8 +37,8 @@ class Member:
     hypers: h, by name, each in its own unit; in force from this moment on.
     cause: what made this record; a "rescue" is an exploit by a member that had diverged or failed.
     parent: (id, n) of the record that was copied at this moment, if any was.
-    seen: at a decision, the number of the record seen of each member, by id (None: not looked at;
-        for the member itself too); None where nothing was decided.
+    seen: at a decision, by id, the number of the record of each member that the rule looked at
+        (None: it had not been evaluated yet, or could not be read); None where nothing was decided.
     dropped: what a copy replaced.
     waiting: published with its score, but its decision is still to come (lockstep only).
     last_ready, last_copy: the step at which it was last ready, and last copied somebody.
@@ -54,7 +54,7 @@ class Member:
     hypers: Hypers = field(default_factory=dict)
     cause: Cause = "init"
     parent: tuple[int, int] | None = None
-    seen: tuple[int | None, ...] | None = None
+    seen: Mapping[int, int | None] | None = None
     dropped: Dropped | None = None
     waiting: bool = False
     last_ready: int = 0
@@ -91,7 +91,7 @@ class Member:
             failures=self.failures + raised,
         )
 
-    def decided(self, seen: tuple[int | None, ...]) -> "Member":
+    def decided(self, seen: Mapping[int, int | None]) -> "Member":
         """Return the member after it was ready and looked at the records `seen`."""
         return replace(self, seen=seen, waiting=False, last_ready=self.step)
 

@@ -1,6 +1,6 @@
 """Algorithm 1 of Population Based Training (Jaderberg et al. 2017, arXiv:1711.09846)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.random import Generator, SeedSequence
 
 from core.member import Hypers, Member
+from core.peers import Peers
 from core.space import check_names
 from core.strategies import Every, Exploit, Explore, Ready, keep
 from core.task import Task
@@ -95,8 +96,8 @@ class Learner(Protocol):
 class Population(Protocol):
     """The population as Algorithm 1 sees it from one member."""
 
-    def seen_by(self, me: Member) -> Sequence[Member] | None:
-        """Return the members that `me` may compare itself with, itself among them, by id.
+    def seen_by(self, me: Member) -> Peers | None:
+        """Return the members that `me` may compare itself with, itself among them.
 
         None in lockstep as long as `me` or another has not published this step.
         """
@@ -146,29 +147,25 @@ class Decision:
 
     donor: Member
     rng: Generator  # where exploit left it; explore goes on drawing from it
-    seen: tuple[int | None, ...]
+    seen: Mapping[int, int | None]
     weights: Loadable | None
 
 
-def exploit(me: Member, seen: Sequence[Member], population: Population, pbt: PBT) -> Decision:
+def exploit(me: Member, seen: Peers, population: Population, pbt: PBT) -> Decision:
     """Ask the run's exploit; ask again, without him, while the chosen one's weights are lost."""
     while True:
         donor, rng = decide(me, seen, pbt)
-        numbers: list[int | None] = [None] * pbt.members
-        for other in seen:
-            if other.id != me.id:
-                numbers[other.id] = other.n
         weights = None
         if donor.id != me.id and "weights" in pbt.inherit:
             try:
                 weights = population.weights(donor)
             except WeightsLost:
-                seen = [member for member in seen if member.id != donor.id]
+                seen.leave_out(donor.id)
                 continue
-        return Decision(donor, rng, tuple(numbers), weights)
+        return Decision(donor, rng, seen.seen, weights)
 
 
-def decide(me: Member, seen: Sequence[Member], pbt: PBT) -> tuple[Member, Generator]:
+def decide(me: Member, seen: Peers, pbt: PBT) -> tuple[Member, Generator]:
     """Return whom `me` copies (itself: nobody) if it sees `seen`: a function of just these.
 
     Whoever has diverged is never copied, whatever the rule; whoever failed too often stays.

@@ -1,12 +1,12 @@
 """The run directory: what the members publish, and where the others read it.
 
-    run.json                     what is run: preset, settings, commit, versions; never changed
-    members/003/record.json      the newest record of member 3
-    members/003/recent/00000040  each record once, until it is in the history
-    members/003/history.jsonl    all earlier records, one a line, oldest first
-    members/003/weights/...      θ of its last steps; a name is never used again
-    leases/003.00000007.<worker> who trains member 3 now (core/lease.py)
-    workers/<worker>.json        a worker's heartbeat; .jsonl its warnings; .log what it printed
+    run.json                       what is run: preset, settings, commit, versions; never changed
+    members/003/record.json        the newest record of member 3
+    members/003/recent/00000040    each record once, until it is in the history
+    members/003/history/0....jsonl all earlier records, one a line, oldest first, 256 a file
+    members/003/weights/...        θ of its last steps; a name is never used again
+    members/003/lease/7.<worker>   who trains it now (core/lease.py)
+    workers/<worker>.json          a worker's heartbeat; .jsonl its warnings; .log what it printed
 
 A file has one writer, is whole or not there, and is never changed in place. Weights are written
 before the record that names them. A record's number is taken by creating recent/<number>, which
@@ -16,22 +16,38 @@ can happen once: that is what makes two records of one moment impossible.
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Sequence
+import stat
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.files import Files, NoLinks, link, no_fence, take
+from core.files import (
+    ALONE,
+    Files,
+    Identity,
+    NoLinks,
+    Right,
+    Taken,
+    Unreadable,
+    identify,
+    link,
+    make_folder,
+    opened,
+    read,
+    read_news,
+    rename,
+    take,
+)
+from core.lease import lay_out
 from core.pbt import WeightsLost
-from core.record import Record, Unreadable, Weights, decode, encode
+from core.record import OtherFormat, Record, Weights, decode, encode
 from core.task import TaskError
 
-COMPACT = 32  # so many records are single files at most, before they join history.jsonl
+COMPACT = 32  # so many records are single files at most, before they join the history
+SEGMENT = 256  # records in a file of the history: what is written anew to add some
 REMEMBER = 16  # records of a member that are kept in memory
 LARGEST_RECORD = 16 * 2**20  # bytes; more is not ours, and is not read into memory
-
-
-class Taken(Exception):
-    """Another worker has published a record of this number: the member is not ours any more."""
+PLACES = ("recent", "history", "weights")  # the folders of a member that are written to
 
 
 @dataclass(slots=True)
@@ -47,51 +63,66 @@ class Population:
     root: Path
     files: Files = field(default_factory=Files)
     warn: Callable[[str], None] = lambda _: None
-    _heads: dict[int, tuple[str, tuple[int, int, int], Record]] = field(default_factory=dict)
-    _records: dict[tuple[int, int], Record] = field(default_factory=dict)
-    _made: set[Path] = field(default_factory=set)
+    _heads: dict[int, tuple[str, Identity, Record]] = field(default_factory=dict)
+    _records: dict[int, dict[int, Record]] = field(default_factory=dict)
+    _entered: set[int] = field(default_factory=set)
+    _arrived: tuple[int, int] = (0, 0)
+    _complaints: set[str] = field(default_factory=set)
     _links_work: bool = True
 
     def folder(self, id: int) -> Path:
         """Return the folder of a member."""
         return self.root / "members" / f"{id:03d}"
 
-    def _make(self, folder: Path) -> None:
-        if folder not in self._made:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._made.add(folder)
+    def enter(self, id: int) -> Path:
+        """Let the folders of a member be there, real ones; return the member's.
+
+        Raises:
+            Unreadable: one of them is a link or a file: to write there might write elsewhere.
+        """
+        folder = self.folder(id)
+        if id in self._entered:
+            return folder
+        places = [self.root / "members", folder, *(folder / name for name in PLACES)]
+        new = [path.parent for path in places if make_folder(path)]
+        lay_out(folder, self.files)
+        make_folder(folder / "lease")
+        for parent in dict.fromkeys(new):
+            self.files.sync(parent)
+        self._entered.add(id)
+        return folder
+
+    def complain(self, sentence: str) -> None:
+        """Warn of something, once."""
+        if sentence not in self._complaints:
+            self._complaints.add(sentence)
+            self.warn(sentence)
 
     # ---------------------------------------------------------------------------- reading
 
-    def newest(self, id: int, *, glance: bool = False) -> Record | None:
+    def newest(self, id: int) -> Record | None:
         """Return the newest record of a member, perhaps a moment old; None before its first.
 
-        Args:
-            glance: be content with what was read last, if anything was.
+        Raises:
+            OtherFormat: another version of this program has written it.
         """
         known = self._heads.get(id)
-        if known is not None and glance:
-            return known[2]
-        path = known[0] if known is not None else str(self.folder(id) / "record.json")
+        path = known[0] if known is not None else f"{self.root}/members/{id:03d}/record.json"
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return None
-        try:
-            found = os.fstat(descriptor)
-            identity = (found.st_ino, found.st_mtime_ns, found.st_size)
-            if known is not None and known[1] == identity:
+            data, identity = read_news(path, LARGEST_RECORD, known and known[1])
+            if data is None and known is not None:
                 return known[2]
-            record = _decoded(_read_all(descriptor, found.st_size, path), id, path)
+            record = _decoded(data or b"", id, path)
+        except FileNotFoundError:
+            return known and known[2]
         except Unreadable as error:
-            self.warn(f"{error}; the newest record before it is used")
+            self.complain(f"{error}; the newest record before it is used")
             return self._newest_but_view(id)
-        finally:
-            os.close(descriptor)
-        return self._note(path, found, record)
+        if known is not None and known[2].member.n > record.member.n:
+            record = known[2]  # a network file system may show what was there before
+        return self._note(path, identity, record)
 
-    def _note(self, path: str, found: os.stat_result, record: Record) -> Record:
-        identity = (found.st_ino, found.st_mtime_ns, found.st_size)
+    def _note(self, path: str, identity: Identity, record: Record) -> Record:
         self._heads[record.member.id] = (path, identity, record)
         return self._remember(record)
 
@@ -101,11 +132,18 @@ class Population:
                 return self.record(id, n)
             except (Unreadable, FileNotFoundError):
                 continue
-        history = self._history_lines(id)
-        return history[-1] if history else None
+        for segment in reversed(self._segments(id)):
+            if lines := list(self._lines(id, segment)):
+                return lines[-1]
+        return None
 
-    def head(self, id: int) -> Record | None:
-        """Return the newest record for certain: what whoever holds the lease goes on from."""
+    def head(self, id: int, right: Right = ALONE) -> Record | None:
+        """Return the newest record for certain: what whoever holds the lease goes on from.
+
+        Raises:
+            OtherFormat: another version of this program has written it.
+            Taken: the lease was lost meanwhile.
+        """
         newest = self.newest(id) or self._newest_but_view(id)
         for n in sorted(self._recent(id), reverse=True):
             if newest is not None and n <= newest.member.n:
@@ -113,33 +151,63 @@ class Population:
             try:
                 newest = self.record(id, n)
             except Unreadable as error:
-                path = self._path(id, n)
-                os.replace(path, path.with_name(f"{path.name}.unreadable"))
+                right.fence()
+                self._set_aside(self._path(id, n), id)
                 self.warn(f"{error}; it is set aside, and its step is trained again")
                 continue
-            self.files.replace(self.folder(id) / "record.json", encode(newest))
+            self.files.replace(self.folder(id) / "record.json", encode(newest), right)
             break
         return newest
 
+    def _set_aside(self, path: Path, id: int) -> None:
+        """Free the number of a record that cannot be read, and of no other."""
+        aside = path.with_name(f"{path.name}.unreadable")
+        os.replace(path, aside)
+        try:
+            _decoded(read(aside, LARGEST_RECORD), id, aside)
+        except Unreadable:
+            return
+        link(aside, path)  # it was replaced by a good one while we were paused
+
     def record(self, id: int, n: int) -> Record:
-        """Return one record; raise FileNotFoundError if there is none of that number."""
-        if (id, n) in self._records:
-            return self._records[id, n]
+        """Return one record.
+
+        Raises:
+            FileNotFoundError: there is none of that number.
+            Unreadable: there is one, but it is not what was written.
+        """
+        if known := self._records.get(id, {}).get(n):
+            return known
         path = self._path(id, n)
         try:
-            return self._remember(_decoded(_read(path), id, path))
+            return self._remember(_decoded(read(path, LARGEST_RECORD), id, path, n))
         except FileNotFoundError:
-            for record in reversed(self._history_lines(id)):
+            for record in self._lines(id, self._segment(id, n)):
                 if record.member.n == n:
                     return self._remember(record)
         raise FileNotFoundError(f"no record {n} of member {id} in {self.root}")
 
     def _remember(self, record: Record) -> Record:
         """Keep the last few records of each member in memory."""
-        id, n = record.member.id, record.member.n
-        self._records[id, n] = record
-        self._records.pop((id, n - REMEMBER), None)
+        known = self._records.setdefault(record.member.id, {})
+        known[record.member.n] = record
+        if len(known) > REMEMBER:
+            del known[min(known)]
         return record
+
+    def have_all_come(self, step: int, members: int) -> bool:
+        """Whether every member has come to `step`; looks only at those that had not before."""
+        at, first = self._arrived
+        if step < at:
+            return True
+        first = first if step == at else 0
+        while first < members:
+            record = self.newest(first)
+            if record is None or record.member.step < step:
+                break
+            first += 1
+        self._arrived = (step, first)
+        return first == members
 
     def at_step(self, id: int, step: int) -> Record | None:
         """Return the record with which a member came to `step`, before any decision there."""
@@ -157,28 +225,40 @@ class Population:
         """Return all records of a member, oldest first; what is unreadable is warned of."""
         records: dict[int, Record] = {}
         for n in self._recent(id):  # first: what joins the history meanwhile is found there
+            path = self._path(id, n)
             try:
-                records[n] = _decoded(_read(self._path(id, n)), id, self._path(id, n))
+                records[n] = _decoded(read(path, LARGEST_RECORD), id, path, n)
             except FileNotFoundError:
                 continue
             except Unreadable as error:
-                self.warn(str(error))
-        records |= {record.member.n: record for record in self._history_lines(id)}
+                self.complain(str(error))
+        for segment in self._segments(id):
+            records |= {record.member.n: record for record in self._lines(id, segment)}
         return [records[n] for n in sorted(records)]
 
-    def _history_lines(self, id: int) -> list[Record]:
-        path = self.folder(id) / "history.jsonl"
-        records = []
+    def _lines(self, id: int, segment: Path) -> Iterator[Record]:
         try:
-            with path.open("rb") as lines:
+            with opened(segment) as descriptor, open(descriptor, "rb", closefd=False) as file:
+                lines = iter(lambda: file.readline(LARGEST_RECORD), b"")
                 for number, line in enumerate(lines, start=1):
                     try:
-                        records.append(_decoded(line, id, path))
+                        yield _decoded(line, id, segment)
                     except Unreadable as error:
-                        self.warn(f"line {number}: {error}")
+                        self.complain(f"line {number}: {error}")
+        except FileNotFoundError:
+            return
+
+    def _segments(self, id: int) -> list[Path]:
+        """Return the files of the history, oldest first."""
+        folder = self.folder(id) / "history"
+        try:
+            names = os.listdir(folder)
         except FileNotFoundError:
             return []
-        return records
+        return [folder / name for name in sorted(names) if name.endswith(".jsonl")]
+
+    def _segment(self, id: int, n: int) -> Path:
+        return self.folder(id) / "history" / f"{n - n % SEGMENT:08d}.jsonl"
 
     def _recent(self, id: int) -> list[int]:
         try:
@@ -192,46 +272,57 @@ class Population:
 
     # ---------------------------------------------------------------------------- writing
 
-    def publish(self, record: Record, fence: Callable[[], None] = no_fence) -> None:
+    def publish(self, record: Record, right: Right = ALONE) -> None:
         """Publish a record; its weights are there already.
 
         Raises:
-            Taken: a record of this number exists.
+            Taken: a record of this number exists, or the right is lost.
         """
         id, n = record.member.id, record.member.n
-        folder, path, data = self.folder(id), self._path(id, n), encode(record)
+        folder, path, data = self.enter(id), self._path(id, n), encode(record)
         if len(data) > LARGEST_RECORD:
             raise ValueError(f"a record of {len(data)} bytes: a sample of fewer scores is needed")
-        self._make(path.parent)
-        temporary = self.files.temporary(folder)
+        temporary = self.files.temporary(folder, right)
         try:
             self.files.write(temporary, data)
-            fence()
+            right.fence()
             if not take(temporary, path):
                 raise Taken(f"record {n} of member {id} is another worker's")
-            found = os.stat(temporary)
-            os.replace(temporary, folder / "record.json")
+            identity = identify(os.stat(temporary))
+            rename(temporary, folder / "record.json")
         except FileNotFoundError as error:  # swept by whoever took the member over
             raise Taken(f"member {id} was taken over at record {n}") from error
         finally:
             temporary.unlink(missing_ok=True)
         self.files.sync(path.parent)
-        self._note(str(folder / "record.json"), found, record)
+        self._note(str(folder / "record.json"), identity, record)
         if (n + 1) % COMPACT == 0:
-            self._compact(id, fence)
+            self._compact(id, right)
 
-    def _compact(self, id: int, fence: Callable[[], None]) -> None:
+    def _compact(self, id: int, right: Right) -> None:
         """Move the single records of a member into its history."""
-        path = self.folder(id) / "history.jsonl"
-        past = path.read_bytes() if path.exists() else b""
-        past += b"" if past.endswith(b"\n") or not past else b"\n"  # of a file that was cut
-        last = _last_number(past)
-        recent = sorted(self._recent(id))
-        lines = [self._path(id, n).read_bytes() for n in recent if n > last]
-        self.files.replace(path, past + b"".join(lines), fence)
-        self.files.sync(path.parent)
-        for n in recent:
-            self._path(id, n).unlink(missing_ok=True)
+        lines: dict[Path, dict[int, bytes]] = {}
+        for n in sorted(self._recent(id)):
+            path = self._path(id, n)
+            data = read(path, LARGEST_RECORD)
+            try:
+                _decoded(data, id, path, n)
+            except Unreadable as error:
+                self.complain(f"{error}; it stays outside of the history")
+                continue
+            lines.setdefault(self._segment(id, n), {})[n] = data
+        for segment, records in lines.items():
+            if not segment.exists():
+                self.files.replace(segment, b"".join(records.values()), right)
+            else:
+                past = _end(segment)
+                last = _last_number(past)
+                new = b"".join(data for n, data in records.items() if n > last)
+                cut = b"" if past.endswith(b"\n") or not past else b"\n"
+                self.files.extend(segment, cut + new, right)
+            self.files.sync(segment.parent)
+            for n in records:
+                self._path(id, n).unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------- weights
 
@@ -250,36 +341,37 @@ class Population:
         id: int,
         name: str,
         save: Callable[[Path], None],
-        fence: Callable[[], None] = no_fence,
+        right: Right = ALONE,
     ) -> Weights:
         """Let `save` write a file, and make it a weights file of the member's."""
-        folder = self.folder(id) / "weights"
-        self._make(folder)
-        temporary = self.files.temporary(folder)
+        folder = self.enter(id) / "weights"
+        temporary = self.files.temporary(folder, right)
         try:
             with self.files.clock("save"):
                 save(temporary)
             if not temporary.is_file():
-                fence()  # or it was swept
+                right.fence()  # or it was swept
                 raise TaskError(
                     f"save(path) of the trainer left no file at its path ({temporary.name}): it "
                     "must write one file, exactly there (np.save adds .npy to a path: give it an "
                     "open file)"
                 )
-            self.files.sync(temporary)
-            with self.files.clock("checksum"):
-                size, digest = temporary.stat().st_size, _sha256(temporary)
-            fence()
             try:
-                os.replace(temporary, folder / name)
+                self.files.sync(temporary)
+                with self.files.clock("checksum"):
+                    size, digest = temporary.stat().st_size, _sha256(temporary)
             except FileNotFoundError as error:
                 raise Taken(f"member {id} was taken over while it was saved") from error
+            right.fence()
+            rename(temporary, folder / name)
             self.files.sync(folder)
         finally:
             temporary.unlink(missing_ok=True)
         return Weights(name=name, bytes=size, sha256=digest)
 
-    def pin_weights(self, donor: int, weights: Weights, id: int, name: str) -> tuple[Path, int]:
+    def pin_weights(
+        self, donor: int, weights: Weights, id: int, name: str, right: Right = ALONE
+    ) -> tuple[Path, int]:
         """Give a donor's weights a second name in the folder of member `id`.
 
         A link costs no bytes, and keeps the file when the donor's own name for it goes.
@@ -291,8 +383,7 @@ class Population:
             WeightsLost: they are gone, or are not those of the record.
         """
         source = self.folder(donor) / "weights" / _safe(weights.name)
-        goal = self.folder(id) / "weights" / name
-        self._make(goal.parent)
+        goal = self.enter(id) / "weights" / name
         copied = 0
         try:
             if self._links_work:
@@ -304,12 +395,16 @@ class Population:
                     self.warn(f"{error}: a copy of weights costs time and disk space here")
             if not self._links_work:
                 copied = weights.bytes
-                temporary = self.files.temporary(goal.parent)
-                shutil.copyfile(source, temporary)
-                os.replace(temporary, goal)
-            self._check(goal, weights)
+                temporary = self.files.temporary(goal.parent, right)
+                shutil.copyfile(source, temporary, follow_symlinks=False)
+                rename(temporary, goal)
         except FileNotFoundError as error:
             raise WeightsLost(f"{source.relative_to(self.root)} is gone") from error
+        try:
+            self._check(goal, weights)
+        except OSError as error:
+            goal.unlink(missing_ok=True)
+            raise WeightsLost(f"{source} cannot be read: {error.strerror}") from error
         except WeightsLost:
             goal.unlink(missing_ok=True)
             raise
@@ -319,29 +414,37 @@ class Population:
         """Remove the member's weights but those to keep, and but those of later lease holders."""
         folder = self.folder(id) / "weights"
         for name in os.listdir(folder) if folder.is_dir() else ():
-            if name in keep or name.endswith(".tmp"):
-                continue
-            if _epoch(name) <= epoch:
+            if name not in keep and -1 < _epoch(name) <= epoch:
                 (folder / name).unlink(missing_ok=True)
 
-    def sweep(self, id: int) -> None:
-        """Make all writes fail that a former holder of the lease has begun and not ended."""
-        for folder in (self.folder(id), self.folder(id) / "weights"):
-            self.files.sweep(folder)
+    def sweep(self, id: int, before: int) -> None:
+        """Make all writes fail that were begun, and not ended, under leases before that number."""
+        folder = self.enter(id)
+        for place in (folder, folder / "history", folder / "weights"):
+            self.files.sweep(place, before)
 
     def _check(self, path: Path, weights: Weights) -> None:
         where = path.relative_to(self.root)
         try:
             with self.files.clock("checksum"):
-                size = path.stat().st_size
-                same = size == weights.bytes and _sha256(path) == weights.sha256
+                found = os.lstat(path)
+                same = stat.S_ISREG(found.st_mode) and found.st_size == weights.bytes
+                same = same and _sha256(path) == weights.sha256
         except FileNotFoundError as error:
             raise WeightsLost(f"{where} is gone") from error
         if not same:
             raise WeightsLost(
-                f"{where} is not what its record says ({size} bytes, of {weights.bytes}, or other "
-                "content)"
+                f"{where} is not what its record says ({found.st_size} bytes, of {weights.bytes}, "
+                "other content, or no regular file)"
             )
+
+
+def _end(path: Path) -> bytes:
+    """Return the last bytes of a file, as many as a record may have."""
+    with opened(path) as descriptor:
+        return os.pread(
+            descriptor, LARGEST_RECORD, max(0, os.fstat(descriptor).st_size - LARGEST_RECORD)
+        )
 
 
 def _last_number(history: bytes) -> int:
@@ -349,7 +452,7 @@ def _last_number(history: bytes) -> int:
     for line in reversed(history.splitlines(keepends=True)):
         try:
             return decode(line).member.n
-        except Unreadable:
+        except (Unreadable, OtherFormat):
             continue
     return -1
 
@@ -360,8 +463,9 @@ def weights_name(n: int, epoch: int) -> str:
 
 
 def _epoch(name: str) -> int:
-    _, _, epoch = name.partition("-")
-    return int(epoch) if epoch.isdigit() else 0
+    """Return the number of the lease under which a weights file was written; -1 if it is none."""
+    n, _, epoch = name.partition("-")
+    return int(epoch) if n.isdigit() and epoch.isdigit() else -1
 
 
 def _safe(name: str) -> str:
@@ -375,22 +479,12 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _read_all(descriptor: int, size: int, path: str) -> bytes:
-    if size > LARGEST_RECORD:
-        raise Unreadable(f"{path} has {size} bytes: that is no record")
-    return os.read(descriptor, size)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return _read_all(file.fileno(), os.fstat(file.fileno()).st_size, str(path))
-
-
-def _decoded(data: bytes, id: int, path: Path | str) -> Record:
+def _decoded(data: bytes, id: int, path: Path | str, n: int | None = None) -> Record:
     try:
         record = decode(data)
-    except Unreadable as error:
-        raise Unreadable(f"{path}: {error}") from error
-    if record.member.id != id:
-        raise Unreadable(f"{path} holds a record of member {record.member.id}, not {id}")
+    except (Unreadable, OtherFormat) as error:
+        raise type(error)(f"{path}: {error}") from error
+    if record.member.id != id or n not in (None, record.member.n):
+        me, wanted = record.member, f"member {id}" if n is None else f"record {n} of member {id}"
+        raise Unreadable(f"{path} holds record {me.n} of member {me.id}, not {wanted}")
     return record

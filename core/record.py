@@ -3,14 +3,18 @@
 import hashlib
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import cast
+from typing import TypeVar, cast, get_args
 
+from core.files import Unreadable
 from core.member import Cause, Dropped, Hypers, Member
 from core.task import Report
 
-FORMAT = 1  # of records and of run.json; a reader refuses any other
+FORMAT = 2  # of records and of run.json; a reader refuses any other
+GREATEST = 2**53  # of any whole number in a record
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +58,8 @@ class Record:
     time: float = 0.0
 
 
-class Unreadable(ValueError):
-    """Not a record of ours: cut short, altered, or of another format."""
+class OtherFormat(ValueError):
+    """Written whole and well, but by another version of this program."""
 
 
 def encode(record: Record) -> bytes:
@@ -67,11 +71,16 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record:
-    """Return the record of one line; raise Unreadable if it is not exactly what was written."""
+    """Return the record of one line.
+
+    Raises:
+        Unreadable: it is not exactly what was written, or never was a record.
+        OtherFormat: another version of this program has written it.
+    """
     body = unseal(line)
     try:
         return _record(body)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Unreadable(f"a record lacks or misuses a field: {error!r}") from error
 
 
@@ -92,18 +101,38 @@ def seal(body: Mapping[str, object]) -> bytes:
 
 
 def unseal(line: bytes) -> dict[str, object]:
-    """Return what was sealed; raise Unreadable if one bit is other, or the format is."""
+    """Return what was sealed.
+
+    Raises:
+        Unreadable: one bit is other, or it is not JSON of finite numbers.
+        OtherFormat: another version of this program has written it.
+    """
     tail = len(b',"checksum":"0123456789abcdef"}\n')
     text = line[:-tail] + b"}"
     if len(line) <= tail or line != text[:-1] + b',"checksum":"' + _checksum(text).encode() + (
         b'"}\n'
     ):
         raise Unreadable("the checksum does not match")
-    body = json.loads(text)
-    if not isinstance(body, dict) or body.get("format") != FORMAT:
-        found = body.get("format") if isinstance(body, dict) else None
-        raise Unreadable(f"the format is {found!r}, this program reads {FORMAT}")
+    try:
+        body = json.loads(text, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise Unreadable(f"it is no JSON of ours: {error}") from error
+    if not isinstance(body, dict):
+        raise Unreadable("it is no JSON object")
+    if body.get("format") != FORMAT:
+        raise OtherFormat(
+            f"the format is {str(body.get('format'))[:20]!r}, this program reads {FORMAT}: use "
+            "the version of the program that wrote it, or begin anew in another directory"
+        )
     return body
+
+
+def _finite(text: str) -> float:
+    """Return a number; refuse NaN, Infinity and 1e400, which JSON's reader lets through."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return number
 
 
 def _dump(body: Mapping[str, object]) -> bytes:
@@ -116,7 +145,10 @@ def _checksum(text: bytes) -> str:
 
 def _fields(value: Member | Record | Weights | Dropped) -> dict[str, object]:
     """Return the fields of one of our records, not copied: a decision may have seen a thousand."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    found = {field.name: getattr(value, field.name) for field in fields(value)}
+    if isinstance(value, Member) and value.seen is not None:
+        found["seen"] = sorted(value.seen.items())  # JSON has no whole numbers for keys
+    return found
 
 
 def _plain(value: object) -> object:
@@ -137,54 +169,106 @@ def _plain(value: object) -> object:
 
 
 def _record(body: Mapping[str, object]) -> Record:
-    member = cast(dict[str, object], body["member"])
-    weights = cast("dict[str, object] | None", body["weights"])
+    weights = body["weights"]
     return Record(
-        member=_member(member),
-        report=cast(Report, body["report"]),
-        weights=None if weights is None else Weights(**weights),  # type: ignore[arg-type]
-        error=cast("str | None", body["error"]),
-        seconds=cast(Mapping[str, float], body["seconds"]),
-        bytes=cast(int, body["bytes"]),
-        worker=cast(str, body["worker"]),
-        host=cast(str, body["host"]),
-        time=cast(float, body["time"]),
+        member=_member(_a(dict, body["member"])),
+        report=cast(Report, _a(dict, body["report"])),
+        weights=None if weights is None else _weights(_a(dict, weights)),
+        error=None if body["error"] is None else _a(str, body["error"]),
+        seconds={str(phase): _number(spent) for phase, spent in _a(dict, body["seconds"]).items()},
+        bytes=_count(body["bytes"]),
+        worker=_a(str, body["worker"]),
+        host=_a(str, body["host"]),
+        time=_number(body["time"]),
     )
 
 
-def _member(body: dict[str, object]) -> Member:
-    dropped = cast("dict[str, object] | None", body["dropped"])
-    parent = cast("list[int] | None", body["parent"])
-    last = cast("list[int] | None", body["last_parent"])
-    seen = cast("list[int | None] | None", body["seen"])
+def _weights(body: Mapping[str, object]) -> Weights:
+    return Weights(
+        name=_a(str, body["name"]),
+        bytes=_count(body["bytes"]),
+        sha256=_a(str, body["sha256"]),
+        reseed=None if body["reseed"] is None else _count(body["reseed"], 2**63 - 1),
+    )
+
+
+def _member(body: Mapping[str, object]) -> Member:
+    dropped, seen = body["dropped"], body["seen"]
+    cause = _a(str, body["cause"])
+    if cause not in get_args(Cause):
+        raise ValueError(f"the cause {cause[:20]!r}")
     return Member(
-        id=cast(int, body["id"]),
-        n=cast(int, body["n"]),
-        step=cast(int, body["step"]),
+        id=_count(body["id"]),
+        n=_count(body["n"]),
+        step=_count(body["step"]),
         score=_score(body["score"]),
         scores=_scores(body["scores"]),
-        hypers=cast(Hypers, body["hypers"]),
-        cause=cast(Cause, body["cause"]),
-        parent=None if parent is None else (parent[0], parent[1]),
-        seen=None if seen is None else tuple(seen),
-        dropped=None
-        if dropped is None
-        else Dropped(
-            score=_score(dropped["score"]),
-            scores=_scores(dropped["scores"]),
-            hypers=cast(Hypers, dropped["hypers"]),
-        ),
-        waiting=cast(bool, body["waiting"]),
-        last_ready=cast(int, body["last_ready"]),
-        last_copy=cast(int, body["last_copy"]),
-        last_parent=None if last is None else (last[0], last[1]),
-        failures=cast(int, body["failures"]),
+        hypers=_hypers(body["hypers"]),
+        cause=cast(Cause, cause),
+        parent=_place(body["parent"]),
+        seen=None if seen is None else _seen(_a(list, seen)),
+        dropped=None if dropped is None else _dropped(_a(dict, dropped)),
+        waiting=_a(bool, body["waiting"]),
+        last_ready=_count(body["last_ready"]),
+        last_copy=_count(body["last_copy"]),
+        last_parent=_place(body["last_parent"]),
+        failures=_count(body["failures"]),
     )
+
+
+def _dropped(body: Mapping[str, object]) -> Dropped:
+    return Dropped(
+        score=_score(body["score"]),
+        scores=_scores(body["scores"]),
+        hypers=_hypers(body["hypers"]),
+    )
+
+
+def _a(kind: type[T], value: object) -> T:
+    """Return a value that must be of one of JSON's types."""
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise TypeError(f"{str(value)[:20]!r} is no {kind.__name__}")
+    return value
+
+
+def _count(value: object, greatest: int = GREATEST) -> int:
+    if not 0 <= (number := _a(int, value)) <= greatest:
+        raise ValueError(f"a number of {number.bit_length()} bits, or below 0")
+    return number
+
+
+def _number(value: object) -> float:
+    return float(_count(value)) if isinstance(value, int) else _a(float, value)
 
 
 def _score(value: object) -> float:
-    return math.nan if value is None else float(cast(float, value))
+    if value is None:
+        return math.nan
+    return _a(float, value) if not isinstance(value, int) else float(_a(int, value))
 
 
 def _scores(values: object) -> tuple[float, ...]:
-    return tuple(_score(value) for value in cast(list[object], values))
+    return tuple(map(_score, _a(list, values)))
+
+
+def _hypers(body: object) -> Hypers:
+    hypers = _a(dict, body)
+    for value in hypers.values():
+        if not isinstance(value, str) and not abs(_score(value)) <= sys.float_info.max:
+            raise ValueError(f"the hyperparameter {value!r}")
+    return cast(Hypers, hypers)
+
+
+def _place(value: object) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    id, n = _a(list, value)
+    return _count(id), _count(n)
+
+
+def _seen(pairs: list[object]) -> Mapping[int, int | None]:
+    found = {}
+    for pair in pairs:
+        id, n = _a(list, pair)
+        found[_count(id)] = None if n is None else _count(n)
+    return found

@@ -18,9 +18,9 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
 from typing import cast
 
-from core.files import Files
+from core.files import Files, Unreadable, read
 from core.pbt import PBT
-from core.record import FORMAT, Unreadable, seal, unseal
+from core.record import FORMAT, OtherFormat, seal, unseal
 
 OVERRIDES = (
     "seed",
@@ -28,6 +28,7 @@ OVERRIDES = (
     "steps",
     "mode",
 )  # the size of a run, its seed and its mode
+LARGEST_INFO = 2**24  # bytes of run.json
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
 
 
@@ -204,10 +205,10 @@ def read_info(root: Path) -> dict[str, object]:
     """Return the content of run.json; raise RunError if this is no run directory of ours."""
     path = root / "run.json"
     try:
-        return unseal(path.read_bytes())
+        return unseal(read(path, LARGEST_INFO))
     except FileNotFoundError:
         raise RunError(f"{root} is not a run directory: it has no run.json") from None
-    except (Unreadable, OSError) as error:
+    except (Unreadable, OtherFormat, OSError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 
 

@@ -14,6 +14,12 @@ from core.pbt import Loadable
 from core.task import Report, Reports, Reseeds, Task, TaskError, Trainer
 
 T = TypeVar("T")
+
+
+class DiskError(OSError):
+    """Weights could not be read: no failure of the trainer's, which may load them another time."""
+
+
 LONGEST_TRACEBACK = 20_000  # characters, of its end
 
 
@@ -102,7 +108,12 @@ class Seat:
                 self._trainer = self._built(0)
             self.holds = None  # should it raise half-way
             with self.clock("load"):
-                self._trainer.load(wanted.path)
+                try:
+                    self._trainer.load(wanted.path)
+                except FileNotFoundError:
+                    raise  # pruned by a later holder of the lease: the fence will say so
+                except OSError as error:
+                    raise DiskError(error.errno, error.strerror, str(wanted.path)) from error
                 if wanted.reseed is not None and isinstance(self._trainer, Reseeds):
                     self._trainer.reseed(wanted.reseed)
         if wanted is not None:
@@ -132,7 +143,7 @@ class Seat:
             trainer = self._ready()
             with self.clock(phase):
                 return act(trainer)
-        except TaskError:
+        except (TaskError, DiskError):
             raise
         except Exception:
             self.fail()

@@ -1,8 +1,9 @@
 """The rules of the paper and their corrections: when a member is ready, whom it copies, what then.
 
 ready: (member) -> bool. exploit: (me, population, rng) -> member (me = stay; the population holds
-me). explore: (hypers, space, rng) -> hypers. A rule with parameters is a frozen dataclass with
-`__call__`, one without is a function; to add one, write one.
+me, and is read no further than the rule looks: core/peers.py). explore: (hypers, space, rng) ->
+hypers. A rule with parameters is a frozen dataclass with `__call__`, one without is a function; to
+add one, write one.
 """
 
 import math
@@ -13,10 +14,11 @@ from dataclasses import dataclass
 from numpy.random import Generator
 
 from core.member import Hypers, Member
+from core.peers import Peers
 from core.space import Space
 
 Ready = Callable[[Member], bool]
-Exploit = Callable[[Member, Sequence[Member], Generator], Member]
+Exploit = Callable[[Member, Peers, Generator], Member]
 Explore = Callable[[Hypers, Space, Generator], Hypers]
 
 
@@ -113,7 +115,7 @@ class Truncation:
         if not 0 < self.fraction <= 0.5:
             raise ValueError(f"fraction must be in (0, 0.5], got {self.fraction}")
 
-    def __call__(self, me: Member, population: Sequence[Member], rng: Generator) -> Member:
+    def __call__(self, me: Member, population: Peers, rng: Generator) -> Member:
         ranked = sorted(population, key=lambda member: (-member.fitness, member.id))
         # the tiny term undoes rounding: 0.29 * 100 is 28.999999999999996 in floating point
         tail = max(1, math.floor(self.fraction * len(ranked) + 1e-9))
@@ -151,9 +153,9 @@ class TTest:
         if not 0 < self.level < 1:
             raise ValueError(f"level must be in (0, 1), got {self.level}")
 
-    def __call__(self, me: Member, population: Sequence[Member], rng: Generator) -> Member:
-        rival = _another(me, population, rng)
-        if not rival.healthy:
+    def __call__(self, me: Member, population: Peers, rng: Generator) -> Member:
+        rival = population.another(rng)
+        if rival is None or not rival.healthy:
             return me
         if not me.healthy:
             return rival
@@ -185,13 +187,13 @@ def _is_higher(high: Sequence[float], low: Sequence[float], level: float) -> boo
     return bool(with_noise.pvalue < level)
 
 
-def binary_tournament(me: Member, population: Sequence[Member], rng: Generator) -> Member:
+def binary_tournament(me: Member, population: Peers, rng: Generator) -> Member:
     """Exploit by duel: meet one other member, drawn uniformly; copy it if it is the better one.
 
     Source: Jaderberg et al. 2017 (arXiv:1711.09846), section 4.3.1.
     """
-    rival = _another(me, population, rng)
-    return rival if rival.fitness > me.fitness else me
+    rival = population.another(rng)
+    return rival if rival is not None and rival.fitness > me.fitness else me
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,18 +217,11 @@ class Among:
         if self.within is not None and self.within < 0:
             raise ValueError(f"within must not be negative, got {self.within}")
 
-    def __call__(self, me: Member, population: Sequence[Member], rng: Generator) -> Member:
-        peers = [
-            member
-            for member in population
-            if self.within is None or abs(member.step - me.step) <= self.within
-        ]
-        return self.exploit(me, peers, rng) if len(peers) >= self.quorum else me
-
-
-def _another(me: Member, population: Sequence[Member], rng: Generator) -> Member:
-    others = [member for member in population if member.id != me.id]
-    return others[rng.integers(len(others))] if others else me
+    def __call__(self, me: Member, population: Peers, rng: Generator) -> Member:
+        peers, within = population, self.within
+        if within is not None:
+            peers = population.where(lambda member: abs(member.step - me.step) <= within)
+        return me if self.quorum and len(peers) < self.quorum else self.exploit(me, peers, rng)
 
 
 # ---------------------------------------------------------------------------------- explore

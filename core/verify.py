@@ -1,6 +1,7 @@
 """Recompute every decision of a run from its history, and say what makes two runs the same run."""
 
 import bisect
+import functools
 import hashlib
 import itertools
 import math
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from core.member import Member
 from core.pbt import PBT, Decision, decide, explore, random_seed, start
+from core.peers import Peers
 from core.population import Population
 from core.record import Record, identity
 from core.run import Run
@@ -102,17 +104,16 @@ def _check_decision(
         return []
     if me.seen is None:
         return [f"{_name(me)} was ready and did not decide"]
-    seen = [before]
-    for id in range(pbt.members):
-        n = me.seen[id] if id < len(me.seen) else None
-        if pbt.mode == "lockstep" and id != me.id and n != _arrival(histories[id], me.step):
+    for id, n in me.seen.items():
+        if pbt.mode == "lockstep" and n != _arrival(histories.get(id, ()), me.step):
             return [f"{_name(me)} did not see member {id} as it came to this step"]
-        if n is not None and id != me.id:
-            found = _find(histories[id], n)
-            if found is None:
-                return [f"{_name(me)} saw record {n} of member {id}, which is not there"]
-            seen.append(found.member)
-    donor, rng = decide(before, sorted(seen, key=lambda member: member.id), pbt)
+        if n is not None and _find(histories.get(id, ()), n) is None:
+            return [f"{_name(me)} saw record {n} of member {id}, which is not there"]
+    peers = Peers(before, pbt.members, functools.partial(_look, me.seen, histories))
+    try:
+        donor, rng = decide(before, peers, pbt)
+    except LookupError as error:
+        return [f"{_name(me)} decided without a look at member {error}, which its rule looks at"]
     chosen = None if donor.id == me.id else (donor.id, donor.n)
     if chosen != me.parent:
         return [f"{_name(me)} has the parent {me.parent}; from what it saw follows {chosen}"]
@@ -129,6 +130,15 @@ def _check_decision(
         if record.weights.reseed != random_seed(pbt.seed, "reseed", me.id, me.n):
             return [f"{_name(me)} goes on with another random stream than its own"]
     return []
+
+
+def _look(
+    seen: Mapping[int, int | None], histories: Mapping[int, Sequence[Record]], id: int
+) -> Member | None:
+    """Return what a decision saw of a member; KeyError if it did not look at it."""
+    n = seen[id]
+    found = None if n is None else _find(histories[id], n)
+    return None if found is None else found.member
 
 
 def _find(history: Sequence[Record], n: int) -> Record | None:

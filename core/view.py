@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -14,11 +15,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from core.lease import FREE, list_leases
+from core.files import Unreadable, opened, read
+from core.lease import FREE, LARGEST_BEAT, read_lease
 from core.member import Value, rank
 from core.population import Population
 from core.record import Record
 
+LARGEST_LOG = 2**16  # bytes of the warnings of a worker that are shown, the last ones
 HANG = 5  # a turn that takes so many times longer than the longest phase sum before it is reported
 
 
@@ -89,18 +92,15 @@ class View:
         )
 
     def _holders(self) -> dict[int, str]:
-        try:
-            leases = list_leases(self.root)
-        except FileNotFoundError:
-            return {}
-        return {id: holder for id, (_, holder) in leases.items() if holder != FREE}
+        leases = {id: read_lease(self._population.folder(id)) for id in range(self.members)}
+        return {id: held[1] for id, held in leases.items() if held and held[1] != FREE}
 
     def _beats(self) -> dict[str, dict[str, object]]:
         beats = {}
         for path in (self.root / "workers").glob("*.json"):
             try:
-                beats[path.stem] = json.loads(path.read_bytes())
-            except (OSError, ValueError):
+                beats[path.stem] = dict(json.loads(read(path, LARGEST_BEAT)))
+            except (OSError, ValueError, TypeError, RecursionError):
                 continue
         return beats
 
@@ -108,11 +108,11 @@ class View:
         """Return what the workers warned of, oldest first."""
         found = []
         for path in (self.root / "workers").glob("*.jsonl"):
-            for line in path.read_text(errors="replace").splitlines():
+            for line in _last_bytes(path).splitlines():
                 try:
                     entry = json.loads(line)
                     found.append((float(entry["time"]), str(entry["warning"])))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, RecursionError):
                     continue
         return [sentence for _, sentence in sorted(found)]
 
@@ -149,6 +149,15 @@ class View:
             return None, None
         mean = math.fsum(spent) / len(spent)
         return workers / mean, left * mean / workers
+
+
+def _last_bytes(path: Path) -> bytes:
+    try:
+        with opened(path) as descriptor:
+            start = max(0, os.fstat(descriptor).st_size - LARGEST_LOG)
+            return os.pread(descriptor, LARGEST_LOG, start)
+    except (OSError, Unreadable):
+        return b""
 
 
 TURN = ("step", "eval", "report", "load", "save", "read", "pin", "publish", "claim")

@@ -1,19 +1,23 @@
 """A worker: claim a member, take it through Algorithm 1 to the end of its turn, let it go."""
 
+import contextlib
 import math
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from core.files import Clock, Files
-from core.lease import Held, Lease, LeaseLost, Worker, lay_out, list_leases
+from core.agenda import Agenda, is_done
+from core.files import Clock, Files, Taken, Unreadable
+from core.lease import Lease, LeaseLost, Worker, read_lease
 from core.member import Member
 from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
-from core.population import Population, Taken, weights_name
-from core.record import Record, Unreadable, Weights, report_size
+from core.peers import Peers
+from core.population import Population, weights_name
+from core.record import OtherFormat, Record, Weights, report_size
 from core.run import Run
-from core.seat import Seat
+from core.seat import DiskError, Seat
+from core.space import check_names
 from core.task import Report, TaskError
 
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
@@ -51,27 +55,34 @@ class Turn:
             beginning = random_seed(self.pbt.seed, "trainer", id)
         self.seat.take(id, beginning)
 
-    def seen_by(self, me: Member) -> Sequence[Member] | None:
+    def seen_by(self, me: Member) -> Peers | None:
         """Return the others' newest records (in lockstep: those of this very step), and `me`."""
-        with self.seat.clock("read"):
-            seen = [me]
-            for id in range(self.pbt.members):
-                if id == me.id:
-                    continue
-                if self.pbt.mode == "lockstep":
-                    try:
-                        record = self.population.at_step(id, me.step) if me.waiting else None
-                    except (Unreadable, FileNotFoundError) as error:
-                        self.population.warn(f"{error}: member {me.id} decides without it")
-                        continue
-                    if record is None:
-                        return None
-                else:
-                    record = self.population.newest(id)
-                    if record is None or record.member.step == 0:
-                        continue  # not evaluated yet: to rank it last would flatter the others
-                seen.append(record.member)
-            return sorted(seen, key=lambda member: member.id)
+        if self.pbt.mode == "lockstep":
+            with self.seat.clock("read"):
+                if not (me.waiting and self.population.have_all_come(me.step, self.pbt.members)):
+                    return None
+        return Peers(me, self.pbt.members, self._look)
+
+    def _look(self, id: int) -> Member | None:
+        """Return another member as this one may see it; None if it cannot be compared with."""
+        began, me, record = time.perf_counter(), self.record.member, None
+        try:
+            if self.pbt.mode == "lockstep":
+                record = self.population.at_step(id, me.step)
+            else:
+                record = self.population.newest(id)
+            if record is not None:
+                check_names(record.member.hypers, self.pbt.task.space)
+        except OtherFormat:
+            raise
+        except (Unreadable, OSError, ValueError) as error:
+            folder = self.population.folder(id)
+            self.population.complain(f"{folder}: {error}; member {me.id} decides without it")
+            record = None
+        self.seat.clock.add("read", time.perf_counter() - began)
+        if record is None or record.member.step == 0:
+            return None  # not evaluated yet: to rank it last would flatter the others
+        return record.member
 
     def weights(self, member: Member) -> Loadable:
         """Link a donor's weights into our own folder, and look at each byte of them."""
@@ -85,7 +96,9 @@ class Turn:
             me = self.record.member
             name = weights_name(me.n + 1, self.lease.epoch)
             try:
-                path, copied = self.population.pin_weights(member.id, source, me.id, name)
+                path, copied = self.population.pin_weights(
+                    member.id, source, me.id, name, self.lease
+                )
             except WeightsLost as error:
                 self.population.warn(f"{error}: member {me.id} looks for another donor")
                 raise
@@ -97,7 +110,7 @@ class Turn:
 
     def update(self, me: Member, trainer: Learner) -> Member:
         """Publish the member: its weights first, then the record that names them."""
-        seat, fence = self.seat, self.lease.fence
+        seat = self.seat
         assert trainer is seat, "another trainer"
         assert seat.member == me.id, f"weights of member {seat.member}, hypers of {me.id}"
         before = self.record.member
@@ -123,7 +136,7 @@ class Turn:
             time=round(time.time(), 3),
         )
         with seat.clock("publish"):
-            self.population.publish(record, fence)
+            self.population.publish(record, self.lease)
             self.record, self.copied = record, 0
             seat.error, seat.raised = None, 0
             self._prune()
@@ -138,7 +151,7 @@ class Turn:
             return self.known[seat.state], 0
         name = weights_name(me.n, self.lease.epoch)
         try:
-            weights = self.population.save_weights(me.id, name, seat.save, self.lease.fence)
+            weights = self.population.save_weights(me.id, name, seat.save, self.lease)
         except (OSError, LeaseLost, Taken, TaskError):
             raise  # a full disk, say, is not the trainer's failure
         except Exception:
@@ -154,6 +167,8 @@ class Turn:
             if (size := report_size(report)) > LARGEST_REPORT:
                 raise ValueError(f"it has {size} bytes, of {LARGEST_REPORT} at most")
             return report
+        except DiskError:
+            raise
         except Exception as error:  # no reason to lose what was trained
             id = self.record.member.id
             self.population.warn(f"report() of member {id} failed and is left out: {error!r}")
@@ -180,23 +195,12 @@ def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name:
     """Find out where a member is; publish its start if it was never trained before."""
     id, pbt = lease.id, run.pbt
     if not lease.orderly:
-        population.sweep(id)
-    record = population.head(id)
+        population.sweep(id, before=lease.epoch)
+    record = population.head(id, lease)
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
-        population.publish(replace(record, time=round(time.time(), 3)), lease.fence)
+        population.publish(replace(record, time=round(time.time(), 3)), lease)
     return Turn(pbt, population, lease, seat, name, record)
-
-
-def runnable(me: Member, least: int, pbt: PBT) -> bool:
-    """Whether there is something to do for a member now.
-
-    Args:
-        least: the step of the member that is furthest behind; in lockstep nobody leaves it behind.
-    """
-    if not me.waiting and me.step >= pbt.steps:
-        return False
-    return pbt.mode == "asynchronous" or me.step <= least
 
 
 def work(
@@ -227,110 +231,128 @@ def work(
         AllFailed: every member has failed.
         OSError: the run directory cannot be written.
     """
-    lay_out(run.root, run.pbt.members)
     clock = Clock()
     seat = Seat(run.pbt.task, device, clock)
     with Worker(run.root, patience=patience, turn_limit=turn_limit) as me:
         population = Population(run.root, Files(durable, clock), me.warn)
-        held: tuple[Turn, Lease] | None = None
+        search = _Search(run, population, me, seat)
+        turn: Turn | None = None
         pause = 0.001
         taken = 0
         try:
             while not stop() and (turns is None or taken < turns):
                 looked = time.perf_counter()
                 with clock("claim"):
-                    for glance in (True, False):  # look again before there is nothing to do
-                        members = _members(population, run.pbt, glance)
-                        if chosen := _choose(run, population, me, seat, members, held):
-                            break
-                    if held and chosen is None:
-                        held[1].release()
-                    held = chosen
-                    if held is None and _is_done(members, run.pbt):
+                    turn = search.next(turn)
+                if turn is None:
+                    if search.agenda.is_empty:
                         return True
-                if held is None:
                     time.sleep(pause)
                     spent = time.perf_counter() - looked - pause
                     pause = min(pause * 2, max(0.02, 10 * spent))  # a tenth of the time for looks
                     continue
                 pause = 0.001
                 taken += 1
-                turn, lease = held
-                me.busy = (lease.id, time.monotonic())
+                me.busy = (turn.lease.id, time.monotonic())
                 try:
                     next(worker(turn.record.member, seat, turn, run.pbt), None)
                 except (LeaseLost, Taken) as error:
                     me.warn(f"{error}; what this worker did meanwhile is dropped")
-                    seat.holds, held = None, None
+                    seat.holds = None
+                    turn.lease.release()
+                    turn = None
                 me.busy = None
-                if held and turn.record.error:
+                if turn and turn.record.error:
                     last_line = turn.record.error.strip().splitlines()[-1]
-                    me.warn(f"member {lease.id} failed: {last_line}")
-                if held and turn.record.weights is None:
+                    me.warn(f"member {turn.lease.id} failed: {last_line}")
+                if turn and turn.record.weights is None:
                     _check_that_some_live(population, run.pbt)
-            return _is_done(_members(population, run.pbt, glance=False), run.pbt)
-        finally:
-            if held:
-                held[1].release()
-
-
-def _members(population: Population, pbt: PBT, glance: bool) -> dict[int, Member]:
-    records = ((id, population.newest(id, glance=glance)) for id in range(pbt.members))
-    return {id: record.member for id, record in records if record is not None}
-
-
-def _is_done(members: Mapping[int, Member], pbt: PBT) -> bool:
-    return len(members) == pbt.members and all(
-        member.step >= pbt.steps and not member.waiting for member in members.values()
-    )
-
-
-def _choose(
-    run: Run,
-    population: Population,
-    me: Worker,
-    seat: Seat,
-    members: Mapping[int, Member],
-    held: tuple[Turn, Lease] | None,
-) -> tuple[Turn, Lease] | None:
-    """Return a turn of the free member that is furthest behind; keep ours if none is further."""
-    pbt = run.pbt
-    order = sorted(
-        range(pbt.members),
-        key=lambda id: (members[id].step if id in members else 0, id),
-    )
-    least = members[order[0]].step if order[0] in members else 0
-    leases: dict[int, Held] | None = None
-    for id in order:
-        known = members.get(id)
-        if known is not None and not runnable(known, least, pbt):
-            continue
-        if held and held[1].id == id:
-            return held
-        if held and known is not None and known.step >= held[0].record.member.step:
-            continue  # no further behind than ours
-        leases = list_leases(run.root) if leases is None else leases
-        if id not in leases:  # a listing may miss what is renamed meanwhile
-            continue
-        lease = me.claim(id, leases[id])
-        if lease is None:
-            continue
-        try:
-            turn = begin_turn(run, population, lease, seat, me.name)
-        except (LeaseLost, Taken) as error:
-            me.warn(str(error))
-            continue
+            if turn:
+                turn.lease.release()
+            return all(
+                record is not None and is_done(record.member, run.pbt)
+                for record in map(population.newest, range(run.pbt.members))
+            )
         except BaseException:
-            lease.release()
+            if turn:
+                with contextlib.suppress(OSError):  # what is under way says more
+                    turn.lease.release()
             raise
-        if not runnable(turn.record.member, least, pbt):  # another worker was faster
+
+
+LOOKS = 20  # a worker looks at the members that others hold for one part in so many of its time
+
+
+@dataclass(slots=True)
+class _Search:
+    """A worker's search for the free member that is furthest behind."""
+
+    run: Run
+    population: Population
+    me: Worker
+    seat: Seat
+    agenda: Agenda = field(init=False)
+    _elsewhere: set[int] = field(default_factory=set)  # held by others, when last looked at
+    _again: float = 0.0  # when to look at these again
+
+    def __post_init__(self) -> None:
+        self.agenda = Agenda(self.run.pbt, self._newest)
+
+    def _newest(self, id: int) -> Member | None:
+        record = self.population.newest(id)
+        return None if record is None else record.member
+
+    def next(self, ours: Turn | None) -> Turn | None:
+        """Return a turn of another member if one is further behind; else ours, if it may go on."""
+        if ours is not None:
+            self.agenda.note(ours.record.member)
+        found = None
+        if self._elsewhere and time.perf_counter() < self._again:
+            found = self._find(ours)
+        if found is None:
+            began = time.perf_counter()
+            self._elsewhere.clear()
+            found = self._find(ours)
+            self._again = began + (LOOKS + 1) * (time.perf_counter() - began)
+        if ours is not None and found is not ours:
+            ours.lease.release()
+        return found
+
+    def _find(self, ours: Turn | None) -> Turn | None:
+        for step, id in self.agenda.candidates(self._elsewhere):
+            if ours is not None:
+                mine = ours.record.member
+                may_go = not is_done(mine, self.run.pbt) and self.agenda.may_go(mine.step)
+                if id == mine.id or (may_go and step >= mine.step):
+                    return ours
+            if turn := self._claimed(id):
+                return turn
+        return None
+
+    def _claimed(self, id: int) -> Turn | None:
+        """Return a turn of a member, if it can be had and there is something to do for it."""
+        held = read_lease(folder := self.population.enter(id))
+        lease = held and self.me.claim(id, folder, held)
+        if lease is None:
+            self._elsewhere.add(id)
+            return None
+        try:
+            turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name)
+            member = turn.record.member
+            self.agenda.note(member)
+            if is_done(member, self.run.pbt) or not self.agenda.may_go(member.step):
+                lease.release()  # another worker was faster
+                return None
+            turn.sit()
+        except (LeaseLost, Taken) as error:
+            self.me.warn(f"{error}; another member is looked for")
             lease.release()
-            continue
-        if held:
-            held[1].release()
-        turn.sit()
-        return turn, lease
-    return None
+            return None
+        except BaseException:
+            with contextlib.suppress(OSError):
+                lease.release()
+            raise
+        return turn
 
 
 def _check_that_some_live(population: Population, pbt: PBT) -> None:

@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from core.lease import Lease, LeaseLost, Worker, lay_out, list_leases
+from core.files import Files
+from core.lease import Held, Lease, LeaseLost, Worker, lay_out, read_lease
 
 
-def _claim(worker: Worker, id: int = 0) -> Lease | None:
-    lay_out(worker.root, 3)
-    return worker.claim(id, list_leases(worker.root)[id])
+def _claim(worker: Worker) -> Lease | None:
+    return worker.claim(0, worker.root, _look(worker.root))
+
+
+def _look(root: Path) -> Held:
+    """Look at the lease of a member whose folder is `root`; lay it out first."""
+    lay_out(root, Files(durable=False))
+    held = read_lease(root)
+    assert held is not None
+    return held
 
 
 def _elsewhere(worker: Worker) -> None:
@@ -37,44 +45,43 @@ def test_a_member_has_one_holder_at_a_time(tmp_path: Path) -> None:
         assert second.epoch > lease.epoch
         assert second.orderly
         assert not lease.held()
-        assert len(os.listdir(tmp_path / "leases")) == 3
+        assert len(os.listdir(tmp_path / "lease")) == 1
 
 
 def test_of_two_that_claim_at_once_one_wins(tmp_path: Path) -> None:
     """Both have seen the member free."""
-    lay_out(tmp_path, 1)
     with Worker(tmp_path) as one, Worker(tmp_path) as two:
-        seen = list_leases(tmp_path)[0]
+        seen = _look(tmp_path)
 
-        assert [one.claim(0, seen) is None, two.claim(0, seen) is None] == [False, True]
+        claims = [worker.claim(0, tmp_path, seen) for worker in (one, two)]
+
+    assert [lease is None for lease in claims] == [False, True]
 
 
 def test_an_old_look_claims_nothing(tmp_path: Path) -> None:
     """What was free then has been taken, let go and taken again."""
     with Worker(tmp_path) as one, Worker(tmp_path) as two:
-        lay_out(tmp_path, 1)
-        old = list_leases(tmp_path)[0]
+        old = _look(tmp_path)
         for _ in range(2):
             lease = _claim(one)
             assert lease is not None
             lease.release()
         held = _claim(one)
 
-        assert two.claim(0, old) is None
+        assert two.claim(0, tmp_path, old) is None
         assert held is not None
         assert held.held()
 
 
 def test_leases_are_laid_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two that begin at once, the second leaves what the first has made."""
-    lay_out(tmp_path, 2)
     with Worker(tmp_path) as worker:
         _claim(worker)
         monkeypatch.setattr(Path, "exists", _not_the_first_time(Path.exists))
-        lay_out(tmp_path, 2)
+        lay_out(tmp_path, Files(durable=False))
 
-        assert list_leases(tmp_path)[0][1] == worker.name
-    assert sorted(os.listdir(tmp_path)) == ["leases", "workers"]
+        assert _look(tmp_path)[1] == worker.name
+    assert sorted(os.listdir(tmp_path)) == ["lease", "workers"]
 
 
 def _not_the_first_time(exists: Callable[[Path], bool]) -> Callable[[Path], bool]:
@@ -91,8 +98,8 @@ def test_a_dead_holder_on_this_machine_loses_at_once(tmp_path: Path) -> None:
     """Its process is gone, although its heartbeat file is still there."""
     code = (
         "import sys, os; from pathlib import Path; from core.lease import *\n"
-        "root = Path(sys.argv[1]); lay_out(root, 1); worker = Worker(root).__enter__()\n"
-        "worker.claim(0, list_leases(root)[0]); os._exit(9)"
+        "root = Path(sys.argv[1]); lay_out(root, Files()); worker = Worker(root).__enter__()\n"
+        "worker.claim(0, root, read_lease(root)); os._exit(9)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
 
@@ -145,9 +152,9 @@ def test_a_holder_that_was_taken_over_is_fenced(tmp_path: Path) -> None:
 
 def test_a_holder_without_a_heartbeat_file_is_waited_for_and_then_loses(tmp_path: Path) -> None:
     """It is like any silent holder."""
-    (tmp_path / "leases").mkdir()
-    (tmp_path / "leases" / "000.00000004.nobody").touch()
-    (tmp_path / "leases" / "something else").touch()
+    (tmp_path / "lease").mkdir()
+    (tmp_path / "lease" / "00000004.nobody").touch()
+    (tmp_path / "lease" / "something else").touch()
 
     with Worker(tmp_path, patience=-1.0) as worker:
         assert _claim(worker) is None
@@ -161,7 +168,7 @@ def test_a_rename_that_says_it_failed_but_did_not_is_believed_to_have_succeeded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As a network file system may say when its answer got lost."""
-    lay_out(tmp_path, 1)
+    seen = _look(tmp_path)
     rename = os.rename
 
     def lies(source: str, goal: str) -> None:
@@ -170,7 +177,7 @@ def test_a_rename_that_says_it_failed_but_did_not_is_believed_to_have_succeeded(
 
     with Worker(tmp_path) as worker:
         monkeypatch.setattr(os, "rename", lies)
-        lease = worker.claim(0, list_leases(tmp_path)[0])
+        lease = worker.claim(0, tmp_path, seen)
         monkeypatch.undo()
 
     assert lease is not None

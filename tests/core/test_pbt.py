@@ -8,6 +8,7 @@ import pytest
 
 from core.member import Member
 from core.pbt import PBT, Loadable, WeightsLost, random_numbers, random_seed, start, worker
+from core.peers import Peers
 from core.space import Fixed, LogUniform, Space
 from core.strategies import Every, Truncation, keep
 from tests.trainers import walk
@@ -23,7 +24,7 @@ def _run(**others: Any) -> tuple[Mock, PBT]:
     tape.explore.return_value = {"lr": 1.6}
     tape.population.update.side_effect = lambda me, trainer: me
     tape.population.weights.return_value = Loadable(Mock())
-    tape.population.seen_by.return_value = [tape.exploit.return_value]
+    tape.population.seen_by.return_value = _peers(tape.exploit.return_value)
     space = Space({"lr": LogUniform(0.1, 10)})
     settings = {
         "task": Mock(space=space),
@@ -34,6 +35,13 @@ def _run(**others: Any) -> tuple[Mock, PBT]:
         "explore": tape.explore,
     }
     return tape, PBT(**settings | others)
+
+
+def _peers(*others: Member) -> Peers:
+    """Return a population all of whose members were looked at."""
+    peers = Peers.of(Member(id=0), others)
+    assert len(peers) == len(others) + 1
+    return peers
 
 
 def _names(tape: Mock) -> list[str]:
@@ -82,7 +90,7 @@ def test_a_member_that_stays_is_neither_loaded_nor_explored_nor_scored_again() -
     [me] = worker(Member(id=0, hypers={"lr": 8.0}), tape.trainer, tape.population, pbt)
 
     assert _names(tape)[-2:] == ["exploit", "population.update"]
-    assert (me.score, me.hypers, me.seen) == (0.1, {"lr": 8.0}, (None, 7))
+    assert (me.score, me.hypers, me.seen) == (0.1, {"lr": 8.0}, {1: 7})
 
 
 @pytest.mark.parametrize(
@@ -114,20 +122,20 @@ def test_lost_weights_make_it_choose_again_without_that_donor() -> None:
     """A donor whose weights are gone is left out, from the choice and from what is logged."""
     tape, pbt = _run(members=3)
     one, two = (Member(id=i, n=i, step=1, score=i, hypers={"lr": float(i)}) for i in (1, 2))
-    tape.population.seen_by.return_value = [one, two]
+    tape.population.seen_by.return_value = _peers(one, two)
     tape.population.weights.side_effect = [WeightsLost, Loadable(Mock())]
-    tape.exploit.side_effect = lambda me, population, rng: population[-1]
+    tape.exploit.side_effect = lambda me, population, rng: list(population)[-1]
 
     [me] = worker(Member(id=0, hypers={"lr": 8.0}), tape.trainer, tape.population, pbt)
 
     assert me.parent == (1, 1)
-    assert me.seen == (None, 1, None)
+    assert me.seen == {1: 1, 2: None}
 
 
 def test_in_lockstep_a_member_is_published_before_it_decides() -> None:
     """It waits, published and marked so, until all have come to this step."""
     tape, pbt = _run(mode="lockstep")
-    tape.population.seen_by.side_effect = [None, [Member(id=1, n=7, step=1, score=0.9)]]
+    tape.population.seen_by.side_effect = [None, _peers(Member(id=1, n=7, step=1, score=0.9))]
     me = Member(id=0, hypers={"lr": 8.0})
 
     waiting, decided = worker(me, tape.trainer, tape.population, pbt)

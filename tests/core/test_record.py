@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.files import Unreadable
 from core.member import Dropped, Member
-from core.record import Record, Unreadable, Weights, decode, encode, seal, unseal
+from core.record import OtherFormat, Record, Weights, decode, encode, seal, unseal
 
 RECORD = Record(
     member=Member(
@@ -20,7 +21,7 @@ RECORD = Record(
         hypers={"lr": 1e-3, "layers": 2, "kind": "ü"},
         cause="exploit",
         parent=(1, 4),
-        seen=(3, 4, None, None),
+        seen={0: 3, 1: 4, 2: None},
         dropped=Dropped(score=0.5, scores=(0.5,), hypers={"lr": 2e-3, "layers": 3, "kind": "a"}),
         last_ready=5,
         last_copy=5,
@@ -86,5 +87,5 @@ def test_a_record_with_any_bit_flipped_is_never_read_wrongly() -> None:
 
 def test_another_format_is_named() -> None:
     """A reader does not guess what a later version meant."""
-    with pytest.raises(Unreadable, match="the format is 99, this program reads 1"):
+    with pytest.raises(OtherFormat, match="the format is '99', this program reads 2"):
         unseal(seal({"format": 99}))

@@ -120,9 +120,9 @@ def test_a_directory_that_is_no_run_is_left_alone(tmp_path: Path) -> None:
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
     """With both versions."""
-    (tmp_path / "run.json").write_bytes(seal({"format": 2}))
+    (tmp_path / "run.json").write_bytes(seal({"format": 99}))
 
-    with pytest.raises(RunError, match="the format is 2, this program reads 1"):
+    with pytest.raises(RunError, match="the format is '99', this program reads 2"):
         read_info(tmp_path)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from core.member import Hypers, Member
+from core.peers import Peers
 from core.space import Choice, Fixed, Integer, LogUniform, Space, Uniform
 from core.strategies import (
     Among,
@@ -43,6 +44,13 @@ def population(scores: Sequence[float]) -> list[Member]:
     return [Member(id=i, score=score, scores=(score,) * 3) for i, score in enumerate(scores)]
 
 
+def ask(
+    exploit: Exploit, me: Member, members: Sequence[Member], rng: np.random.Generator
+) -> Member:
+    """Return whom `me` copies among these."""
+    return exploit(me, Peers.of(me, members), rng)
+
+
 # ------------------------------------------------------------------------------- every rule
 
 
@@ -54,7 +62,7 @@ def test_nobody_copies_anybody_worse(exploit: Exploit, scores: list[float], seed
     rng = np.random.default_rng(seed)
 
     for me in everybody:
-        answer = exploit(me, everybody, rng)
+        answer = ask(exploit, me, everybody, rng)
         assert answer.fitness >= me.fitness
         assert answer.id == me.id or answer.healthy
 
@@ -64,7 +72,7 @@ def test_a_population_of_one_stays(exploit: Exploit) -> None:
     """There is nobody else to copy, diverged or not."""
     for score in (1.0, math.nan):
         [me] = population([score])
-        assert exploit(me, [me], np.random.default_rng(0)) is me
+        assert ask(exploit, me, [me], np.random.default_rng(0)) is me
 
 
 @pytest.mark.parametrize("exploit", EXPLOITS[:4], ids=repr)
@@ -74,8 +82,8 @@ def test_a_nan_member_is_rescued_and_never_a_donor(exploit: Exploit, bad: float)
     everybody = population([bad, 1.0, 2.0])
     rng = np.random.default_rng(0)
 
-    rescued = [exploit(everybody[0], everybody, rng).id for _ in range(50)]
-    copied = [exploit(me, everybody, rng).id for me in everybody[1:] for _ in range(50)]
+    rescued = [ask(exploit, everybody[0], everybody, rng).id for _ in range(50)]
+    copied = [ask(exploit, me, everybody, rng).id for me in everybody[1:] for _ in range(50)]
 
     assert set(rescued) <= {1, 2}
     assert 0 not in copied
@@ -87,7 +95,7 @@ def test_a_decision_is_a_function_of_what_was_seen_and_of_the_key(exploit: Explo
     everybody = population([3.0, 1.0, 2.0, 0.0, 5.0, 4.0])
 
     for me in everybody:
-        answers = {exploit(me, everybody, np.random.default_rng(5)).id for _ in range(3)}
+        answers = {ask(exploit, me, everybody, np.random.default_rng(5)).id for _ in range(3)}
         assert len(answers) == 1
 
 
@@ -100,7 +108,9 @@ def test_truncation_takes_the_papers_counts(n: int, tail: int) -> None:
     everybody = population([float(i) for i in range(n)])
     rng = np.random.default_rng(0)
 
-    answers = {me.id: [Truncation()(me, everybody, rng) for _ in range(400)] for me in everybody}
+    answers = {
+        me.id: [ask(Truncation(), me, everybody, rng) for _ in range(400)] for me in everybody
+    }
     copying = {id for id, found in answers.items() if any(m.id != id for m in found)}
     donors = {m.id for id in copying for m in answers[id]}
 
@@ -113,10 +123,10 @@ def test_truncation_rescues_all_who_diverged() -> None:
     everybody = population([math.nan] * 5 + [1.0, 2.0, 3.0, 4.0, 5.0])
     rng = np.random.default_rng(0)
 
-    donors = {Truncation()(me, everybody, rng).id for me in everybody[:5] for _ in range(50)}
+    donors = {ask(Truncation(), me, everybody, rng).id for me in everybody[:5] for _ in range(50)}
 
     assert donors == {8, 9}
-    assert Truncation()(everybody[5], everybody, rng).id == 5
+    assert ask(Truncation(), everybody[5], everybody, rng).id == 5
 
 
 @given(fraction=st.floats(0.001, 0.5), n=st.integers(2, 200))
@@ -124,7 +134,7 @@ def test_the_two_tails_never_overlap(fraction: float, n: int) -> None:
     """Whoever is in the top stays."""
     everybody = population([float(i) for i in range(n)])
 
-    assert Truncation(fraction)(everybody[-1], everybody, np.random.default_rng(0)).id == n - 1
+    assert ask(Truncation(fraction), everybody[-1], everybody, np.random.default_rng(0)).id == n - 1
 
 
 def test_a_tail_is_not_short_by_rounding() -> None:
@@ -132,7 +142,7 @@ def test_a_tail_is_not_short_by_rounding() -> None:
     everybody = population([float(i) for i in range(100)])
     rng = np.random.default_rng(0)
 
-    copying = [me.id for me in everybody if Truncation(0.29)(me, everybody, rng).id != me.id]
+    copying = [me.id for me in everybody if ask(Truncation(0.29), me, everybody, rng).id != me.id]
 
     assert len(copying) == 29
 
@@ -142,7 +152,7 @@ def test_donors_are_drawn_uniformly() -> None:
     everybody = population([float(i) for i in range(40)])
     rng = np.random.default_rng(1)
 
-    drawn = [Truncation()(everybody[0], everybody, rng).id for _ in range(4000)]
+    drawn = [ask(Truncation(), everybody[0], everybody, rng).id for _ in range(4000)]
 
     counts = np.bincount(drawn, minlength=40)[32:]
     assert counts.sum() == 4000
@@ -169,7 +179,7 @@ def test_the_t_test_is_scipys_with_unequal_variances(
     if abs(test.pvalue - level) < 1e-9 or abs(np.mean(theirs) - np.mean(mine)) < 1e-9:
         return
 
-    answer = TTest(level)(me, [me, rival], np.random.default_rng(0))
+    answer = ask(TTest(level), me, [me, rival], np.random.default_rng(0))
 
     assert (answer.id == 1) == (test.pvalue < level and test.statistic > 0)
 
@@ -191,7 +201,7 @@ def test_constant_and_short_samples_have_an_answer(
     """And it is the one that a person would give."""
     me, rival = Member(id=0, score=1.0, scores=mine), Member(id=1, score=2.0, scores=theirs)
 
-    assert (TTest()(me, [me, rival], np.random.default_rng(0)).id == 1) is copies
+    assert (ask(TTest(), me, [me, rival], np.random.default_rng(0)).id == 1) is copies
 
 
 def test_the_t_test_draws_its_rival_uniformly() -> None:
@@ -199,7 +209,7 @@ def test_the_t_test_draws_its_rival_uniformly() -> None:
     everybody = population([0.0, 1.0, 2.0, 3.0])
     rng = np.random.default_rng(2)
 
-    counts = np.bincount([TTest()(everybody[0], everybody, rng).id for _ in range(3000)])
+    counts = np.bincount([ask(TTest(), everybody[0], everybody, rng).id for _ in range(3000)])
 
     assert stats.chisquare(counts[1:]).pvalue > 0.01
 
@@ -210,9 +220,9 @@ def test_the_tournament_copies_the_better_of_two() -> None:
     equal = population([1.0, 1.0])
     rng = np.random.default_rng(0)
 
-    assert binary_tournament(better[0], better, rng).id == 1
-    assert binary_tournament(better[1], better, rng).id == 1
-    assert binary_tournament(equal[0], equal, rng).id == 0
+    assert ask(binary_tournament, better[0], better, rng).id == 1
+    assert ask(binary_tournament, better[1], better, rng).id == 1
+    assert ask(binary_tournament, equal[0], equal, rng).id == 0
 
 
 # ------------------------------------------------------------------------------------ among
@@ -223,15 +233,15 @@ def test_the_first_round_does_not_depend_on_who_reported_first() -> None:
     rule = Among(Truncation(), quorum=4)
     everybody = population([0.0, 1.0, 2.0, 3.0])
 
-    assert rule(everybody[0], everybody[:2], np.random.default_rng(0)).id == 0
-    assert rule(everybody[0], everybody, np.random.default_rng(0)).id == 3
+    assert ask(rule, everybody[0], everybody[:2], np.random.default_rng(0)).id == 0
+    assert ask(rule, everybody[0], everybody, np.random.default_rng(0)).id == 3
 
 
 def test_members_of_another_age_can_be_left_out() -> None:
     """A member is not beaten by one that has trained ten times as long."""
     me, old = Member(id=0, step=3, score=1.0), Member(id=1, step=30, score=9.0)
 
-    assert Among(Truncation(0.5), within=5)(me, [me, old], np.random.default_rng(0)).id == 0
+    assert ask(Among(Truncation(0.5), within=5), me, [me, old], np.random.default_rng(0)).id == 0
 
 
 # ------------------------------------------------------------------------------------ ready
@@ -260,7 +270,7 @@ def test_since_last_ready_counts_from_the_last_time() -> None:
         me = me.trained((0.0,))
         if rule(me):
             at.append(me.step)
-            me = me.decided(())
+            me = me.decided({})
 
     assert at == [5, 8, 11]
 

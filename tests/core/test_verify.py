@@ -30,7 +30,7 @@ def _rewrite(run: Run, change: Callable[[Record], Record | None]) -> None:
         records = [change(record) for record in population.history(id)]
         folder = population.folder(id)
         kept = [encode(record) for record in records if record is not None]
-        (folder / "history.jsonl").write_bytes(b"".join(kept))
+        (folder / "history" / "00000000.jsonl").write_bytes(b"".join(kept))
         for path in (folder / "recent").iterdir():
             path.unlink()
 
@@ -65,7 +65,10 @@ def test_a_run_as_it_was_has_no_problems(run: Run) -> None:
     [
         (lambda me: replace(me, hypers={"rate": 0.5}), "from what it saw follows"),
         (lambda me: replace(me, parent=(me.parent[0], 0)), "from what it saw follows"),
-        (lambda me: replace(me, seen=(999,) * 5), "is not there|did not see member"),
+        (
+            lambda me: replace(me, seen=dict.fromkeys(range(5), 999)),
+            "is not there|did not see member",
+        ),
         (lambda me: replace(me, seen=None), "was ready and did not decide"),
         (lambda me: replace(me, step=me.step + 50), "does not follow on"),
     ],

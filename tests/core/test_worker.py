@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.files import Files
-from core.lease import list_leases
+from core.lease import Held, read_lease
 from core.pool import Pool
 from core.population import Population
 from core.record import Record
@@ -359,15 +359,14 @@ def test_a_lease_that_a_listing_missed_is_no_crash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file system may leave out names that are renamed while it lists them."""
-    listed = list_leases
     calls = 0
 
-    def forgetful(root: Path) -> dict[int, tuple[int, str]]:
+    def forgetful(folder: Path) -> Held | None:
         nonlocal calls
         calls += 1
-        return {id: held for id, held in listed(root).items() if (id + calls) % 2}
+        return read_lease(folder) if calls % 2 else None
 
-    monkeypatch.setattr("core.worker.list_leases", forgetful)
+    monkeypatch.setattr("core.worker.read_lease", forgetful)
 
     assert work(_run(tmp_path / "run", "walk"), durable=False)
 

@@ -1,0 +1,85 @@
+"""The population as one member sees it when it decides: read no further than its rule looks."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from numpy.random import Generator
+
+from core.member import Member
+
+TRIES = 100  # draws that may meet members that are left out, before it is given up
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """The members that `me` may compare itself with, itself among them; an exploit rule gets it.
+
+    To iterate (or `len`, `sorted`, `max`) looks at every member; `another` only at whom it draws.
+    That is what makes a tournament among ten thousand as cheap as one among ten. Who was looked at
+    is remembered: each is looked at once, and the decision can be recomputed from what was seen.
+    Members that were not evaluated yet, or cannot be read, are left out.
+
+    Args:
+        me: the member that decides.
+        members: the size of the population.
+        look: returns the newest member of an id, None to leave it out.
+        keep: which of them this view shows; all of its kin share what was looked at.
+    """
+
+    me: Member
+    members: int
+    look: Callable[[int], Member | None]
+    keep: Callable[[Member], bool] = lambda _: True
+    _seen: dict[int, Member | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, me: Member, population: Sequence[Member]) -> "Peers":
+        """Return members that are all known, `me` among them or not."""
+        known = {member.id: member for member in population}
+        return cls(me, max(known | {me.id: me}) + 1, known.get)
+
+    def __iter__(self) -> Iterator[Member]:
+        """Look at every member, in the order of their ids."""
+        return filter(None, map(self._get, range(self.members)))
+
+    def __len__(self) -> int:
+        """Look at every member, and return how many there are."""
+        return sum(1 for _ in self)
+
+    def another(self, rng: Generator) -> Member | None:
+        """Return one of the others, drawn uniformly; None if there is none.
+
+        Or if a hundred draws have met none, in a population of more: where hardly anybody has a
+        score yet, to find one would be to look at everybody, at every decision.
+        """
+        others = self.members - 1
+        for _ in range(TRIES if others else 0):
+            drawn = int(rng.integers(others))
+            if member := self._get(drawn + (drawn >= self.me.id)):
+                return member
+        rest = [] if others > TRIES else [one for one in self if one.id != self.me.id]
+        return rest[rng.integers(len(rest))] if rest else None
+
+    def where(self, keep: Callable[[Member], bool]) -> "Peers":
+        """Return a view of those of whom `keep` is true."""
+        return Peers(
+            self.me, self.members, self.look, lambda one: self.keep(one) and keep(one), self._seen
+        )
+
+    def leave_out(self, id: int) -> None:
+        """Go on as if a member could not be looked at."""
+        self._seen[id] = None
+
+    @property
+    def seen(self) -> Mapping[int, int | None]:
+        """By id, the record of each other member that was looked at; None for one left out."""
+        return {id: None if one is None else one.n for id, one in sorted(self._seen.items())}
+
+    def _get(self, id: int) -> Member | None:
+        if id == self.me.id:
+            member: Member | None = self.me
+        elif id in self._seen:
+            member = self._seen[id]
+        else:
+            member = self._seen[id] = self.look(id)
+        return member if member is not None and self.keep(member) else None
