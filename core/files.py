@@ -147,7 +147,8 @@ class Files:
         """
         temporary = self.temporary(path.parent, right)
         try:
-            shutil.copyfile(path, temporary, follow_symlinks=False)
+            if os.path.lexists(path):
+                shutil.copyfile(path, temporary, follow_symlinks=False)
             with open(temporary, "ab", opener=_no_follow) as file:
                 file.write(data)
             self.sync(temporary)
@@ -195,6 +196,18 @@ def make_folder(path: Path) -> bool:
     return True
 
 
+@contextmanager
+def stale_is_gone() -> Iterator[None]:
+    """Raise FileNotFoundError where a network file system says ESTALE: that file is no more."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        gone = FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), error.filename)
+        raise gone from error
+
+
 STALE = 10  # times that a file is opened anew before its file system is believed
 Identity = tuple[int, int, int]  # inode, time of change in ns, bytes: another file has another
 
@@ -222,7 +235,8 @@ def read_news(
     """Return the content of a file unless it is the one that is known, and which one it is.
 
     It is opened even to find that nothing is new: a network file system answers a mere `stat` from
-    memory. One may say ESTALE of a file that is replaced while it is read; then it is opened anew.
+    memory. A file that is replaced while it is read may be gone for a moment on one; then it is
+    opened anew.
 
     Raises:
         FileNotFoundError, Unreadable: as `read`.
@@ -237,8 +251,8 @@ def read_news(
                 if found.st_size > limit:
                     raise Unreadable(f"{path} has {found.st_size} bytes, of {limit} at most")
                 return _read_all(descriptor, found.st_size), identity
-        except OSError as error:
-            if error.errno != errno.ESTALE or attempt == STALE - 1:
+        except FileNotFoundError as error:
+            if error.__cause__ is None or attempt == STALE - 1:  # it never was there
                 raise
             time.sleep(0.01 * attempt)
     raise AssertionError
@@ -259,18 +273,19 @@ def opened(path: Path | str) -> Iterator[int]:
         FileNotFoundError: there is none.
         Unreadable: it is a link, a pipe or the like.
     """
-    try:  # O_NONBLOCK: to open a pipe would wait for somebody to write into it
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError as error:
-        if error.errno == errno.ELOOP:
-            raise Unreadable(f"{path} is a symbolic link: that is none of ours") from error
-        raise
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable(f"{path} is no regular file")
-        yield descriptor
-    finally:
-        os.close(descriptor)
+    with stale_is_gone():
+        try:  # O_NONBLOCK: to open a pipe would wait for somebody to write into it
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise Unreadable(f"{path} is a symbolic link: that is none of ours") from error
+            raise
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise Unreadable(f"{path} is no regular file")
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def rename(temporary: Path, path: Path) -> None:
@@ -279,15 +294,14 @@ def rename(temporary: Path, path: Path) -> None:
     Raises:
         Taken: it was swept away.
     """
+    found = None
     try:
-        found = os.lstat(temporary)
-    except FileNotFoundError as error:
-        raise Taken(f"{temporary} was swept away") from error
-    try:
-        os.replace(temporary, path)
+        with stale_is_gone():
+            found = os.lstat(temporary)
+            os.replace(temporary, path)
     except FileNotFoundError as error:
         # a network file system may say so although its own first try succeeded
-        if not path.exists() or not os.path.samestat(found, os.lstat(path)):
+        if found is None or not path.exists() or not os.path.samestat(found, os.lstat(path)):
             raise Taken(f"{temporary} was swept away") from error
 
 
@@ -299,7 +313,8 @@ def link(source: Path, path: Path) -> bool:
         FileNotFoundError: there is no such file.
     """
     try:
-        os.link(source, path, follow_symlinks=False)
+        with stale_is_gone():
+            os.link(source, path, follow_symlinks=False)
     except FileExistsError:
         # a network file system may say so although its own first try succeeded
         try:

@@ -9,7 +9,6 @@ so long by the *observer's own* clock; no two clocks are compared. A holder's ev
 """
 
 import contextlib
-import errno
 import functools
 import json
 import os
@@ -22,7 +21,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.files import Files, Unreadable, make_folder, read
+from core.files import Files, Unreadable, make_folder, opened, read, stale_is_gone
 
 FREE = "free"
 LARGEST_BEAT = 2**16  # bytes of a heartbeat
@@ -74,13 +73,11 @@ class Lease:
     def held(self) -> bool:
         """Whether nobody has taken the member over."""
         try:
-            # opened, because a network file system may answer from memory that it is there
-            os.close(os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW))
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ESTALE):
-                return False
-            raise
-        return True
+            # listed and opened: one network file system answers the one from memory, one the other
+            with stale_is_gone(), opened(self.path):
+                return self.path.name in os.listdir(self.path.parent)
+        except FileNotFoundError:
+            return False
 
     def fence(self) -> None:
         """Raise LeaseLost if another worker has taken the member over."""
@@ -89,7 +86,7 @@ class Lease:
 
     def release(self) -> None:
         """Let the member go; of no effect if it is lost already."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError), stale_is_gone():
             os.rename(self.path, self.path.with_name(_name(self.epoch + 1, FREE)))
 
 
@@ -101,7 +98,8 @@ def read_lease(folder: Path) -> Held | None:
             because it changed meanwhile.
     """
     try:
-        names = os.listdir(folder / "lease")
+        with stale_is_gone():
+            names = os.listdir(folder / "lease")
     except FileNotFoundError:
         return None
     held = []
@@ -157,8 +155,10 @@ class Worker:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
-        if not isinstance(error, OSError):  # else a lease may not have been let go: by its last
-            self._forget(self.name)  # heartbeat others see that this process is gone
+        if isinstance(error, OSError):
+            return  # a lease may not have been let go: the last heartbeat proves that we are gone
+        for path in (self._beat_path(self.name), self._beat_path(self.name).with_suffix(".tmp")):
+            path.unlink(missing_ok=True)
 
     def _beat_on(self) -> None:
         count = 0
@@ -193,10 +193,6 @@ class Worker:
     def _beat_path(self, worker: str) -> Path:
         return self.root / "workers" / f"{worker}.json"
 
-    def _forget(self, worker: str) -> None:
-        for path in (self._beat_path(worker), self._beat_path(worker).with_suffix(".tmp")):
-            path.unlink(missing_ok=True)
-
     def warn(self, sentence: str) -> None:
         """Log what was wrong and what was done about it, for `status` and for later."""
         line = json.dumps({"time": time.time(), "worker": self.name, "warning": sentence})
@@ -217,15 +213,12 @@ class Worker:
             return None
         path = folder / "lease" / _name(epoch + 1, self.name)
         try:
-            os.rename(path.with_name(_name(epoch, holder)), path)
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError) and error.errno != errno.ESTALE:
-                raise
+            with stale_is_gone():
+                os.rename(path.with_name(_name(epoch, holder)), path)
+        except FileNotFoundError:
             # a network file system may say so although its own first try succeeded
             if not path.exists():
                 return None
-        if holder != FREE:
-            self._forget(holder)  # if it lives after all, it will beat again
         return Lease(id, epoch + 1, path, orderly=holder == FREE)
 
     def _is_dead(self, worker: str) -> bool:

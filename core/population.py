@@ -2,8 +2,8 @@
 
     run.json                       what is run: preset, settings, commit, versions; never changed
     members/003/record.json        the newest record of member 3
-    members/003/recent/00000040    each record once, until it is in the history
-    members/003/history/0....jsonl all earlier records, one a line, oldest first, 256 a file
+    members/003/recent/00000040    the last records, each in a file of its own
+    members/003/history/0...jsonl  all but the last ones, one a line, oldest first, 256 a file
     members/003/weights/...        θ of its last steps; a name is never used again
     members/003/lease/7.<worker>   who trains it now (core/lease.py)
     workers/<worker>.json          a worker's heartbeat; .jsonl its warnings; .log what it printed
@@ -16,9 +16,8 @@ can happen once: that is what makes two records of one moment impossible.
 import hashlib
 import os
 import shutil
-import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.files import (
@@ -29,13 +28,13 @@ from core.files import (
     Right,
     Taken,
     Unreadable,
-    identify,
     link,
     make_folder,
     opened,
     read,
     read_news,
     rename,
+    stale_is_gone,
     take,
 )
 from core.lease import lay_out
@@ -43,7 +42,7 @@ from core.pbt import WeightsLost
 from core.record import OtherFormat, Record, Weights, decode, encode
 from core.task import TaskError
 
-COMPACT = 32  # so many records are single files at most, before they join the history
+COMPACT = 32  # records that join the history at once; twice as many are single files at most
 SEGMENT = 256  # records in a file of the history: what is written anew to add some
 REMEMBER = 16  # records of a member that are kept in memory
 LARGEST_RECORD = 16 * 2**20  # bytes; more is not ours, and is not read into memory
@@ -145,6 +144,7 @@ class Population:
             Taken: the lease was lost meanwhile.
         """
         newest = self.newest(id) or self._newest_but_view(id)
+        # listed too: a network file system may show a record.json of a while ago
         for n in sorted(self._recent(id), reverse=True):
             if newest is not None and n <= newest.member.n:
                 break
@@ -155,9 +155,14 @@ class Population:
                 self._set_aside(self._path(id, n), id)
                 self.warn(f"{error}; it is set aside, and its step is trained again")
                 continue
-            self.files.replace(self.folder(id) / "record.json", encode(newest), right)
+            self._show(newest, right)
             break
         return newest
+
+    def _show(self, record: Record, right: Right) -> None:
+        """Let record.json be this record: a copy, not a link, which some would show late."""
+        view = replace(self.files, durable=False)
+        view.replace(self.folder(record.member.id) / "record.json", encode(record), right)
 
     def _set_aside(self, path: Path, id: int) -> None:
         """Free the number of a record that cannot be read, and of no other."""
@@ -252,7 +257,8 @@ class Population:
         """Return the files of the history, oldest first."""
         folder = self.folder(id) / "history"
         try:
-            names = os.listdir(folder)
+            with stale_is_gone():
+                names = os.listdir(folder)
         except FileNotFoundError:
             return []
         return [folder / name for name in sorted(names) if name.endswith(".jsonl")]
@@ -262,7 +268,8 @@ class Population:
 
     def _recent(self, id: int) -> list[int]:
         try:
-            names = os.listdir(self.folder(id) / "recent")
+            with stale_is_gone():
+                names = os.listdir(self.folder(id) / "recent")
         except FileNotFoundError:
             return []
         return [int(name) for name in names if name.isdigit()]
@@ -288,40 +295,43 @@ class Population:
             right.fence()
             if not take(temporary, path):
                 raise Taken(f"record {n} of member {id} is another worker's")
-            identity = identify(os.stat(temporary))
-            rename(temporary, folder / "record.json")
         except FileNotFoundError as error:  # swept by whoever took the member over
             raise Taken(f"member {id} was taken over at record {n}") from error
         finally:
             temporary.unlink(missing_ok=True)
         self.files.sync(path.parent)
-        self._note(str(folder / "record.json"), identity, record)
+        self._show(record, right)
+        self._remember(record)
         if (n + 1) % COMPACT == 0:
-            self._compact(id, right)
+            self._compact(id, n, right)
 
-    def _compact(self, id: int, right: Right) -> None:
-        """Move the single records of a member into its history."""
-        lines: dict[Path, dict[int, bytes]] = {}
-        for n in sorted(self._recent(id)):
-            path = self._path(id, n)
-            data = read(path, LARGEST_RECORD)
-            try:
-                _decoded(data, id, path, n)
-            except Unreadable as error:
-                self.complain(f"{error}; it stays outside of the history")
-                continue
-            lines.setdefault(self._segment(id, n), {})[n] = data
-        for segment, records in lines.items():
-            if not segment.exists():
-                self.files.replace(segment, b"".join(records.values()), right)
-            else:
-                past = _end(segment)
-                last = _last_number(past)
-                new = b"".join(data for n, data in records.items() if n > last)
-                cut = b"" if past.endswith(b"\n") or not past else b"\n"
-                self.files.extend(segment, cut + new, right)
-            self.files.sync(segment.parent)
-            for n in records:
+    def _compact(self, id: int, newest: int, right: Right) -> None:
+        """Add the single records of a member to its history; remove those that were there before.
+
+        The last ones stay, so that a view of the folder that is old by some turns shows no hole,
+        and a worker that went on from one finds its number taken.
+        """
+        recent = sorted(self._recent(id))
+        for segment in dict.fromkeys(self._segment(id, n) for n in recent):
+            last = _last_number(past := _end(segment))
+            new = []
+            for n in recent:
+                if n <= last or self._segment(id, n) != segment:
+                    continue
+                data = read(path := self._path(id, n), LARGEST_RECORD)
+                try:
+                    _decoded(data, id, path, n)
+                    new.append(data)
+                except Unreadable as error:
+                    right.fence()
+                    self._set_aside(path, id)
+                    self.complain(f"{error}; it is set aside, and left out of the history")
+            cut = b"" if past.endswith(b"\n") or not past else b"\n"
+            if new:
+                self.files.extend(segment, cut + b"".join(new), right)
+                self.files.sync(segment.parent)
+        for n in recent:
+            if n <= newest - COMPACT:
                 self._path(id, n).unlink(missing_ok=True)
 
     # ---------------------------------------------------------------------------- weights
@@ -358,8 +368,8 @@ class Population:
                 )
             try:
                 self.files.sync(temporary)
-                with self.files.clock("checksum"):
-                    size, digest = temporary.stat().st_size, _sha256(temporary)
+                with self.files.clock("checksum"), opened(temporary) as descriptor:
+                    size, digest = os.fstat(descriptor).st_size, _sha256(descriptor)
             except FileNotFoundError as error:
                 raise Taken(f"member {id} was taken over while it was saved") from error
             right.fence()
@@ -402,9 +412,6 @@ class Population:
             raise WeightsLost(f"{source.relative_to(self.root)} is gone") from error
         try:
             self._check(goal, weights)
-        except OSError as error:
-            goal.unlink(missing_ok=True)
-            raise WeightsLost(f"{source} cannot be read: {error.strerror}") from error
         except WeightsLost:
             goal.unlink(missing_ok=True)
             raise
@@ -426,25 +433,28 @@ class Population:
     def _check(self, path: Path, weights: Weights) -> None:
         where = path.relative_to(self.root)
         try:
-            with self.files.clock("checksum"):
-                found = os.lstat(path)
-                same = stat.S_ISREG(found.st_mode) and found.st_size == weights.bytes
-                same = same and _sha256(path) == weights.sha256
+            with self.files.clock("checksum"), opened(path) as descriptor:
+                size = os.fstat(descriptor).st_size
+                same = size == weights.bytes and _sha256(descriptor) == weights.sha256
         except FileNotFoundError as error:
             raise WeightsLost(f"{where} is gone") from error
+        except Unreadable as error:
+            raise WeightsLost(str(error)) from error
         if not same:
             raise WeightsLost(
-                f"{where} is not what its record says ({found.st_size} bytes, of {weights.bytes}, "
-                "other content, or no regular file)"
+                f"{where} is not what its record says ({size} bytes, of {weights.bytes}, or other "
+                "content)"
             )
 
 
 def _end(path: Path) -> bytes:
-    """Return the last bytes of a file, as many as a record may have."""
-    with opened(path) as descriptor:
-        return os.pread(
-            descriptor, LARGEST_RECORD, max(0, os.fstat(descriptor).st_size - LARGEST_RECORD)
-        )
+    """Return the last bytes of a file, as many as a record may have; none if it is not there."""
+    try:
+        with opened(path) as descriptor:
+            start = max(0, os.fstat(descriptor).st_size - LARGEST_RECORD)
+            return os.pread(descriptor, LARGEST_RECORD, start)
+    except FileNotFoundError:
+        return b""
 
 
 def _last_number(history: bytes) -> int:
@@ -474,8 +484,8 @@ def _safe(name: str) -> str:
     return name
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+def _sha256(descriptor: int) -> str:
+    with open(descriptor, "rb", closefd=False) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -75,7 +75,7 @@ class Turn:
                 check_names(record.member.hypers, self.pbt.task.space)
         except OtherFormat:
             raise
-        except (Unreadable, OSError, ValueError) as error:
+        except (FileNotFoundError, ValueError) as error:  # Unreadable is one
             folder = self.population.folder(id)
             self.population.complain(f"{folder}: {error}; member {me.id} decides without it")
             record = None
