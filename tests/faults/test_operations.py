@@ -108,7 +108,7 @@ def _whole_run(forge: Forge, folder: Path) -> Scene:
 
 def _takeover(forge: Forge, folder: Path) -> Scene:
     """A worker was killed amid a publication; the history of a member is about to be compacted."""
-    run = open_run(folder / "takeover", PRESET, {"members": 2, "steps": 22})
+    run = open_run(folder / "takeover", PRESET, {"members": 2, "steps": 44})
     calm = _copy(run.root, folder / "takeover-calm")
     trace = forge.run(calm.root).trace
     verdict = verify(calm)
