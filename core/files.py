@@ -149,7 +149,7 @@ class Files:
         try:
             if os.path.lexists(path):
                 shutil.copyfile(path, temporary, follow_symlinks=False)
-            with open(temporary, "ab", opener=_no_follow) as file:
+            with open(temporary, "ab", opener=no_follow) as file:
                 file.write(data)
             self.sync(temporary)
             right.fence()
@@ -172,8 +172,9 @@ class Files:
                     shutil.rmtree(folder / name, ignore_errors=True)
 
 
-def _no_follow(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW)
+def no_follow(path: str, flags: int) -> int:
+    """Open a file, for `open(opener=)`; not what a symbolic link points to."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o644)
 
 
 def make_folder(path: Path) -> bool:

@@ -21,7 +21,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.files import Files, Unreadable, make_folder, opened, read, stale_is_gone
+from core.files import Files, Unreadable, make_folder, no_follow, opened, read, stale_is_gone
 
 FREE = "free"
 LARGEST_BEAT = 2**16  # bytes of a heartbeat
@@ -196,7 +196,7 @@ class Worker:
     def warn(self, sentence: str) -> None:
         """Log what was wrong and what was done about it, for `status` and for later."""
         line = json.dumps({"time": time.time(), "worker": self.name, "warning": sentence})
-        with (self.root / "workers" / f"{self.name}.jsonl").open("a") as log:
+        with open(self.root / "workers" / f"{self.name}.jsonl", "a", opener=no_follow) as log:
             log.write(line + "\n")
 
     # ---------------------------------------------------------------------------- leases

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from core.files import make_folder, no_follow
+
 THREADS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -40,10 +42,10 @@ class Pool:
     _logs: list[IO[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> "Pool":
-        (self.root / "workers").mkdir(exist_ok=True)
+        make_folder(self.root / "workers")
         environment = dict.fromkeys(THREADS, "1") | dict(os.environ)
         for i in range(self.workers):
-            log = self.log(i).open("ab")
+            log = open(self.log(i), "ab", opener=no_follow)
             self._logs.append(log)
             device = self.devices[i % len(self.devices)]
             command = [

@@ -144,19 +144,20 @@ class Population:
             Taken: the lease was lost meanwhile.
         """
         newest = self.newest(id) or self._newest_but_view(id)
-        # listed too: a network file system may show a record.json of a while ago
+        # record.json is but a view, and a network file system may show one of a while ago
         for n in sorted(self._recent(id), reverse=True):
-            if newest is not None and n <= newest.member.n:
+            if newest is not None and n < newest.member.n:
                 break
             try:
-                newest = self.record(id, n)
+                record = self._single(id, n)
             except Unreadable as error:
                 right.fence()
                 self._set_aside(self._path(id, n), id)
                 self.warn(f"{error}; it is set aside, and its step is trained again")
                 continue
-            self._show(newest, right)
-            break
+            if record != newest:
+                self._show(record, right)
+            return self._remember(record)
         return newest
 
     def _show(self, record: Record, right: Right) -> None:
@@ -183,14 +184,18 @@ class Population:
         """
         if known := self._records.get(id, {}).get(n):
             return known
-        path = self._path(id, n)
         try:
-            return self._remember(_decoded(read(path, LARGEST_RECORD), id, path, n))
+            return self._remember(self._single(id, n))
         except FileNotFoundError:
             for record in self._lines(id, self._segment(id, n)):
                 if record.member.n == n:
                     return self._remember(record)
         raise FileNotFoundError(f"no record {n} of member {id} in {self.root}")
+
+    def _single(self, id: int, n: int) -> Record:
+        """Read a record from its own file."""
+        path = self._path(id, n)
+        return _decoded(read(path, LARGEST_RECORD), id, path, n)
 
     def _remember(self, record: Record) -> Record:
         """Keep the last few records of each member in memory."""
@@ -230,9 +235,8 @@ class Population:
         """Return all records of a member, oldest first; what is unreadable is warned of."""
         records: dict[int, Record] = {}
         for n in self._recent(id):  # first: what joins the history meanwhile is found there
-            path = self._path(id, n)
             try:
-                records[n] = _decoded(read(path, LARGEST_RECORD), id, path, n)
+                records[n] = self._single(id, n)
             except FileNotFoundError:
                 continue
             except Unreadable as error:
@@ -252,6 +256,8 @@ class Population:
                         self.complain(f"line {number}: {error}")
         except FileNotFoundError:
             return
+        except Unreadable as error:
+            self.complain(str(error))
 
     def _segments(self, id: int) -> list[Path]:
         """Return the files of the history, oldest first."""
@@ -343,7 +349,7 @@ class Population:
             WeightsLost: they are gone, or are not those of the record.
         """
         path = self.folder(id) / "weights" / _safe(weights.name)
-        self._check(path, weights)
+        self._check(path, weights, path)
         return path
 
     def save_weights(
@@ -411,7 +417,7 @@ class Population:
         except FileNotFoundError as error:
             raise WeightsLost(f"{source.relative_to(self.root)} is gone") from error
         try:
-            self._check(goal, weights)
+            self._check(goal, weights, source)
         except WeightsLost:
             goal.unlink(missing_ok=True)
             raise
@@ -430,8 +436,8 @@ class Population:
         for place in (folder, folder / "history", folder / "weights"):
             self.files.sweep(place, before)
 
-    def _check(self, path: Path, weights: Weights) -> None:
-        where = path.relative_to(self.root)
+    def _check(self, path: Path, weights: Weights, source: Path) -> None:
+        where = source.relative_to(self.root)
         try:
             with self.files.clock("checksum"), opened(path) as descriptor:
                 size = os.fstat(descriptor).st_size
@@ -439,7 +445,7 @@ class Population:
         except FileNotFoundError as error:
             raise WeightsLost(f"{where} is gone") from error
         except Unreadable as error:
-            raise WeightsLost(str(error)) from error
+            raise WeightsLost(f"{where} is no regular file") from error
         if not same:
             raise WeightsLost(
                 f"{where} is not what its record says ({size} bytes, of {weights.bytes}, or other "

@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import importlib.machinery
 import importlib.metadata
 import json
 import math
@@ -11,12 +12,13 @@ import platform
 import re
 import socket
 import subprocess
+import sys
+import sysconfig
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
-from typing import cast
 
 from core.files import Files, Unreadable, read
 from core.pbt import PBT
@@ -55,6 +57,7 @@ def resolve(name: str) -> PBT:
     module_name, _, function_name = name.partition(":")
     if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not function_name:
         raise RunError(f"{name!r} is not a preset; write module:function, as in {EXAMPLE}")
+    _check_place(module_name)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
@@ -87,6 +90,40 @@ def resolve(name: str) -> PBT:
     if not isinstance(pbt, PBT):
         raise RunError(f"{name} returned a {type(pbt).__name__}, where a preset returns a PBT")
     return pbt
+
+
+def _check_place(module: str) -> None:
+    """Refuse a module that holds no presets, before it is imported.
+
+    A run directory names its preset, and somebody else may have written it: what it names is
+    neither Python's own (`os:abort` is a function without arguments too) nor another program's.
+
+    Raises:
+        RunError: the module is of the standard library, or of a package that does not use `core`.
+    """
+    path, spec = None, None
+    for part in module.split("."):
+        try:
+            spec = importlib.machinery.PathFinder.find_spec(part, path)
+        except Exception:
+            return  # to import it will say what is wrong
+        path = spec.submodule_search_locations if spec is not None else None
+        if path is None:
+            break
+    top = module.partition(".")[0]
+    parents = Path(spec.origin).resolve().parents if spec is not None and spec.origin else ()
+    if top in ("core", "analysis"):
+        raise RunError(f"{module} holds no presets: it is a part of this program")
+    if _installed("purelib", "platlib") & set(parents):
+        found = Path(str(spec and spec.origin)).read_bytes()
+        if not re.search(rb"^\s*(from|import)\s+(core|tasks)\b", found, re.MULTILINE):
+            raise RunError(f"{module} holds no presets: it is installed, and does not use `core`")
+    elif top in sys.builtin_module_names or _installed("stdlib", "platstdlib") & set(parents):
+        raise RunError(f"{module} holds no presets: it is a part of Python")
+
+
+def _installed(*names: str) -> set[Path]:
+    return {Path(sysconfig.get_path(name)).resolve() for name in names}
 
 
 def _first_line(error: Exception) -> str:
@@ -181,10 +218,7 @@ def open_run(
     """
     if preset is None:
         info = read_info(root)
-        preset, overrides = (
-            str(info["preset"]),
-            cast(Mapping[str, object], info["overrides"]),
-        )
+        preset, overrides = _asked(root, info)
     pbt = override(resolve(preset), overrides or {})
     settings = describe(pbt)
     path = root / "run.json"
@@ -199,6 +233,15 @@ def open_run(
             + "\nGive the same settings to go on with it, or another directory to begin anew."
         )
     return Run(root, preset, pbt, info)
+
+
+def _asked(root: Path, info: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    preset, overrides = info.get("preset"), info.get("overrides")
+    if not isinstance(preset, str) or not isinstance(overrides, dict):
+        raise RunError(f"{root / 'run.json'} names no preset")
+    if strange := sorted(set(overrides) - set(OVERRIDES)):
+        raise RunError(f"{root / 'run.json'} overrides {strange[0]!r}, which cannot be overridden")
+    return preset, overrides
 
 
 def read_info(root: Path) -> dict[str, object]:

@@ -200,6 +200,10 @@ def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name:
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
         population.publish(replace(record, time=round(time.time(), 3)), lease)
+    try:
+        check_names(record.member.hypers, pbt.task.space)
+    except ValueError as error:
+        raise Unreadable(f"{population.folder(id)}: the newest record: {error}") from error
     return Turn(pbt, population, lease, seat, name, record)
 
 
