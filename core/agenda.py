@@ -22,11 +22,11 @@ class Agenda:
 
     Args:
         pbt: the run.
-        newest: looks at a member; None if it has published nothing.
+        look: returns a step that a member has reached, and notes it here if it finds it done.
     """
 
     pbt: PBT
-    newest: Callable[[int], Member | None]
+    look: Callable[[int], int]
     least: int = 0  # the step of the member furthest behind, when it was last looked at
     _steps: dict[int, int] = field(default_factory=dict)  # of whoever is not done, by id
     _order: list[tuple[int, int]] = field(default_factory=list)  # (step, id), sorted
@@ -40,17 +40,20 @@ class Agenda:
         """Whether all members are done."""
         return not self._order
 
-    def note(self, me: Member) -> bool:
-        """Take in where a member is; say whether that was news."""
-        before = self._steps.get(me.id)
-        if before is None or (me.step <= before and not is_done(me, self.pbt)):
+    def note(self, me: Member) -> None:
+        """Take in where a member is."""
+        self.note_step(me.id, me.step)
+        if is_done(me, self.pbt) and me.id in self._steps:
+            del self._order[bisect_left(self._order, (self._steps.pop(me.id), me.id))]
+
+    def note_step(self, id: int, step: int) -> bool:
+        """Take in that a member has reached a step; say whether that was news."""
+        before = self._steps.get(id, step)
+        if step <= before:
             return False
-        del self._order[bisect_left(self._order, (before, me.id))]
-        if is_done(me, self.pbt):
-            del self._steps[me.id]
-        else:
-            self._steps[me.id] = me.step
-            insort(self._order, (me.step, me.id))
+        del self._order[bisect_left(self._order, (before, id))]
+        insort(self._order, (step, id))
+        self._steps[id] = step
         return True
 
     def candidates(self, elsewhere: Container[int]) -> Iterator[tuple[int, int]]:
@@ -65,9 +68,9 @@ class Agenda:
         while at < len(self._order):
             step, id = self._order[at]
             if id not in elsewhere:
-                me = self.newest(id)
-                if me is not None and self.note(me):
-                    continue  # it has moved on: another stands here now
+                reached = self.look(id)
+                if id not in self._steps or self.note_step(id, reached):
+                    continue  # it is done, or has moved on: another stands here now
             if first:
                 self.least, first = step, False
             if not self.may_go(step):

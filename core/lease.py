@@ -1,8 +1,9 @@
 """Who trains which member now: leases that a dead worker loses, and that a paused one cannot keep.
 
-The lease of a member is one file without content, whose name says all: <number>.<holder> in the
-member's folder lease/, the holder being a worker or "free". Each change is one rename to the next
-number. Of two who want it, one finds the old name gone; so does a former holder. A holder is dead
+The lease of a member is one file without content, whose name says all: <number>.<step>.<holder> in
+the member's folder lease/, the holder being a worker or "free", the step where the member was when
+its holder came or went. Each change is one rename to the next number. Of two who want it, one finds
+the old name gone; so does a former holder. A holder is dead
 when its process is, as far as that can be seen from here, or when its heartbeat has not changed for
 so long by the *observer's own* clock; no two clocks are compared. A holder's every write passes
 `Lease.fence` (core/files.py).
@@ -20,13 +21,35 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from core.files import Files, Unreadable, make_folder, no_follow, opened, read, stale_is_gone
 
 FREE = "free"
 LARGEST_BEAT = 2**16  # bytes of a heartbeat
-Beat = tuple[bytes, float]  # what a heartbeat file held, and since when by our own clock
-Held = tuple[int, str]  # the number of a lease, and its holder
+LOOK = 1.0  # seconds for which a heartbeat that was read is good
+
+
+class Held(NamedTuple):
+    """A lease as it was seen: its number, a step that the member has reached, and its holder."""
+
+    epoch: int
+    step: int
+    holder: str
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.epoch:08d}.{self.step}.{self.holder}"
+
+
+class _Beat(NamedTuple):
+    """A heartbeat as it was read: its content, since when it is so, when it was read last."""
+
+    content: bytes
+    since: float
+    read: float
+    process: tuple[int, str] | None  # pid and start of a process that can be seen from here
 
 
 class LeaseLost(Exception):
@@ -63,12 +86,14 @@ class Lease:
 
     epoch: the number of the lease; nobody else ever has this one, and a later holder has a higher.
     orderly: whether the holder before let it go; else what he has begun may still be under way.
+    step: one that the member has reached.
     """
 
     id: int
     epoch: int
     path: Path
     orderly: bool
+    step: int = 0
 
     def held(self) -> bool:
         """Whether nobody has taken the member over."""
@@ -84,14 +109,15 @@ class Lease:
         if not self.held():
             raise LeaseLost(f"member {self.id} was taken over by another worker")
 
-    def release(self) -> None:
-        """Let the member go; of no effect if it is lost already."""
+    def release(self, step: int = 0) -> None:
+        """Let the member go, at a step that it has reached; of no effect if it is lost already."""
+        free = Held(self.epoch + 1, max(step, self.step), FREE)
         with contextlib.suppress(FileNotFoundError), stale_is_gone():
-            os.rename(self.path, self.path.with_name(_name(self.epoch + 1, FREE)))
+            os.rename(self.path, self.path.with_name(free.name))
 
 
 def read_lease(folder: Path) -> Held | None:
-    """Return the number and the holder of a lease, perhaps a moment old.
+    """Return the lease of a member, perhaps a moment old.
 
     Args:
         folder: of the member. None is returned if it has no lease yet, or if one look missed it
@@ -104,9 +130,10 @@ def read_lease(folder: Path) -> Held | None:
         return None
     held = []
     for name in names:
-        epoch, _, holder = name.partition(".")
-        if epoch.isdigit() and holder:
-            held.append((int(epoch), holder))
+        epoch, _, rest = name.partition(".")
+        step, _, holder = rest.partition(".")
+        if epoch.isdigit() and step.isdigit() and holder:
+            held.append(Held(int(epoch), int(step), holder))
     return max(held, default=None)
 
 
@@ -117,7 +144,7 @@ def lay_out(folder: Path, files: Files) -> None:
     made = files.temporary(folder)
     made.mkdir()
     try:
-        (made / _name(0, FREE)).touch()
+        (made / Held(0, 0, FREE).name).touch()
         os.rename(made, folder / "lease")
     except OSError:
         shutil.rmtree(made, ignore_errors=True)
@@ -142,7 +169,7 @@ class Worker:
     busy: tuple[int, float] | None = None  # the member in work, and since when
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
-    _seen: dict[str, Beat] = field(default_factory=dict)
+    _seen: dict[str, _Beat] = field(default_factory=dict)
 
     def __enter__(self) -> "Worker":
         make_folder(self.root / "workers")
@@ -208,36 +235,36 @@ class Worker:
             folder: of the member.
             lease: what `read_lease` returned of it a moment ago.
         """
-        epoch, holder = lease
-        if holder != FREE and not self._is_dead(holder):
+        if lease.holder != FREE and not self.is_dead(lease.holder):
             return None
-        path = folder / "lease" / _name(epoch + 1, self.name)
+        path = folder / "lease" / Held(lease.epoch + 1, lease.step, self.name).name
         try:
             with stale_is_gone():
-                os.rename(path.with_name(_name(epoch, holder)), path)
+                os.rename(path.with_name(lease.name), path)
         except FileNotFoundError:
             # a network file system may say so although its own first try succeeded
             if not path.exists():
                 return None
-        return Lease(id, epoch + 1, path, orderly=holder == FREE)
+        return Lease(id, lease.epoch + 1, path, lease.holder == FREE, lease.step)
 
-    def _is_dead(self, worker: str) -> bool:
+    def is_dead(self, worker: str) -> bool:
         """Whether a worker is dead as far as can be known from here."""
-        try:
-            beat = read(self._beat_path(worker), LARGEST_BEAT)
-            state = json.loads(beat)
-            here = state["machine"] == _machine()
-            if here and _started(int(state["pid"])) != state["started"]:
-                return True
-        except (OSError, Unreadable, ValueError, KeyError, TypeError, RecursionError):
-            beat = b""  # gone or unreadable: it will not beat
         now = time.monotonic()
         known = self._seen.get(worker)
-        if known is None or known[0] != beat:
-            self._seen[worker] = (beat, now)
-            return False
-        return now - known[1] > self.patience
+        if known is None or now - known.read > min(LOOK, self.patience / 6):
+            content, process = self._read_beat(worker)
+            since = known.since if known is not None and known.content == content else now
+            known = self._seen[worker] = _Beat(content, since, now, process)
+        if known.process is not None and _started(known.process[0]) != known.process[1]:
+            return True
+        return now - known.since > self.patience
 
-
-def _name(epoch: int, holder: str) -> str:
-    return f"{epoch:08d}.{holder}"
+    def _read_beat(self, worker: str) -> tuple[bytes, tuple[int, str] | None]:
+        try:
+            content = read(self._beat_path(worker), LARGEST_BEAT)
+            state = json.loads(content)
+            if state["machine"] != _machine():
+                return content, None
+            return content, (int(state["pid"]), str(state["started"]))
+        except (OSError, Unreadable, ValueError, KeyError, TypeError, RecursionError):
+            return b"", None  # gone or unreadable: it will not beat

@@ -1,6 +1,8 @@
 """Workers on this machine: start them, watch them, stop them."""
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +20,7 @@ THREADS = (
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+LITTLE = 2**17  # bytes of room, with which most runs cannot go on
 
 
 @dataclass(slots=True)
@@ -98,6 +101,12 @@ class Pool:
             while self.running() and time.monotonic() < until:
                 time.sleep(0.02)
 
+    def _silence(self) -> str:
+        free = shutil.disk_usage(self.root).free
+        if free < LITTLE:
+            return f"{os.strerror(errno.ENOSPC)}: {free} bytes are free, too few to write its words"
+        return "(it said nothing)"
+
     def complaints(self) -> list[str]:
         """Return the last words of each worker that did not end well, with where to read more."""
         found = []
@@ -105,7 +114,7 @@ class Pool:
             code = process.poll()
             if code not in (0, None):
                 words = self.log(i).read_text(errors="replace").strip()[-4000:]
-                words = words or "(it could not say why: is the disk full?)"
+                words = words or self._silence()
                 ended = f"by signal {-code}" if code < 0 else f"with status {code}"
                 found.append(f"worker {i} ended {ended} (log: {self.log(i)}):\n{words}")
         return found

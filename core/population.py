@@ -5,7 +5,7 @@
     members/003/recent/00000040    the last records, each in a file of its own
     members/003/history/0...jsonl  all but the last ones, one a line, oldest first, 256 a file
     members/003/weights/...        θ of its last steps; a name is never used again
-    members/003/lease/7.<worker>   who trains it now (core/lease.py)
+    members/003/lease/7.40.<name>  who trains it now (core/lease.py)
     workers/<worker>.json          a worker's heartbeat; .jsonl its warnings; .log what it printed
 
 A file has one writer, is whole or not there, and is never changed in place. Weights are written

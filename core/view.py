@@ -93,7 +93,7 @@ class View:
 
     def _holders(self) -> dict[int, str]:
         leases = {id: read_lease(self._population.folder(id)) for id in range(self.members)}
-        return {id: held[1] for id, held in leases.items() if held and held[1] != FREE}
+        return {id: held.holder for id, held in leases.items() if held and held.holder != FREE}
 
     def _beats(self) -> dict[str, dict[str, object]]:
         beats = {}

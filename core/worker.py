@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from core.agenda import Agenda, is_done
 from core.files import Clock, Files, Taken, Unreadable
-from core.lease import Lease, LeaseLost, Worker, read_lease
+from core.lease import FREE, Lease, LeaseLost, Worker, read_lease
 from core.member import Member
 from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
 from core.peers import Peers
@@ -39,6 +39,10 @@ class Turn:
     record: Record
     copied: int = 0
     known: dict[Loadable, Weights] = field(default_factory=dict)
+
+    def release(self) -> None:
+        """Let the member go."""
+        self.lease.release(self.record.member.step)
 
     def sit(self) -> None:
         """Let the seat be this member's: what it was trained to, or its start."""
@@ -272,7 +276,7 @@ def work(
                 if turn and turn.record.weights is None:
                     _check_that_some_live(population, run.pbt)
             if turn:
-                turn.lease.release()
+                turn.release()
             return all(
                 record is not None and is_done(record.member, run.pbt)
                 for record in map(population.newest, range(run.pbt.members))
@@ -280,7 +284,7 @@ def work(
         except BaseException:
             if turn:
                 with contextlib.suppress(OSError):  # what is under way says more
-                    turn.lease.release()
+                    turn.release()
             raise
 
 
@@ -300,11 +304,7 @@ class _Search:
     _again: float = 0.0  # when to look at these again
 
     def __post_init__(self) -> None:
-        self.agenda = Agenda(self.run.pbt, self._newest)
-
-    def _newest(self, id: int) -> Member | None:
-        record = self.population.newest(id)
-        return None if record is None else record.member
+        self.agenda = Agenda(self.run.pbt, self._look)
 
     def next(self, ours: Turn | None) -> Turn | None:
         """Return a turn of another member if one is further behind; else ours, if it may go on."""
@@ -319,8 +319,25 @@ class _Search:
             found = self._find(ours)
             self._again = began + (LOOKS + 1) * (time.perf_counter() - began)
         if ours is not None and found is not ours:
-            ours.lease.release()
+            ours.release()
         return found
+
+    def _look(self, id: int) -> int:
+        """Return a step that a member has reached: from its lease, which costs less than a record.
+
+        In lockstep, where all wait for who is furthest behind, a holder's every step counts.
+        """
+        held = read_lease(self.population.folder(id))
+        if held is None:
+            return 0
+        steps = self.run.pbt.steps
+        if held.step < steps and (held.holder == FREE or self.run.pbt.mode == "asynchronous"):
+            return held.step
+        record = self.population.newest(id)
+        if record is None:
+            return held.step
+        self.agenda.note(record.member)
+        return max(held.step, record.member.step)
 
     def _find(self, ours: Turn | None) -> Turn | None:
         for step, id in self.agenda.candidates(self._elsewhere):
@@ -340,21 +357,23 @@ class _Search:
         if lease is None:
             self._elsewhere.add(id)
             return None
+        reached = lease.step
         try:
             turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name)
             member = turn.record.member
+            reached = member.step
             self.agenda.note(member)
             if is_done(member, self.run.pbt) or not self.agenda.may_go(member.step):
-                lease.release()  # another worker was faster
+                lease.release(reached)  # another worker was faster
                 return None
             turn.sit()
         except (LeaseLost, Taken) as error:
             self.me.warn(f"{error}; another member is looked for")
-            lease.release()
+            lease.release(reached)
             return None
         except BaseException:
             with contextlib.suppress(OSError):
-                lease.release()
+                lease.release(reached)
             raise
         return turn
 

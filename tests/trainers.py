@@ -12,7 +12,7 @@ import numpy as np
 from core.member import Hypers, Member
 from core.pbt import PBT
 from core.space import LogUniform, Space, Uniform
-from core.strategies import Every, SymmetricPerturb, Truncation, never
+from core.strategies import Every, SymmetricPerturb, Truncation, binary_tournament, never
 from core.task import Report, Task
 
 
@@ -84,6 +84,40 @@ class SlowWalk(Walk):
 def slow_walk() -> PBT:
     """A run that takes seconds."""
     return replace(walk(), task=Task(SlowWalk, SPACE))
+
+
+class Heavy(Walk):
+    """A climb with something to carry."""
+
+    def save(self, path: Path) -> None:
+        """Write 50 kB."""
+        super().save(path)
+        path.write_text(path.read_text().ljust(WEIGHT))
+
+
+WEIGHT = 50_000  # bytes that Heavy saves
+
+
+def heavy() -> PBT:
+    """A run that needs room, with many copies."""
+    return replace(walk(), task=Task(Heavy, SPACE), ready=Every(1))
+
+
+class Sleepy(Walk):
+    """A climb that leaves the processor to others, as one on a GPU does."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, after a nap of its own length each time."""
+        super().step(hypers)
+        time.sleep(0.1 + 0.2 * float(self.rng.random()))
+
+
+def sleepy() -> PBT:
+    """A run for many workers."""
+    task = Task(Sleepy, SPACE)
+    return replace(
+        walk(), task=task, members=1000, steps=6, exploit=binary_tournament, mode="asynchronous"
+    )
 
 
 class Raises(Walk):

@@ -80,7 +80,7 @@ def test_leases_are_laid_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(Path, "exists", _not_the_first_time(Path.exists))
         lay_out(tmp_path, Files(durable=False))
 
-        assert _look(tmp_path)[1] == worker.name
+        assert _look(tmp_path).holder == worker.name
     assert sorted(os.listdir(tmp_path)) == ["lease", "workers"]
 
 
@@ -135,7 +135,7 @@ def test_a_silent_holder_elsewhere_loses_after_the_observers_own_patience(
 
 def test_a_holder_that_was_taken_over_is_fenced(tmp_path: Path) -> None:
     """Its every write asks first, and it cannot let go what is not its own."""
-    with Worker(tmp_path, patience=60) as one, Worker(tmp_path, patience=-1.0) as two:
+    with Worker(tmp_path, patience=60) as one, Worker(tmp_path, patience=0.0) as two:
         lease = _claim(one)
         assert lease is not None
         lease.fence()
@@ -153,10 +153,10 @@ def test_a_holder_that_was_taken_over_is_fenced(tmp_path: Path) -> None:
 def test_a_holder_without_a_heartbeat_file_is_waited_for_and_then_loses(tmp_path: Path) -> None:
     """It is like any silent holder."""
     (tmp_path / "lease").mkdir()
-    (tmp_path / "lease" / "00000004.nobody").touch()
+    (tmp_path / "lease" / "00000004.2.nobody").touch()
     (tmp_path / "lease" / "something else").touch()
 
-    with Worker(tmp_path, patience=-1.0) as worker:
+    with Worker(tmp_path, patience=0.0) as worker:
         assert _claim(worker) is None
         lease = _claim(worker)
 

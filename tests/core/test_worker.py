@@ -364,7 +364,7 @@ def test_a_lease_that_a_listing_missed_is_no_crash(
     def forgetful(folder: Path) -> Held | None:
         nonlocal calls
         calls += 1
-        return read_lease(folder) if calls % 2 else None
+        return read_lease(folder) if calls % 3 else None
 
     monkeypatch.setattr("core.worker.read_lease", forgetful)
 
