@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.provenance import say, spread
-from core.population import Population, weights_name
+from core.population import Population
+from core.weights import weights_name
 
 NUMBERS = 65_000_000  # parameters, and as many first and second moments
 
@@ -25,12 +26,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=where) as folder:
         population = Population(Path(folder))
         state = {name: torch.zeros(NUMBERS) for name in ("weights", "first", "second")}
-        weights = population.save_weights(1, weights_name(1, 1), lambda path: _save(state, path))
+        weights = population.weights.save(1, weights_name(1, 1), lambda path: _save(state, path))
         used: list[int] = []
         for turn in range(5):
             before = _disk(folder)
             began = time.perf_counter()
-            path, copied = population.pin_weights(1, weights, 0, weights_name(turn, 1))
+            path, copied = population.weights.pin(1, weights, 0, weights_name(turn, 1))
             seconds["link_and_checksum"].append(time.perf_counter() - began)
             used.append(_disk(folder) - before + copied)
             began = time.perf_counter()

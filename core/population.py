@@ -13,10 +13,8 @@ before the record that names them. A record's number is taken by creating recent
 can happen once: that is what makes two records of one moment impossible.
 """
 
-import hashlib
 import os
-import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,7 +22,6 @@ from core.files import (
     ALONE,
     Files,
     Identity,
-    NoLinks,
     Right,
     Taken,
     Unreadable,
@@ -33,14 +30,13 @@ from core.files import (
     opened,
     read,
     read_news,
-    rename,
     stale_is_gone,
     take,
 )
 from core.lease import lay_out
-from core.pbt import WeightsLost
-from core.record import OtherFormat, Record, Weights, decode, encode
-from core.task import TaskError
+from core.record import OtherFormat, Record, decode, encode
+from core.space import Space, check_names
+from core.weights import WeightsFiles
 
 COMPACT = 32  # records that join the history at once; twice as many are single files at most
 SEGMENT = 256  # records in a file of the history: what is written anew to add some
@@ -57,17 +53,23 @@ class Population:
         root: the run directory.
         files: how to write.
         warn: told, in a sentence, of what was wrong and what was done about it.
+        space: whose names the hypers of every record must have; None to read any record.
     """
 
     root: Path
     files: Files = field(default_factory=Files)
     warn: Callable[[str], None] = lambda _: None
+    space: Space | None = None
+    weights: WeightsFiles = field(init=False)
     _heads: dict[int, tuple[str, Identity, Record]] = field(default_factory=dict)
     _records: dict[int, dict[int, Record]] = field(default_factory=dict)
     _entered: set[int] = field(default_factory=set)
     _arrived: tuple[int, int] = (0, 0)
     _complaints: set[str] = field(default_factory=set)
     _links_work: bool = True
+
+    def __post_init__(self) -> None:
+        self.weights = WeightsFiles(self.files, self.folder, self.enter, self.warn)
 
     def folder(self, id: int) -> Path:
         """Return the folder of a member."""
@@ -111,7 +113,7 @@ class Population:
             data, identity = read_news(path, LARGEST_RECORD, known and known[1])
             if data is None and known is not None:
                 return known[2]
-            record = _decoded(data or b"", id, path)
+            record = self._decoded(data or b"", id, path)
         except FileNotFoundError:
             return known and known[2]
         except Unreadable as error:
@@ -170,7 +172,7 @@ class Population:
         aside = path.with_name(f"{path.name}.unreadable")
         os.replace(path, aside)
         try:
-            _decoded(read(aside, LARGEST_RECORD), id, aside)
+            self._decoded(read(aside, LARGEST_RECORD), id, aside)
         except Unreadable:
             return
         link(aside, path)  # it was replaced by a good one while we were paused
@@ -195,7 +197,7 @@ class Population:
     def _single(self, id: int, n: int) -> Record:
         """Read a record from its own file."""
         path = self._path(id, n)
-        return _decoded(read(path, LARGEST_RECORD), id, path, n)
+        return self._decoded(read(path, LARGEST_RECORD), id, path, n)
 
     def _remember(self, record: Record) -> Record:
         """Keep the last few records of each member in memory."""
@@ -251,13 +253,29 @@ class Population:
                 lines = iter(lambda: file.readline(LARGEST_RECORD), b"")
                 for number, line in enumerate(lines, start=1):
                     try:
-                        yield _decoded(line, id, segment)
+                        yield self._decoded(line, id, segment)
                     except Unreadable as error:
                         self.complain(f"line {number}: {error}")
         except FileNotFoundError:
             return
         except Unreadable as error:
             self.complain(str(error))
+
+    def _decoded(self, data: bytes, id: int, path: Path | str, n: int | None = None) -> Record:
+        """Return a record that must be of this member, and of this number if one is given."""
+        try:
+            record = decode(data)
+            if self.space is not None:
+                check_names(record.member.hypers, self.space)
+        except OtherFormat as error:
+            raise OtherFormat(f"{path}: {error}") from error
+        except ValueError as error:
+            raise Unreadable(f"{path}: {error}") from error
+        me = record.member
+        if me.id != id or n not in (None, me.n):
+            wanted = f"member {id}" if n is None else f"record {n} of member {id}"
+            raise Unreadable(f"{path} holds record {me.n} of member {me.id}, not {wanted}")
+        return record
 
     def _segments(self, id: int) -> list[Path]:
         """Return the files of the history, oldest first."""
@@ -326,7 +344,7 @@ class Population:
                     continue
                 data = read(path := self._path(id, n), LARGEST_RECORD)
                 try:
-                    _decoded(data, id, path, n)
+                    self._decoded(data, id, path, n)
                     new.append(data)
                 except Unreadable as error:
                     right.fence()
@@ -340,117 +358,11 @@ class Population:
             if n <= newest - COMPACT:
                 self._path(id, n).unlink(missing_ok=True)
 
-    # ---------------------------------------------------------------------------- weights
-
-    def weights(self, id: int, weights: Weights) -> Path:
-        """Return the path of a member's weights after a look at each byte.
-
-        Raises:
-            WeightsLost: they are gone, or are not those of the record.
-        """
-        path = self.folder(id) / "weights" / _safe(weights.name)
-        self._check(path, weights, path)
-        return path
-
-    def save_weights(
-        self,
-        id: int,
-        name: str,
-        save: Callable[[Path], None],
-        right: Right = ALONE,
-    ) -> Weights:
-        """Let `save` write a file, and make it a weights file of the member's."""
-        folder = self.enter(id) / "weights"
-        temporary = self.files.temporary(folder, right)
-        try:
-            with self.files.clock("save"):
-                save(temporary)
-            if not temporary.is_file():
-                right.fence()  # or it was swept
-                raise TaskError(
-                    f"save(path) of the trainer left no file at its path ({temporary.name}): it "
-                    "must write one file, exactly there (np.save adds .npy to a path: give it an "
-                    "open file)"
-                )
-            try:
-                self.files.sync(temporary)
-                with self.files.clock("checksum"), opened(temporary) as descriptor:
-                    size, digest = os.fstat(descriptor).st_size, _sha256(descriptor)
-            except FileNotFoundError as error:
-                raise Taken(f"member {id} was taken over while it was saved") from error
-            right.fence()
-            rename(temporary, folder / name)
-            self.files.sync(folder)
-        finally:
-            temporary.unlink(missing_ok=True)
-        return Weights(name=name, bytes=size, sha256=digest)
-
-    def pin_weights(
-        self, donor: int, weights: Weights, id: int, name: str, right: Right = ALONE
-    ) -> tuple[Path, int]:
-        """Give a donor's weights a second name in the folder of member `id`.
-
-        A link costs no bytes, and keeps the file when the donor's own name for it goes.
-
-        Returns:
-            Where they are now, and how many bytes were copied (0 where links work).
-
-        Raises:
-            WeightsLost: they are gone, or are not those of the record.
-        """
-        source = self.folder(donor) / "weights" / _safe(weights.name)
-        goal = self.enter(id) / "weights" / name
-        copied = 0
-        try:
-            if self._links_work:
-                try:
-                    goal.unlink(missing_ok=True)  # of a turn that was cut short
-                    link(source, goal)
-                except NoLinks as error:
-                    self._links_work = False
-                    self.warn(f"{error}: a copy of weights costs time and disk space here")
-            if not self._links_work:
-                copied = weights.bytes
-                temporary = self.files.temporary(goal.parent, right)
-                shutil.copyfile(source, temporary, follow_symlinks=False)
-                rename(temporary, goal)
-        except FileNotFoundError as error:
-            raise WeightsLost(f"{source.relative_to(self.root)} is gone") from error
-        try:
-            self._check(goal, weights, source)
-        except WeightsLost:
-            goal.unlink(missing_ok=True)
-            raise
-        return goal, copied
-
-    def prune_weights(self, id: int, keep: Sequence[str], epoch: int) -> None:
-        """Remove the member's weights but those to keep, and but those of later lease holders."""
-        folder = self.folder(id) / "weights"
-        for name in os.listdir(folder) if folder.is_dir() else ():
-            if name not in keep and -1 < _epoch(name) <= epoch:
-                (folder / name).unlink(missing_ok=True)
-
     def sweep(self, id: int, before: int) -> None:
         """Make all writes fail that were begun, and not ended, under leases before that number."""
         folder = self.enter(id)
         for place in (folder, folder / "history", folder / "weights"):
             self.files.sweep(place, before)
-
-    def _check(self, path: Path, weights: Weights, source: Path) -> None:
-        where = source.relative_to(self.root)
-        try:
-            with self.files.clock("checksum"), opened(path) as descriptor:
-                size = os.fstat(descriptor).st_size
-                same = size == weights.bytes and _sha256(descriptor) == weights.sha256
-        except FileNotFoundError as error:
-            raise WeightsLost(f"{where} is gone") from error
-        except Unreadable as error:
-            raise WeightsLost(f"{where} is no regular file") from error
-        if not same:
-            raise WeightsLost(
-                f"{where} is not what its record says ({size} bytes, of {weights.bytes}, or other "
-                "content)"
-            )
 
 
 def _end(path: Path) -> bytes:
@@ -471,36 +383,3 @@ def _last_number(history: bytes) -> int:
         except (Unreadable, OtherFormat):
             continue
     return -1
-
-
-def weights_name(n: int, epoch: int) -> str:
-    """Return a name for the weights of record `n`, as written by the holder of lease `epoch`."""
-    return f"{n:08d}-{epoch:08d}"
-
-
-def _epoch(name: str) -> int:
-    """Return the number of the lease under which a weights file was written; -1 if it is none."""
-    n, _, epoch = name.partition("-")
-    return int(epoch) if n.isdigit() and epoch.isdigit() else -1
-
-
-def _safe(name: str) -> str:
-    if name != Path(name).name or name in ("", ".", ".."):
-        raise WeightsLost(f"{name!r} is not the name of a weights file")
-    return name
-
-
-def _sha256(descriptor: int) -> str:
-    with open(descriptor, "rb", closefd=False) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _decoded(data: bytes, id: int, path: Path | str, n: int | None = None) -> Record:
-    try:
-        record = decode(data)
-    except (Unreadable, OtherFormat) as error:
-        raise type(error)(f"{path}: {error}") from error
-    if record.member.id != id or n not in (None, record.member.n):
-        me, wanted = record.member, f"member {id}" if n is None else f"record {n} of member {id}"
-        raise Unreadable(f"{path} holds record {me.n} of member {me.id}, not {wanted}")
-    return record

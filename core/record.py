@@ -136,7 +136,11 @@ def _finite(text: str) -> float:
 
 
 def _dump(body: Mapping[str, object]) -> bytes:
-    return json.dumps(_plain(body), allow_nan=False, separators=(",", ":")).encode()
+    try:
+        text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=_plain)
+    except ValueError:  # a number that is not finite, which is rare
+        text = json.dumps(_plain(body), allow_nan=False, separators=(",", ":"))
+    return text.encode()
 
 
 def _checksum(text: bytes) -> str:

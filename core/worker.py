@@ -13,12 +13,12 @@ from core.lease import FREE, Lease, LeaseLost, Worker, read_lease
 from core.member import Member
 from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
 from core.peers import Peers
-from core.population import Population, weights_name
-from core.record import OtherFormat, Record, Weights, report_size
+from core.population import Population
+from core.record import Record, Weights, report_size
 from core.run import Run
 from core.seat import DiskError, Seat
-from core.space import check_names
 from core.task import Report, TaskError
+from core.weights import weights_name
 
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 
@@ -50,7 +50,7 @@ class Turn:
         beginning: Loadable | int | None = None  # of a member that failed: until it copies somebody
         if record.weights is not None:
             try:
-                path = self.population.weights(id, record.weights)
+                path = self.population.weights.find(id, record.weights)
                 beginning = Loadable(path, record.weights.reseed)
                 self.known[beginning] = record.weights
             except WeightsLost as error:
@@ -75,13 +75,8 @@ class Turn:
                 record = self.population.at_step(id, me.step)
             else:
                 record = self.population.newest(id)
-            if record is not None:
-                check_names(record.member.hypers, self.pbt.task.space)
-        except OtherFormat:
-            raise
-        except (FileNotFoundError, ValueError) as error:  # Unreadable is one
-            folder = self.population.folder(id)
-            self.population.complain(f"{folder}: {error}; member {me.id} decides without it")
+        except (FileNotFoundError, Unreadable) as error:
+            self.population.complain(f"{error}; member {me.id} decides without it")
             record = None
         self.seat.clock.add("read", time.perf_counter() - began)
         if record is None or record.member.step == 0:
@@ -100,7 +95,7 @@ class Turn:
             me = self.record.member
             name = weights_name(me.n + 1, self.lease.epoch)
             try:
-                path, copied = self.population.pin_weights(
+                path, copied = self.population.weights.pin(
                     member.id, source, me.id, name, self.lease
                 )
             except WeightsLost as error:
@@ -155,7 +150,7 @@ class Turn:
             return self.known[seat.state], 0
         name = weights_name(me.n, self.lease.epoch)
         try:
-            weights = self.population.save_weights(me.id, name, seat.save, self.lease)
+            weights = self.population.weights.save(me.id, name, seat.save, self.lease)
         except (OSError, LeaseLost, Taken, TaskError):
             raise  # a full disk, say, is not the trainer's failure
         except Exception:
@@ -192,7 +187,7 @@ class Turn:
             except (Unreadable, FileNotFoundError) as error:
                 self.population.warn(f"{error}; no weights of member {id} are removed for now")
                 return
-        self.population.prune_weights(id, keep, self.lease.epoch)
+        self.population.weights.prune(id, keep, self.lease.epoch)
 
 
 def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
@@ -204,10 +199,6 @@ def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name:
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
         population.publish(replace(record, time=round(time.time(), 3)), lease)
-    try:
-        check_names(record.member.hypers, pbt.task.space)
-    except ValueError as error:
-        raise Unreadable(f"{population.folder(id)}: the newest record: {error}") from error
     return Turn(pbt, population, lease, seat, name, record)
 
 
@@ -242,7 +233,7 @@ def work(
     clock = Clock()
     seat = Seat(run.pbt.task, device, clock)
     with Worker(run.root, patience=patience, turn_limit=turn_limit) as me:
-        population = Population(run.root, Files(durable, clock), me.warn)
+        population = Population(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
         search = _Search(run, population, me, seat)
         turn: Turn | None = None
         pause = 0.001

@@ -11,9 +11,10 @@ import pytest
 from core.files import Files, Taken, Unreadable
 from core.member import Member
 from core.pbt import WeightsLost
-from core.population import COMPACT, Population, weights_name
+from core.population import COMPACT, Population
 from core.record import Record, Weights
 from core.task import TaskError
+from core.weights import weights_name
 
 
 def _population(root: Path, warnings: list[str] | None = None) -> Population:
@@ -85,7 +86,7 @@ def test_a_swept_writer_cannot_publish_weights_either(tmp_path: Path) -> None:
     zombie = _population(tmp_path)
 
     with pytest.raises(Taken):
-        zombie.save_weights(
+        zombie.weights.save(
             0, "00000001-00000001", _writes(b"old"), _LostAfterTheCheck(_population(tmp_path))
         )
 
@@ -158,7 +159,7 @@ def _writes(data: bytes) -> Callable[[Path], None]:
 
 
 def _donor(population: Population) -> Weights:
-    return population.save_weights(1, weights_name(5, 1), _writes(b"theta" * 1000))
+    return population.weights.save(1, weights_name(5, 1), _writes(b"theta" * 1000))
 
 
 def test_a_copy_is_a_link_and_outlives_the_donors_name(tmp_path: Path) -> None:
@@ -166,13 +167,13 @@ def test_a_copy_is_a_link_and_outlives_the_donors_name(tmp_path: Path) -> None:
     population = _population(tmp_path)
     weights = _donor(population)
 
-    path, copied = population.pin_weights(1, weights, 0, weights_name(7, 2))
-    population.prune_weights(1, keep=[], epoch=1)
+    path, copied = population.weights.pin(1, weights, 0, weights_name(7, 2))
+    population.weights.prune(1, keep=[], epoch=1)
 
     assert copied == 0
     assert os.listdir(tmp_path / "members/001/weights") == []
     assert path.read_bytes() == b"theta" * 1000
-    assert population.weights(0, replace(weights, name=path.name)) == path
+    assert population.weights.find(0, replace(weights, name=path.name)) == path
 
 
 @pytest.mark.parametrize("damage", ["gone", "flipped", "short"])
@@ -187,7 +188,7 @@ def test_weights_that_are_not_those_of_the_record_are_refused(tmp_path: Path, da
         path.write_bytes(data[:-1] if damage == "short" else b"T" + data[1:])
 
     with pytest.raises(WeightsLost, match=r"is gone|not what its record says"):
-        population.pin_weights(1, weights, 0, weights_name(7, 2))
+        population.weights.pin(1, weights, 0, weights_name(7, 2))
 
     folder = tmp_path / "members/000/weights"
     assert not folder.exists() or os.listdir(folder) == []
@@ -206,8 +207,8 @@ def test_where_links_are_refused_copies_are_made_and_it_is_said_once(
     weights = _donor(population)
     monkeypatch.setattr(os, "link", refuse)
 
-    path, copied = population.pin_weights(1, weights, 0, weights_name(7, 2))
-    population.pin_weights(1, weights, 0, weights_name(8, 2))
+    path, copied = population.weights.pin(1, weights, 0, weights_name(7, 2))
+    population.weights.pin(1, weights, 0, weights_name(8, 2))
     population.publish(_record(0))
     with pytest.raises(Taken):
         population.publish(_record(0))
@@ -222,10 +223,10 @@ def test_where_links_are_refused_copies_are_made_and_it_is_said_once(
 def test_a_former_holder_cannot_prune_what_a_later_one_wrote(tmp_path: Path) -> None:
     """A name tells under which lease it was written."""
     population = _population(tmp_path)
-    population.save_weights(0, weights_name(4, 1), _writes(b"a"))
-    population.save_weights(0, weights_name(5, 3), _writes(b"b"))
+    population.weights.save(0, weights_name(4, 1), _writes(b"a"))
+    population.weights.save(0, weights_name(5, 3), _writes(b"b"))
 
-    population.prune_weights(0, keep=[], epoch=2)
+    population.weights.prune(0, keep=[], epoch=2)
 
     assert os.listdir(tmp_path / "members/000/weights") == [weights_name(5, 3)]
 
@@ -233,7 +234,7 @@ def test_a_former_holder_cannot_prune_what_a_later_one_wrote(tmp_path: Path) -> 
 def test_a_trainer_that_saves_elsewhere_is_told(tmp_path: Path) -> None:
     """`save(path)` has to write at its path: numpy, for one, adds an ending of its own."""
     with pytest.raises(TaskError, match="left no file at its path"):
-        _population(tmp_path).save_weights(0, "x", lambda path: None)
+        _population(tmp_path).weights.save(0, "x", lambda path: None)
 
 
 def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
@@ -241,7 +242,7 @@ def test_a_name_that_leaves_the_folder_is_refused(tmp_path: Path) -> None:
     evil = Weights(name="../../../etc/passwd", bytes=1, sha256="")
 
     with pytest.raises(WeightsLost, match="not the name of a weights file"):
-        _population(tmp_path).weights(0, evil)
+        _population(tmp_path).weights.find(0, evil)
 
 
 def test_a_record_of_a_gigabyte_is_not_read_into_memory(tmp_path: Path) -> None:

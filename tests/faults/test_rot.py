@@ -10,10 +10,11 @@ import pytest
 from core.files import Files
 from core.member import Hypers, Member
 from core.pbt import WeightsLost
-from core.population import COMPACT, Population, weights_name
+from core.population import COMPACT, Population
 from core.record import Record, Weights
 from core.run import Run, open_run
 from core.verify import verify
+from core.weights import weights_name
 from core.worker import work
 
 pytestmark = pytest.mark.faults
@@ -101,8 +102,8 @@ def test_a_line_of_the_history_that_any_damage_has_befallen_is_left_out(tmp_path
 def test_weights_are_believed_only_if_every_byte_is_theirs(tmp_path: Path, damage: str) -> None:
     """Whichever bit it is, wherever it ends, and even if they are the donor's own of before."""
     population = _population(tmp_path)
-    old = population.save_weights(1, weights_name(4, 1), _writes(b"4" * 600))
-    new = population.save_weights(1, weights_name(5, 1), _writes(b"5" * 600))
+    old = population.weights.save(1, weights_name(4, 1), _writes(b"4" * 600))
+    new = population.weights.save(1, weights_name(5, 1), _writes(b"5" * 600))
     path = population.folder(1) / "weights" / new.name
     data = path.read_bytes()
     others: dict[str, list[bytes | None]] = {
@@ -119,7 +120,7 @@ def test_weights_are_believed_only_if_every_byte_is_theirs(tmp_path: Path, damag
         if other is not None:
             path.write_bytes(other)
         with pytest.raises(WeightsLost, match=new.name):
-            population.pin_weights(1, new, 0, weights_name(9, 1))
+            population.weights.pin(1, new, 0, weights_name(9, 1))
 
     assert os.listdir(tmp_path / "members/000/weights") == []
 
