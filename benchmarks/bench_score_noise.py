@@ -22,7 +22,7 @@ def main() -> None:
         best = run.best()
         assert best.weights is not None
         trainer = DigitsGAN(0, "cpu")
-        trainer.load(Population(run.path).weights(best.member.id, best.weights))
+        trainer.load(Population(run.path).weights.find(best.member.id, best.weights))
         scores = []
         for stream in range(SCORES):
             trainer.stream = stream  # which samples are drawn

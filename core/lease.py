@@ -3,10 +3,9 @@
 The lease of a member is one file without content, whose name says all: <number>.<step>.<holder> in
 the member's folder lease/, the holder being a worker or "free", the step where the member was when
 its holder came or went. Each change is one rename to the next number. Of two who want it, one finds
-the old name gone; so does a former holder. A holder is dead
-when its process is, as far as that can be seen from here, or when its heartbeat has not changed for
-so long by the *observer's own* clock; no two clocks are compared. A holder's every write passes
-`Lease.fence` (core/files.py).
+the old name gone; so does a former holder. A holder on this machine is dead when its process is; one
+elsewhere, or stopped here, when its heartbeat has not changed for so long by the *observer's own*
+clock: no two clocks are compared. A holder's every write passes `Lease.fence` (core/files.py).
 """
 
 import contextlib
@@ -71,13 +70,13 @@ def _machine() -> str:
         return f"unknown {secrets.token_hex(8)}"
 
 
-def _started(pid: int) -> str:
-    """Return when a process of this machine started; "" if it is not there, or dead."""
+def _process(pid: int) -> tuple[str, str]:
+    """Return the state of a process of this machine, and when it started; "", "" if it is dead."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return ""
-    return "" if state[0] in "ZX" else state[19]  # killed, but not waited for yet
+        return "", ""
+    return ("", "") if words[0] in "ZX" else (words[0], words[19])  # Z: not waited for yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,7 @@ class Worker:
             "host": socket.gethostname(),
             "machine": _machine(),
             "pid": os.getpid(),
-            "started": _started(os.getpid()),
+            "started": _process(os.getpid())[1],
             "beat": count,
             "member": busy and busy[0],
             "turn_seconds": busy and round(time.monotonic() - busy[1], 1),
@@ -255,8 +254,12 @@ class Worker:
             content, process = self._read_beat(worker)
             since = known.since if known is not None and known.content == content else now
             known = self._seen[worker] = _Beat(content, since, now, process)
-        if known.process is not None and _started(known.process[0]) != known.process[1]:
-            return True
+        if known.process is not None:
+            state, started = _process(known.process[0])
+            if started != known.process[1]:
+                return True
+            if state not in "Tt":  # not stopped: it may be too busy for its heartbeat
+                return False
         return now - known.since > self.patience
 
     def _read_beat(self, worker: str) -> tuple[bytes, tuple[int, str] | None]:
