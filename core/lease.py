@@ -3,9 +3,9 @@
 The lease of a member is one file without content, whose name says all: <number>.<step>.<holder> in
 the member's folder lease/, the holder being a worker or "free", the step where the member was when
 its holder came or went. Each change is one rename to the next number. Of two who want it, one finds
-the old name gone; so does a former holder. A holder on this machine is dead when its process is; one
-elsewhere, or stopped here, when its heartbeat has not changed for so long by the *observer's own*
-clock: no two clocks are compared. A holder's every write passes `Lease.fence` (core/files.py).
+the old name gone; so does a former holder. A holder on this machine is dead when its process is;
+one elsewhere, or stopped here, when its heartbeat has not changed for so long by the *observer's
+own* clock: no two clocks are compared. A holder's every write passes `Lease.fence` (core/files.py).
 """
 
 import contextlib
