@@ -171,6 +171,7 @@ class Worker:
     _seen: dict[str, _Beat] = field(default_factory=dict)
 
     def __enter__(self) -> "Worker":
+        self.root.mkdir(parents=True, exist_ok=True)
         make_folder(self.root / "workers")
         self._beat(0)
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)

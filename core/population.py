@@ -342,10 +342,13 @@ class Population:
             for n in recent:
                 if n <= last or self._segment(id, n) != segment:
                     continue
-                data = read(path := self._path(id, n), LARGEST_RECORD)
+                path = self._path(id, n)
                 try:
+                    data = read(path, LARGEST_RECORD)
                     self._decoded(data, id, path, n)
                     new.append(data)
+                except FileNotFoundError as error:  # its heir has compacted meanwhile, too
+                    raise Taken(f"member {id} was taken over while its history grew") from error
                 except Unreadable as error:
                     right.fence()
                     self._set_aside(path, id)

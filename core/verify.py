@@ -6,9 +6,9 @@ import hashlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
-from core.member import Member
+from core.member import WINDOW, Member
 from core.pbt import PBT, Decision, decide, explore, random_seed, start
 from core.peers import Peers
 from core.population import Population
@@ -72,14 +72,12 @@ def _check_order(id: int, history: list[Record], pbt: PBT) -> list[str]:
         missing = sorted(set(range(numbers[-1] + 1)) - set(numbers))
         problems.append(f"member {id} lacks the records {missing}")
     first = history[0].member
-    if (first.step, first.waiting, first.parent, first.seen) != (0, False, None, None):
+    if not _same(replace(first, hypers={}), Member(id=id)):
         problems.append(f"{_name(first)} is no start")
     for before, after in itertools.pairwise(history):
         old, new = before.member, after.member
         if new.step not in (old.step, old.step + 1) or (new.step == old.step) != old.waiting:
             problems.append(f"{_name(new)} does not follow on {_name(old)}")
-        if new.parent is None and dict(new.hypers) != dict(old.hypers):
-            problems.append(f"{_name(new)} has other hypers than the record before, and no parent")
     last = history[-1].member
     if last.step < pbt.steps or last.waiting:
         problems.append(f"member {id} is not done: step {last.step} of {pbt.steps}")
@@ -91,19 +89,16 @@ def _check_order(id: int, history: list[Record], pbt: PBT) -> list[str]:
 def _check_decision(
     record: Record, last: Record, histories: Mapping[int, Sequence[Record]], pbt: PBT
 ) -> list[str]:
-    """Decide again from what was seen, and compare."""
-    me, previous = record.member, last.member
-    before = _before(me, previous)
-    published = (previous.score, previous.scores, previous.hypers)
-    decided_on = (before.score, before.scores, before.hypers)
-    if previous.waiting and previous.healthy and published != decided_on:
-        return [f"{_name(me)} decided with another score or hypers than it had published"]
-    if not (previous.waiting or pbt.ready(before)):
-        return [] if me.seen is None else [f"{_name(me)} decided although it was not ready"]
-    if me.waiting:
-        return []
+    """Go from one record to the next as Algorithm 1 does, and compare what came of it."""
+    me, before = record.member, _before(record.member, last.member)
+    problems = _check_training(record, before, last)
+    ready = last.member.waiting or pbt.ready(before)
+    if not ready or me.waiting:
+        if me.seen is not None:
+            return [*problems, f"{_name(me)} decided although it was not ready"]
+        return problems + _differences(me, replace(before, waiting=ready and me.waiting))
     if me.seen is None:
-        return [f"{_name(me)} was ready and did not decide"]
+        return [*problems, f"{_name(me)} was ready and did not decide"]
     for id, n in me.seen.items():
         if pbt.mode == "lockstep" and n != _arrival(histories.get(id, ()), me.step):
             return [f"{_name(me)} did not see member {id} as it came to this step"]
@@ -117,18 +112,82 @@ def _check_decision(
     chosen = None if donor.id == me.id else (donor.id, donor.n)
     if chosen != me.parent:
         return [f"{_name(me)} has the parent {me.parent}; from what it saw follows {chosen}"]
-    if chosen is None:
+    after = before.decided(me.seen)
+    if chosen is not None:
+        hypers = explore(before, Decision(donor, rng, me.seen, None), pbt)
+        after = after.copied(donor, hypers)
+        problems += _check_weights(record, donor, histories, pbt)
+    return problems + _differences(me, after)
+
+
+def _before(me: Member, last: Member) -> Member:
+    """Return the member as it was when it decided, or would have: trained, and evaluated."""
+    if last.waiting:
+        return replace(last, waiting=False)
+    dropped = me.dropped
+    score, scores = (me.score, me.scores) if dropped is None else (dropped.score, dropped.scores)
+    # what failed after the decision was not known to it
+    failed = me.failures if dropped is None or not math.isfinite(score) else last.failures
+    return replace(last.trained((math.nan,)), score=score, scores=scores, failures=failed)
+
+
+def _check_training(record: Record, before: Member, last: Record) -> list[str]:
+    """Check what a training, an evaluation or a failure can have done, which none can repeat."""
+    me, problems = record.member, []
+    if not last.member.waiting and not _follow(before.scores, before.score, last.member.scores):
+        problems.append(f"{_name(me)} has scores that do not follow on those of the record before")
+    if me.parent is not None and not _follow(me.scores, me.score, ()):
+        problems.append(f"{_name(me)} has scores of before its copy")
+    if (me.failures > last.member.failures) != (record.error is not None):
+        problems.append(f"{_name(me)} counts {me.failures} failures, after {last.member.failures}")
+    return problems
+
+
+def _follow(scores: tuple[float, ...], score: float, past: tuple[float, ...]) -> bool:
+    """Whether these are the scores after one more evaluation, or its sample."""
+    if not scores:
+        return False
+    if math.isnan(score):  # it may have failed to save, too
+        return _same(scores[:-1], (*past, 0.0)[-WINDOW:][:-1]) or len(scores) > 1
+    if _same(scores, (*past, score)[-WINDOW:]):
+        return True
+    finite = all(map(math.isfinite, scores))
+    return len(scores) > 1 and finite and math.fsum(x / len(scores) for x in scores) == score
+
+
+def _differences(me: Member, expected: Member) -> list[str]:
+    """Compare all but the number and what no reader can compute: the score after a copy."""
+    names = [field.name for field in fields(Member) if field.name not in ("n", "failures")]
+    if me.parent is not None or me.dropped is not None:
+        names = [name for name in names if name not in ("score", "scores")]
+    if math.isnan(me.score):  # a trainer that failed to save, after the decision
+        names = [name for name in names if name != "score"]
+    return [
+        f"{_name(me)} has {name} = {getattr(me, name)}; from what it saw follows "
+        f"{getattr(expected, name)}"
+        for name in names
+        if not _same(getattr(me, name), getattr(expected, name))
+    ]
+
+
+def _same(one: object, other: object) -> bool:
+    """Whether two values are equal, NaN being equal to itself."""
+    return repr(one) == repr(other) if one != other else True
+
+
+def _check_weights(
+    record: Record, donor: Member, histories: Mapping[int, Sequence[Record]], pbt: PBT
+) -> list[str]:
+    """Check that a copy holds its donor's weights, and draws from a stream of its own."""
+    me, weights = record.member, record.weights
+    if "weights" not in pbt.inherit or weights is None:
         return []
-    hypers = explore(before, Decision(donor, rng, me.seen, None), pbt)
-    if dict(hypers) != dict(me.hypers):
-        return [f"{_name(me)} has {dict(me.hypers)}; from what it saw follows {dict(hypers)}"]
     source = _find(histories[donor.id], donor.n)
-    if "weights" in pbt.inherit and record.weights is not None:
-        theirs = source.weights if source is not None else None
-        if theirs is None or theirs.sha256 != record.weights.sha256:
-            return [f"{_name(me)} has other weights than {_name(donor)}, which it copied"]
-        if record.weights.reseed != random_seed(pbt.seed, "reseed", me.id, me.n):
-            return [f"{_name(me)} goes on with another random stream than its own"]
+    theirs = source.weights if source is not None else None
+    if theirs is None or theirs.sha256 != weights.sha256:
+        return [f"{_name(me)} has other weights than {_name(donor)}, which it copied"]
+    if weights.reseed != random_seed(pbt.seed, "reseed", me.id, me.n):
+        return [f"{_name(me)} goes on with another random stream than its own"]
     return []
 
 
@@ -152,26 +211,3 @@ def _arrival(history: Sequence[Record], step: int) -> int | None:
     """Return the number of the record with which a member came to a step."""
     index = bisect.bisect_left(history, step, key=lambda record: record.member.step)
     return history[index].member.n if index < len(history) else None
-
-
-def _before(me: Member, previous: Member) -> Member:
-    """Return the member as it was when it decided."""
-    dropped = me.dropped
-    score = me.score if dropped is None else dropped.score
-    before = replace(
-        me,
-        n=previous.n,  # its own record was not there yet
-        score=score,
-        seen=None,
-        parent=None,
-        dropped=None,
-        cause="train",
-        last_ready=previous.last_ready,
-        last_copy=previous.last_copy,
-        last_parent=previous.last_parent,
-        # what failed after the decision was not known to it
-        failures=previous.failures + (me.failures > previous.failures and not math.isfinite(score)),
-    )
-    if dropped is None:
-        return before
-    return replace(before, scores=dropped.scores, hypers=dropped.hypers)

@@ -11,8 +11,9 @@ import numpy as np
 
 from core.member import Hypers, Member
 from core.pbt import PBT
-from core.space import LogUniform, Space, Uniform
-from core.strategies import Every, SymmetricPerturb, Truncation, binary_tournament, never
+from core.peers import Peers
+from core.space import Choice, Integer, LogUniform, Space, Uniform
+from core.strategies import Among, Every, SymmetricPerturb, Truncation, binary_tournament, never
 from core.task import Report, Task
 
 
@@ -320,6 +321,141 @@ def ready_at_odd_records(me: Member) -> bool:
 def fickle() -> PBT:
     """A run whose members are ready at different steps."""
     return replace(walk(), ready=ready_at_odd_records)
+
+
+class Diary(Walk):
+    """A climb whose weights tell with which rates they were trained; its optimiser has a rate."""
+
+    def __init__(self, seed: int, device: str) -> None:
+        super().__init__(seed, device)
+        self.rate = 0.0
+        self.rates: list[float] = []
+
+    def step(self, hypers: Hypers) -> None:
+        """Put the rate in force, climb, and write it down."""
+        self.rate = float(hypers["rate"])
+        self.climb()
+
+    def climb(self) -> None:
+        """Climb with the optimiser's rate."""
+        super().step({"rate": self.rate})
+        self.rates.append(self.rate)
+
+    def report(self) -> Report:
+        """Return the diary."""
+        return {"rates": list(self.rates)}
+
+    def save(self, path: Path) -> None:
+        """Write the optimiser and the diary too."""
+        super().save(path)
+        path.write_text(json.dumps([json.loads(path.read_text()), self.rate, self.rates]))
+
+    def load(self, path: Path) -> None:
+        """Read them."""
+        state, self.rate, self.rates = json.loads(path.read_text())
+        self.height, self.steps, self.rng.bit_generator.state = state
+
+
+def diary() -> PBT:
+    """A run whose weights can be held against its records."""
+    return replace(walk(), task=Task(Diary, SPACE))
+
+
+class RestoresItsRate(Diary):
+    """Breaks the contract: it reads the rate, and goes on with the one of the loaded optimiser."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb with the first rate that these weights ever saw."""
+        self.rate = self.rate or float(hypers["rate"])
+        self.climb()
+
+
+class RestoresItsRateUnseen(RestoresItsRate):
+    """The same, and looks at the rate each time, so that only its effect can tell."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Look, and climb as before."""
+        super().step({"rate": float(hypers["rate"])})
+
+
+def restores_its_rate() -> PBT:
+    """A task that no run may go on with."""
+    return replace(diary(), task=Task(RestoresItsRate, SPACE))
+
+
+def restores_its_rate_unseen() -> PBT:
+    """A task that `check` must refuse."""
+    return replace(diary(), task=Task(RestoresItsRateUnseen, SPACE))
+
+
+class Explodes(Walk):
+    """Is no number in some places: NaN, and infinity of either sign."""
+
+    def eval(self) -> float:
+        """Return the height, or what is none."""
+        strange = (math.nan, math.inf, -math.inf)[self.steps % 3]
+        return strange if self.steps > 1 and abs(self.height) % 1 < 0.3 else self.height
+
+
+def explodes() -> PBT:
+    """A run some of whose members diverge, each in its own way."""
+    return replace(walk(), task=Task(Explodes, SPACE), steps=20)
+
+
+def copies_the_worst(me: Member, population: Peers, rng: np.random.Generator) -> Member:
+    """A rule of a user's own that takes whoever has diverged for the best."""
+    return min(population, key=lambda member: (member.fitness, member.id))
+
+
+def quorum() -> PBT:
+    """A run in which nobody is judged before four of five have reported."""
+    return replace(walk(), mode="asynchronous", exploit=Among(Truncation(0.4), quorum=4))
+
+
+class Drifts(Walk):
+    """A climb to which its hyperparameters mean nothing."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Look at each of them, and climb."""
+        super().step({"rate": 0.3 + 0 * len(list(hypers.values()))})
+
+
+SMALL = Space(
+    {
+        "zero": Integer(0, 2, domain=(0, 8)),
+        "one": Integer(1, 2, domain=(1, 8)),
+        "signed": Integer(-2, 2),
+        "share": Uniform(0, 1, domain=(0, 1)),
+        "rate": LogUniform(1e-3, 1e-1, domain=(1e-3, 1e-1)),
+        "width": Choice((16, 32, 64), ordered=True),
+        "free": LogUniform(1e-3, 1e-1),
+    }
+)
+
+
+def small() -> PBT:
+    """A run that starts at 0, 1 and 2 and copies much."""
+    rest: Hypers = {"rate": 1e-3, "width": 16, "free": 1.0}
+    starts = [{"zero": i, "one": max(i, 1), "signed": i, "share": i / 2} for i in range(3)]
+    return PBT(
+        task=Task(Drifts, SMALL),
+        members=12,
+        steps=40,
+        ready=Every(1),
+        exploit=Truncation(0.5),
+        explore=SymmetricPerturb(1.2),
+        start=tuple({**start, **rest} for start in starts * 4),
+        report=never,
+        mode="lockstep",
+    )
+
+
+def reckless(hypers: Hypers, space: Space, rng: np.random.Generator) -> Hypers:
+    """A way to explore of a user's own, which minds no bounds."""
+    return {
+        name: value if name == "width" else float(value) + float(rng.choice((-50, 50)))
+        for name, value in hypers.items()
+    }
 
 
 def not_a_preset() -> int:
