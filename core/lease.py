@@ -108,9 +108,9 @@ class Lease:
         if not self.held():
             raise LeaseLost(f"member {self.id} was taken over by another worker")
 
-    def release(self, step: int = 0) -> None:
-        """Let the member go, at a step that it has reached; of no effect if it is lost already."""
-        free = Held(self.epoch + 1, max(step, self.step), FREE)
+    def release(self, step: int | None = None) -> None:
+        """Let the member go, at the step that it has reached; no effect if it is lost already."""
+        free = Held(self.epoch + 1, self.step if step is None else step, FREE)
         with contextlib.suppress(FileNotFoundError), stale_is_gone():
             os.rename(self.path, self.path.with_name(free.name))
 

@@ -146,8 +146,9 @@ class Population:
             Taken: the lease was lost meanwhile.
         """
         newest = self.newest(id) or self._newest_but_view(id)
+        recent = sorted(self._recent(id), reverse=True)
         # record.json is but a view, and a network file system may show one of a while ago
-        for n in sorted(self._recent(id), reverse=True):
+        for n in recent:
             if newest is not None and n < newest.member.n:
                 break
             try:
@@ -159,7 +160,10 @@ class Population:
                 continue
             if record != newest:
                 self._show(record, right)
-            return self._remember(record)
+            newest = self._remember(record)
+            break
+        if newest is not None and len(recent) > 2 * COMPACT:  # somebody died before he could
+            self._compact(id, newest.member.n, right)
         return newest
 
     def _show(self, record: Record, right: Right) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from core.agenda import Agenda, is_done
 from core.files import Clock, Files, Taken, Unreadable
-from core.lease import FREE, Lease, LeaseLost, Worker, read_lease
+from core.lease import Lease, LeaseLost, Worker, read_lease
 from core.member import Member
 from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
 from core.peers import Peers
@@ -253,6 +253,7 @@ def work(
                 pause = 0.001
                 taken += 1
                 me.busy = (turn.lease.id, time.monotonic())
+                before = turn.record
                 try:
                     next(worker(turn.record.member, seat, turn, run.pbt), None)
                 except (LeaseLost, Taken) as error:
@@ -261,6 +262,10 @@ def work(
                     turn.lease.release()
                     turn = None
                 me.busy = None
+                if turn and turn.record is before:  # it waits for another, which may not be free
+                    turn.release()
+                    turn = None
+                    time.sleep(0.01)
                 if turn and turn.record.error:
                     last_line = turn.record.error.strip().splitlines()[-1]
                     me.warn(f"member {turn.lease.id} failed: {last_line}")
@@ -316,19 +321,18 @@ class _Search:
     def _look(self, id: int) -> int:
         """Return a step that a member has reached: from its lease, which costs less than a record.
 
-        In lockstep, where all wait for who is furthest behind, a holder's every step counts.
+        In lockstep, where all wait for who is furthest behind, from its record.
         """
-        held = read_lease(self.population.folder(id))
-        if held is None:
-            return 0
-        steps = self.run.pbt.steps
-        if held.step < steps and (held.holder == FREE or self.run.pbt.mode == "asynchronous"):
+        lockstep = self.run.pbt.mode == "lockstep"
+        held = None if lockstep else read_lease(self.population.folder(id))
+        if held is not None and held.step < self.run.pbt.steps:
             return held.step
-        record = self.population.newest(id)
-        if record is None:
+        record = self.population.newest(id) if lockstep or held is not None else None
+        if record is not None:
+            self.agenda.note(record.member)
+        if held is not None:
             return held.step
-        self.agenda.note(record.member)
-        return max(held.step, record.member.step)
+        return 0 if record is None else record.member.step
 
     def _find(self, ours: Turn | None) -> Turn | None:
         for step, id in self.agenda.candidates(self._elsewhere):
