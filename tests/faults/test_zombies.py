@@ -7,6 +7,7 @@ its last check and its rename. Clocks differ by days or jump by hours, with libf
 import contextlib
 import functools
 import itertools
+import json
 import math
 import os
 import random
@@ -281,13 +282,15 @@ def test_what_passed_its_last_check_before_the_takeover_does_not_take_effect_aft
     What takes effect after the heir has claimed, but before it has swept, is what it goes on from.
     """
     ours, theirs = (Population(tmp_path, Files(durable=False)) for _ in range(2))
-    with Worker(tmp_path) as worker, Worker(tmp_path, patience=-1.0) as other:
+    with Worker(tmp_path) as worker, Worker(tmp_path, patience=0.0) as other:
         heir = Heir(other, theirs)
         folder = ours.enter(0)
         held = read_lease(folder)
         assert held is not None
         lease = worker.claim(0, folder, held)
         assert lease is not None
+        beat = tmp_path / "workers" / f"{worker.name}.json"
+        beat.write_text(json.dumps(json.loads(beat.read_text()) | {"machine": "another"}))
         for n in range(FIRST):
             ours.publish(_record(n, "zombie"), lease)
         right = Fading(lease, CHECKS[check], heir.take_over if at_once else heir.claim)
