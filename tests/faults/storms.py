@@ -284,9 +284,9 @@ def tidy(run: Run, workers: int) -> Counter[str]:
     A temporary file is swept away when the next worker takes the member over. None does that once
     the member is done, so the last holder's may stay: one a member. A folder in which a lease was
     being laid out may stay for each of the first workers. The single records are twice COMPACT at
-    most, and COMPACT more until the next worker, where a compaction was prevented. Weights are those of two steps, with a waiting record each; as many more where the last
-    pruning was prevented. A worker that was killed leaves its heartbeat, whole or as a temporary
-    file.
+    most, and COMPACT more until the next worker, where a compaction was prevented. Weights are
+    those of two steps, with a waiting record each; as many more where the last pruning was
+    prevented. A worker that was killed leaves its heartbeat, whole or as a temporary file.
     """
     counts: Counter[str] = Counter()
     for path in run.root.rglob("*"):
