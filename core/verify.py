@@ -109,11 +109,8 @@ def _check_decision(
         donor, rng = decide(before, peers, pbt)
     except LookupError as error:
         return [f"{_name(me)} decided without a look at member {error}, which its rule looks at"]
-    chosen = None if donor.id == me.id else (donor.id, donor.n)
-    if chosen != me.parent:
-        return [f"{_name(me)} has the parent {me.parent}; from what it saw follows {chosen}"]
     after = before.decided(me.seen)
-    if chosen is not None:
+    if donor.id != me.id:
         hypers = explore(before, Decision(donor, rng, me.seen, None), pbt)
         after = after.copied(donor, hypers)
         problems += _check_weights(record, donor, histories, pbt)
