@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.provenance import say, spread
 from core.member import Hypers
 from core.pbt import PBT
+from core.population import Population
 from core.run import Run
 from core.space import Fixed, Space
 from core.strategies import Every, Exploit, Truncation, TTest, binary_tournament, never
@@ -31,6 +32,7 @@ RULES: dict[str, tuple[Exploit, int]] = {  # with how many turns to measure
     "t-test": (TTest(), 300),
     "truncation": (Truncation(), 30),
 }
+READING = "reading every score"
 
 
 class Nothing:
@@ -80,7 +82,7 @@ def _timed(run: Run, turns: int) -> float:
 
 def measure(members: int, where: str | None, tell: Callable[[str], None]) -> dict[str, list[float]]:
     """Return milliseconds per turn by rule, each measured several times, in turns."""
-    found: dict[str, list[float]] = {name: [] for name in RULES}
+    found: dict[str, list[float]] = {name: [] for name in (*RULES, READING)}
     with tempfile.TemporaryDirectory(dir=where) as folder:
         start = replace(_settings(members, binary_tournament), ready=never, steps=1)
         work(Run(Path(folder), "", start, {}), durable=False)
@@ -89,7 +91,18 @@ def measure(members: int, where: str | None, tell: Callable[[str], None]) -> dic
                 run = Run(Path(folder), "", _settings(members, exploit), {})
                 found[name].append(_timed(run, turns))
                 tell(f"N = {members}, {name}: {found[name][-1]:.3g} ms")
+            found[READING].append(_reading(Path(folder), members))
     return found
+
+
+def _reading(folder: Path, members: int) -> float:
+    """Return the milliseconds that it takes to look at every record when none has changed."""
+    population = Population(folder)
+    for _ in range(2):
+        began = time.perf_counter()
+        for id in range(members):
+            population.newest(id)
+    return 1000 * (time.perf_counter() - began)
 
 
 def main() -> None:
@@ -105,7 +118,7 @@ def main() -> None:
             "benchmark": "engine milliseconds per turn against the size of the population",
             "curve": {
                 name: {members: spread(rules[name]) for members, rules in sizes.items()}
-                for name in RULES
+                for name in (*RULES, READING)
             },
             "N = 10,000 over N = 80": {
                 name: round(float(medians[SIZES[-1]][name] / medians[SIZES[0]][name]), 2)

@@ -242,21 +242,39 @@ def read_news(
     Raises:
         FileNotFoundError, Unreadable: as `read`.
     """
-    for attempt in range(STALE):
+    for attempt in range(STALE):  # plain calls, no `with`: a decision may ask ten thousand times
         try:
-            with opened(path) as descriptor:
+            descriptor = _open(path)
+            try:
                 found = os.fstat(descriptor)
                 identity = identify(found)
                 if identity == known:
                     return None, identity
+                _check_regular(found, path)
                 if found.st_size > limit:
                     raise Unreadable(f"{path} has {found.st_size} bytes, of {limit} at most")
                 return _read_all(descriptor, found.st_size), identity
-        except FileNotFoundError as error:
-            if error.__cause__ is None or attempt == STALE - 1:  # it never was there
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            if error.errno != errno.ESTALE:
                 raise
             time.sleep(0.01 * attempt)
-    raise AssertionError
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+
+
+def _open(path: Path | str) -> int:
+    try:  # O_NONBLOCK: to open a pipe would wait for somebody to write into it
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise Unreadable(f"{path} is a symbolic link: that is none of ours") from error
+        raise
+
+
+def _check_regular(found: os.stat_result, path: Path | str) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise Unreadable(f"{path} is no regular file")
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
@@ -275,15 +293,9 @@ def opened(path: Path | str) -> Iterator[int]:
         Unreadable: it is a link, a pipe or the like.
     """
     with stale_is_gone():
-        try:  # O_NONBLOCK: to open a pipe would wait for somebody to write into it
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise Unreadable(f"{path} is a symbolic link: that is none of ours") from error
-            raise
+        descriptor = _open(path)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise Unreadable(f"{path} is no regular file")
+            _check_regular(os.fstat(descriptor), path)
             yield descriptor
         finally:
             os.close(descriptor)
