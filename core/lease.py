@@ -70,12 +70,21 @@ def _machine() -> str:
         return f"unknown {secrets.token_hex(8)}"
 
 
-def _process(pid: int) -> tuple[str, str]:
-    """Return the state of a process of this machine, and when it started; "", "" if it is dead."""
+def _process(pid: int) -> tuple[str, str] | None:
+    """Return the state of a process of this machine, and when it started.
+
+    "", "" if it is dead; None if it cannot be seen, as another user's where these are hidden.
+    """
     try:
         words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return "", ""
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return "", ""
+        except OSError:
+            return None
+        return None
     return ("", "") if words[0] in "ZX" else (words[0], words[19])  # Z: not waited for yet
 
 
@@ -131,7 +140,7 @@ def read_lease(folder: Path) -> Held | None:
     for name in names:
         epoch, _, rest = name.partition(".")
         step, _, holder = rest.partition(".")
-        if epoch.isdigit() and step.isdigit() and holder:
+        if epoch.isdecimal() and step.isdecimal() and holder:
             held.append(Held(int(epoch), int(step), holder))
     return max(held, default=None)
 
@@ -208,7 +217,7 @@ class Worker:
             "host": socket.gethostname(),
             "machine": _machine(),
             "pid": os.getpid(),
-            "started": _process(os.getpid())[1],
+            "started": (_process(os.getpid()) or ("", ""))[1],
             "beat": count,
             "member": busy and busy[0],
             "turn_seconds": busy and round(time.monotonic() - busy[1], 1),
@@ -255,8 +264,8 @@ class Worker:
             content, process = self._read_beat(worker)
             since = known.since if known is not None and known.content == content else now
             known = self._seen[worker] = _Beat(content, since, now, process)
-        if known.process is not None:
-            state, started = _process(known.process[0])
+        if known.process is not None and (seen := _process(known.process[0])) is not None:
+            state, started = seen
             if started != known.process[1]:
                 return True
             if state not in "Tt":  # not stopped: it may be too busy for its heartbeat

@@ -13,24 +13,28 @@ before the record that names them. A record's number is taken by creating recent
 can happen once: that is what makes two records of one moment impossible.
 """
 
+import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.files import (
     ALONE,
+    STALE,
     Files,
     Identity,
     Right,
     Taken,
     Unreadable,
-    link,
     make_folder,
     opened,
     read,
     read_news,
+    rename,
     stale_is_gone,
+    tail,
     take,
 )
 from core.lease import lay_out
@@ -40,7 +44,7 @@ from core.weights import WeightsFiles
 
 COMPACT = 32  # records that join the history at once; twice as many are single files at most
 SEGMENT = 256  # records in a file of the history: what is written anew to add some
-REMEMBER = 16  # records of a member that are kept in memory
+REMEMBER = 3  # records of a member that are kept in memory
 LARGEST_RECORD = 16 * 2**20  # bytes; more is not ours, and is not read into memory
 PLACES = ("recent", "history", "weights")  # the folders of a member that are written to
 
@@ -107,6 +111,11 @@ class Population:
         Raises:
             OtherFormat: another version of this program has written it.
         """
+        view = self._view(id)
+        return self._newest_but_view(id) if view is None else view
+
+    def _view(self, id: int) -> Record | None:
+        """Return what record.json holds, if it can be read."""
         known = self._heads.get(id)
         path = known[0] if known is not None else f"{self.root}/members/{id:03d}/record.json"
         try:
@@ -115,10 +124,10 @@ class Population:
                 return known[2]
             record = self._decoded(data or b"", id, path)
         except FileNotFoundError:
-            return known and known[2]
+            return None
         except Unreadable as error:
             self.complain(f"{error}; the newest record before it is used")
-            return self._newest_but_view(id)
+            return None
         if known is not None and known[2].member.n > record.member.n:
             record = known[2]  # a network file system may show what was there before
         return self._note(path, identity, record)
@@ -134,7 +143,7 @@ class Population:
             except (Unreadable, FileNotFoundError):
                 continue
         for segment in reversed(self._segments(id)):
-            if lines := list(self._lines(id, segment)):
+            if lines := self._lines(id, segment):
                 return lines[-1]
         return None
 
@@ -145,7 +154,8 @@ class Population:
             OtherFormat: another version of this program has written it.
             Taken: the lease was lost meanwhile.
         """
-        newest = self.newest(id) or self._newest_but_view(id)
+        view = self._view(id)
+        newest = self._newest_but_view(id) if view is None else view
         recent = sorted(self._recent(id), reverse=True)
         # record.json is but a view, and a network file system may show one of a while ago
         for n in recent:
@@ -156,9 +166,17 @@ class Population:
             except Unreadable as error:
                 right.fence()
                 self._set_aside(self._path(id, n), id)
-                self.warn(f"{error}; it is set aside, and its step is trained again")
-                continue
-            if record != newest:
+                copy = newest if newest is not None and newest.member.n == n else None
+                copy = copy or self._in_history(id, n)
+                if copy is None:
+                    self.warn(f"{error}; it is set aside, and its step is trained again")
+                    continue
+                self.warn(f"{error}; it is set aside, and written anew from its other copy")
+                self._put(copy, right)
+                record = copy
+            except FileNotFoundError as error:
+                raise Taken(f"member {id} was taken over while it was looked at") from error
+            if record != view:
                 self._show(record, right)
             newest = self._remember(record)
             break
@@ -174,12 +192,12 @@ class Population:
     def _set_aside(self, path: Path, id: int) -> None:
         """Free the number of a record that cannot be read, and of no other."""
         aside = path.with_name(f"{path.name}.unreadable")
-        os.replace(path, aside)
+        rename(path, aside)
         try:
             self._decoded(read(aside, LARGEST_RECORD), id, aside)
         except Unreadable:
             return
-        link(aside, path)  # it was replaced by a good one while we were paused
+        take(aside, path)  # it was replaced by a good one while we were paused
 
     def record(self, id: int, n: int) -> Record:
         """Return one record.
@@ -193,10 +211,13 @@ class Population:
         try:
             return self._remember(self._single(id, n))
         except FileNotFoundError:
-            for record in self._lines(id, self._segment(id, n)):
-                if record.member.n == n:
-                    return self._remember(record)
+            if (record := self._in_history(id, n)) is not None:
+                return self._remember(record)
         raise FileNotFoundError(f"no record {n} of member {id} in {self.root}")
+
+    def _in_history(self, id: int, n: int) -> Record | None:
+        lines = self._lines(id, self._segment(id, n))
+        return next((record for record in lines if record.member.n == n), None)
 
     def _single(self, id: int, n: int) -> Record:
         """Read a record from its own file."""
@@ -251,19 +272,29 @@ class Population:
             records |= {record.member.n: record for record in self._lines(id, segment)}
         return [records[n] for n in sorted(records)]
 
-    def _lines(self, id: int, segment: Path) -> Iterator[Record]:
-        try:
-            with opened(segment) as descriptor, open(descriptor, "rb", closefd=False) as file:
-                lines = iter(lambda: file.readline(LARGEST_RECORD), b"")
-                for number, line in enumerate(lines, start=1):
-                    try:
-                        yield self._decoded(line, id, segment)
-                    except Unreadable as error:
-                        self.complain(f"line {number}: {error}")
-        except FileNotFoundError:
-            return
-        except Unreadable as error:
-            self.complain(str(error))
+    def _lines(self, id: int, segment: Path) -> list[Record]:
+        """Return the records of a file of the history; what is unreadable is warned of."""
+        for _ in range(STALE):
+            try:
+                return list(self._read_lines(id, segment))
+            except FileNotFoundError as error:
+                if error.__cause__ is None:
+                    return []
+                time.sleep(0.01)  # it is being replaced
+            except Unreadable as error:
+                self.complain(str(error))
+                return []
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(segment))
+
+    def _read_lines(self, id: int, segment: Path) -> Iterator[Record]:
+        with opened(segment) as descriptor, open(descriptor, "rb", closefd=False) as file:
+            for number, line in enumerate(
+                iter(lambda: file.readline(LARGEST_RECORD), b""), start=1
+            ):
+                try:
+                    yield self._decoded(line, id, segment)
+                except Unreadable as error:
+                    self.complain(f"line {number}: {error}")
 
     def _decoded(self, data: bytes, id: int, path: Path | str, n: int | None = None) -> Record:
         """Return a record that must be of this member, and of this number if one is given."""
@@ -300,7 +331,7 @@ class Population:
                 names = os.listdir(self.folder(id) / "recent")
         except FileNotFoundError:
             return []
-        return [int(name) for name in names if name.isdigit()]
+        return [int(name) for name in names if name.isdecimal()]
 
     def _path(self, id: int, n: int) -> Path:
         return self.folder(id) / "recent" / f"{n:08d}"
@@ -313,6 +344,14 @@ class Population:
         Raises:
             Taken: a record of this number exists, or the right is lost.
         """
+        self._put(record, right)
+        self._show(record, right)
+        self._remember(record)
+        if (record.member.n + 1) % COMPACT == 0:
+            self._compact(record.member.id, record.member.n, right)
+
+    def _put(self, record: Record, right: Right) -> None:
+        """Let a record have its number, in a file of its own."""
         id, n = record.member.id, record.member.n
         folder, path, data = self.enter(id), self._path(id, n), encode(record)
         if len(data) > LARGEST_RECORD:
@@ -328,10 +367,6 @@ class Population:
         finally:
             temporary.unlink(missing_ok=True)
         self.files.sync(path.parent)
-        self._show(record, right)
-        self._remember(record)
-        if (n + 1) % COMPACT == 0:
-            self._compact(id, n, right)
 
     def _compact(self, id: int, newest: int, right: Right) -> None:
         """Add the single records of a member to its history; remove those that were there before.
@@ -339,20 +374,22 @@ class Population:
         The last ones stay, so that a view of the folder that is old by some turns shows no hole,
         and a worker that went on from one finds its number taken.
         """
-        recent = sorted(self._recent(id))
-        for segment in dict.fromkeys(self._segment(id, n) for n in recent):
-            last = _last_number(past := _end(segment))
+        if not (recent := sorted(self._recent(id))):
+            return
+        for first in range(recent[0] - recent[0] % SEGMENT, newest + 1, SEGMENT):
+            segment = self._segment(id, first)
+            last = _last_number(past := tail(segment, LARGEST_RECORD))
             new = []
-            for n in recent:
-                if n <= last or self._segment(id, n) != segment:
-                    continue
+            # by number, not as listed: a listing may have a hole where a file is
+            for n in range(max(first, last + 1), min(newest + 1, first + SEGMENT)):
                 path = self._path(id, n)
                 try:
                     data = read(path, LARGEST_RECORD)
                     self._decoded(data, id, path, n)
                     new.append(data)
-                except FileNotFoundError as error:  # its heir has compacted meanwhile, too
-                    raise Taken(f"member {id} was taken over while its history grew") from error
+                except FileNotFoundError as error:
+                    if n in recent:  # its heir has compacted meanwhile, too
+                        raise Taken(f"member {id} was taken over, and compacted") from error
                 except Unreadable as error:
                     right.fence()
                     self._set_aside(path, id)
@@ -370,16 +407,6 @@ class Population:
         folder = self.enter(id)
         for place in (folder, folder / "history", folder / "weights"):
             self.files.sweep(place, before)
-
-
-def _end(path: Path) -> bytes:
-    """Return the last bytes of a file, as many as a record may have; none if it is not there."""
-    try:
-        with opened(path) as descriptor:
-            start = max(0, os.fstat(descriptor).st_size - LARGEST_RECORD)
-            return os.pread(descriptor, LARGEST_RECORD, start)
-    except FileNotFoundError:
-        return b""
 
 
 def _last_number(history: bytes) -> int:

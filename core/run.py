@@ -96,7 +96,8 @@ def _check_place(module: str) -> None:
     """Refuse a module that holds no presets, before it is imported.
 
     A run directory names its preset, and somebody else may have written it: what it names is
-    neither Python's own (`os:abort` is a function without arguments too) nor another program's.
+    neither Python's own (`os:abort` is a function without arguments too) nor another program's, nor
+    does it lie in the run directory itself.
 
     Raises:
         RunError: the module is of the standard library, or of a package that does not use `core`.
@@ -108,22 +109,23 @@ def _check_place(module: str) -> None:
         except Exception:
             return  # to import it will say what is wrong
         path = spec.submodule_search_locations if spec is not None else None
+        for place in [spec.origin if spec is not None else None, *(path or ())]:
+            if place and any((p / "run.json").exists() for p in Path(place, "x").resolve().parents):
+                raise RunError(f"{module} lies in a run directory: it holds no presets")
         if path is None:
             break
     top = module.partition(".")[0]
     parents = Path(spec.origin).resolve().parents if spec is not None and spec.origin else ()
     if top in ("core", "analysis"):
         raise RunError(f"{module} holds no presets: it is a part of this program")
-    if _installed("purelib", "platlib") & set(parents):
+    if any(parent.name in ("site-packages", "dist-packages") for parent in parents):
         found = Path(str(spec and spec.origin)).read_bytes()
         if not re.search(rb"^\s*(from|import)\s+(core|tasks)\b", found, re.MULTILINE):
             raise RunError(f"{module} holds no presets: it is installed, and does not use `core`")
-    elif top in sys.builtin_module_names or _installed("stdlib", "platstdlib") & set(parents):
+        return
+    python = {Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib")}
+    if top in sys.builtin_module_names or python & set(parents):
         raise RunError(f"{module} holds no presets: it is a part of Python")
-
-
-def _installed(*names: str) -> set[Path]:
-    return {Path(sysconfig.get_path(name)).resolve() for name in names}
 
 
 def _first_line(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from core.files import Unreadable, opened, read
+from core.files import Unreadable, read, tail
 from core.lease import FREE, LARGEST_BEAT, read_lease
 from core.member import Value, rank
 from core.population import Population
@@ -108,7 +107,11 @@ class View:
         """Return what the workers warned of, oldest first."""
         found = []
         for path in (self.root / "workers").glob("*.jsonl"):
-            for line in _last_bytes(path).splitlines():
+            try:
+                lines = tail(path, LARGEST_LOG).splitlines()
+            except (OSError, Unreadable):
+                continue
+            for line in lines:
                 try:
                     entry = json.loads(line)
                     found.append((float(entry["time"]), str(entry["warning"])))
@@ -149,15 +152,6 @@ class View:
             return None, None
         mean = math.fsum(spent) / len(spent)
         return workers / mean, left * mean / workers
-
-
-def _last_bytes(path: Path) -> bytes:
-    try:
-        with opened(path) as descriptor:
-            start = max(0, os.fstat(descriptor).st_size - LARGEST_LOG)
-            return os.pread(descriptor, LARGEST_LOG, start)
-    except (OSError, Unreadable):
-        return b""
 
 
 TURN = ("step", "eval", "report", "load", "save", "read", "pin", "publish", "claim")

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,9 @@ from core.files import ALONE, Files, NoLinks, Right, Taken, Unreadable, link, op
 from core.pbt import WeightsLost
 from core.record import Weights
 from core.task import TaskError
+
+NAME = re.compile("[0-9]+-[0-9]+")
+PROBE = 2**16  # bytes that a disk must have room for
 
 
 @dataclass(slots=True)
@@ -52,7 +56,13 @@ class WeightsFiles:
         temporary = self.files.temporary(folder, right)
         try:
             with self.files.clock("save"):
-                save(temporary)
+                try:
+                    save(temporary)
+                except OSError:
+                    raise
+                except Exception:  # torch.save says RuntimeError of a disk that it has filled
+                    self._probe(folder, right)
+                    raise
             if not temporary.is_file():
                 right.fence()  # or it was swept
                 raise TaskError(
@@ -90,6 +100,8 @@ class WeightsFiles:
         goal = self.enter(id) / "weights" / name
         copied = 0
         try:
+            with opened(source):
+                pass
             if self._links_work:
                 try:
                     goal.unlink(missing_ok=True)  # of a turn that was cut short
@@ -101,9 +113,13 @@ class WeightsFiles:
                 copied = weights.bytes
                 temporary = self.files.temporary(goal.parent, right)
                 shutil.copyfile(source, temporary, follow_symlinks=False)
+                self.files.sync(temporary)
                 rename(temporary, goal)
         except FileNotFoundError as error:
             raise WeightsLost(f"{source} is gone") from error
+        except Unreadable as error:
+            raise WeightsLost(str(error)) from error
+        self.files.sync(goal.parent)
         try:
             self._check(goal, weights, source)
         except WeightsLost:
@@ -117,6 +133,14 @@ class WeightsFiles:
         for name in os.listdir(folder) if folder.is_dir() else ():
             if name not in keep and -1 < _epoch(name) <= epoch:
                 (folder / name).unlink(missing_ok=True)
+
+    def _probe(self, folder: Path, right: Right) -> None:
+        """Raise OSError if nothing can be written here."""
+        path = self.files.temporary(folder, right)
+        try:
+            self.files.write(path, bytes(PROBE))
+        finally:
+            path.unlink(missing_ok=True)
 
     def _check(self, path: Path, weights: Weights, source: Path) -> None:
         try:
@@ -141,12 +165,11 @@ def weights_name(n: int, epoch: int) -> str:
 
 def _epoch(name: str) -> int:
     """Return the number of the lease under which a weights file was written; -1 if it is none."""
-    n, _, epoch = name.partition("-")
-    return int(epoch) if n.isdigit() and epoch.isdigit() else -1
+    return int(name.partition("-")[2]) if NAME.fullmatch(name) else -1
 
 
 def _safe(name: str) -> str:
-    if name != Path(name).name or name in ("", ".", ".."):
+    if not NAME.fullmatch(name):
         raise WeightsLost(f"{name!r} is not the name of a weights file")
     return name
 

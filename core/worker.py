@@ -193,8 +193,6 @@ class Turn:
 def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
     """Find out where a member is; publish its start if it was never trained before."""
     id, pbt = lease.id, run.pbt
-    if not lease.orderly:
-        population.sweep(id, before=lease.epoch)
     record = population.head(id, lease)
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
@@ -257,7 +255,7 @@ def work(
                 try:
                     next(worker(turn.record.member, seat, turn, run.pbt), None)
                 except (LeaseLost, Taken) as error:
-                    me.warn(f"{error}; what this worker did meanwhile is dropped")
+                    me.warn(f"{error}; what this worker had not published is dropped")
                     seat.holds = None
                     turn.lease.release()
                     turn = None
@@ -353,6 +351,8 @@ class _Search:
             self._elsewhere.add(id)
             return None
         reached = lease.step
+        if not lease.orderly:  # if this fails the lease stays ours, and the next one must do it
+            self.population.sweep(id, before=lease.epoch)
         try:
             turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name)
             member = turn.record.member
@@ -374,12 +374,12 @@ class _Search:
 
 
 def _check_that_some_live(population: Population, pbt: PBT) -> None:
-    errors = []
     for id in range(pbt.members):
         record = population.newest(id)
         if record is None or record.member.step == 0 or record.weights is not None:
             return
-        errors += [past.error for past in population.history(id) if past.error]
+    histories = map(population.history, range(pbt.members))
+    errors = [record.error for history in histories for record in history if record.error]
     raise AllFailed(
         f"every one of the {pbt.members} members has failed; the last error was:\n"
         + (errors[-1] if errors else "(its weights are lost)")

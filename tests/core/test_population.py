@@ -281,3 +281,94 @@ def test_a_missing_view_does_not_start_a_member_anew(tmp_path: Path) -> None:
     (tmp_path / "members/000/record.json").unlink()
 
     assert _population(tmp_path).head(0) == _record(COMPACT - 1)
+
+
+def test_a_lost_view_is_made_again_by_whoever_takes_the_member(tmp_path: Path) -> None:
+    """Or those who wait for the member would wait for ever."""
+    _publish(_population(tmp_path), 3)
+    view = tmp_path / "members/000/record.json"
+    for damage in (b"", b"rot"):
+        view.unlink()
+        if damage:
+            view.write_bytes(damage)
+
+        assert _population(tmp_path).newest(0) == _record(2)
+        assert _population(tmp_path).head(0) == _record(2)
+
+        assert _population(tmp_path).newest(0) == _record(2)
+        assert view.read_bytes() == (tmp_path / "members/000/recent/00000002").read_bytes()
+
+
+def test_a_rotten_record_is_written_anew_from_its_other_copy(tmp_path: Path) -> None:
+    """It is not trained again: others may have decided after a look at it."""
+    _publish(_population(tmp_path), 3)
+    single = tmp_path / "members/000/recent/00000002"
+    single.write_bytes(single.read_bytes()[:50])
+    warnings: list[str] = []
+
+    assert _population(tmp_path, warnings).head(0) == _record(2)
+
+    assert "written anew from its other copy" in warnings[-1]
+    assert _population(tmp_path).record(0, 2) == _record(2)
+    assert single.read_bytes() == (tmp_path / "members/000/record.json").read_bytes()
+
+
+def test_a_listing_with_a_hole_loses_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system may leave out a name once; the history asks for each by number."""
+    listed = Population._recent
+    monkeypatch.setattr(
+        Population, "_recent", lambda self, id: [n for n in listed(self, id) if n != 10]
+    )
+    _publish(_population(tmp_path), COMPACT)
+    monkeypatch.undo()
+    population = _population(tmp_path)
+    for n in range(COMPACT, 3 * COMPACT):
+        population.publish(_record(n))
+
+    assert population.history(0) == [_record(n) for n in range(3 * COMPACT)]
+
+
+def test_without_hard_links_a_swept_writer_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has taken the number, and lost its temporary file before it could fill it."""
+
+    def refuse(source: object, goal: object, **_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    zombie, heir = _population(tmp_path), _population(tmp_path)
+    close = os.close
+
+    def swept(descriptor: int) -> None:
+        close(descriptor)
+        path = tmp_path / "members/000/recent/00000000"
+        if path.exists() and path.stat().st_size == 0:
+            monkeypatch.setattr(os, "close", close)
+            heir.sweep(0, before=2)
+            heir.publish(replace(_record(0), worker="heir"))
+
+    monkeypatch.setattr(os, "close", swept)
+
+    with pytest.raises(Taken):
+        zombie.publish(replace(_record(0), worker="zombie"))
+
+    assert [record.worker for record in heir.history(0)] == ["heir"]
+
+
+def test_a_trainer_that_hides_a_full_disk_is_seen_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torch.save says RuntimeError; it is the disk's failure all the same."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def save(path: Path) -> None:
+        monkeypatch.setattr(Files, "write", full)
+        raise RuntimeError("unexpected pos 64 vs 0")
+
+    with pytest.raises(OSError, match="No space left"):
+        _population(tmp_path).weights.save(0, "00000001-00000001", save)
