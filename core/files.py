@@ -157,7 +157,7 @@ class Files:
             right.fence()
             rename(temporary, path)
         except FileNotFoundError as error:
-            raise Taken(f"{temporary} was swept away") from error
+            raise Taken(f"the member was taken over: {temporary.name} is swept away") from error
         finally:
             temporary.unlink(missing_ok=True)
 
@@ -326,7 +326,7 @@ def rename(temporary: Path, path: Path) -> None:
     except FileNotFoundError as error:
         # a network file system may say so although its own first try succeeded
         if found is None or not path.exists() or not os.path.samestat(found, os.lstat(path)):
-            raise Taken(f"{temporary} was swept away") from error
+            raise Taken(f"the member was taken over: {temporary.name} is swept away") from error
 
 
 def link(source: Path, path: Path) -> bool:
