@@ -149,7 +149,7 @@ class Files:
         """
         temporary = self.temporary(path.parent, right)
         try:
-            if os.path.lexists(path):
+            if _is_there(path):
                 shutil.copyfile(path, temporary, follow_symlinks=False)
             with open(temporary, "ab", opener=no_follow) as file:
                 file.write(data)
@@ -172,6 +172,15 @@ class Files:
                     (folder / name).unlink(missing_ok=True)
                 except IsADirectoryError:  # a folder that was about to be laid out
                     shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is something; unlike os.path.lexists, it says no only if it knows."""
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def no_follow(path: str, flags: int) -> int:

@@ -38,7 +38,7 @@ from core.files import (
     take,
 )
 from core.lease import lay_out
-from core.record import OtherFormat, Record, decode, encode
+from core.record import OtherFormat, Record, decode, encode, last_number
 from core.space import Space, check_names
 from core.weights import WeightsFiles
 
@@ -191,8 +191,7 @@ class Population:
 
     def _set_aside(self, path: Path, id: int) -> None:
         """Free the number of a record that cannot be read, and of no other."""
-        aside = path.with_name(f"{path.name}.unreadable")
-        rename(path, aside)
+        rename(path, aside := _aside(path))
         try:
             self._decoded(read(aside, LARGEST_RECORD), id, aside)
         except Unreadable:
@@ -378,7 +377,7 @@ class Population:
             return
         for first in range(recent[0] - recent[0] % SEGMENT, newest + 1, SEGMENT):
             segment = self._segment(id, first)
-            last = _last_number(past := tail(segment, LARGEST_RECORD))
+            last = last_number(past := tail(segment, LARGEST_RECORD))
             new = []
             # by number, not as listed: a listing may have a hole where a file is
             for n in range(max(first, last + 1), min(newest + 1, first + SEGMENT)):
@@ -390,6 +389,9 @@ class Population:
                 except FileNotFoundError as error:
                     if n in recent:  # its heir has compacted meanwhile, too
                         raise Taken(f"member {id} was taken over, and compacted") from error
+                    if not _aside(path).exists():  # to go on would be to lose what is not seen
+                        self.complain(f"{segment} lacks record {n}, as seen from here: it waits")
+                        return
                 except Unreadable as error:
                     right.fence()
                     self._set_aside(path, id)
@@ -409,11 +411,5 @@ class Population:
             self.files.sweep(place, before)
 
 
-def _last_number(history: bytes) -> int:
-    """Return the number of the last readable record of a history; -1 if there is none."""
-    for line in reversed(history.splitlines(keepends=True)):
-        try:
-            return decode(line).member.n
-        except (Unreadable, OtherFormat):
-            continue
-    return -1
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unreadable")

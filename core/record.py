@@ -84,6 +84,16 @@ def decode(line: bytes) -> Record:
         raise Unreadable(f"a record lacks or misuses a field: {error!r}") from error
 
 
+def last_number(lines: bytes) -> int:
+    """Return the number of the last record of several lines that can be read; -1 if none can."""
+    for line in reversed(lines.splitlines(keepends=True)):
+        try:
+            return decode(line).member.n
+        except (Unreadable, OtherFormat):
+            continue
+    return -1
+
+
 def identity(record: Record) -> bytes:
     """Return what two runs that are the same run have in common here."""
     return _dump({"member": _fields(record.member), "report": record.report})

@@ -372,3 +372,21 @@ def test_a_trainer_that_hides_a_full_disk_is_seen_through(
 
     with pytest.raises(OSError, match="No space left"):
         _population(tmp_path).weights.save(0, "00000001-00000001", save)
+
+
+@pytest.mark.parametrize("shown", ["nothing", "an old one"])
+def test_an_old_view_of_the_history_does_not_replace_it(tmp_path: Path, shown: str) -> None:
+    """A network file system may say that it is not there, or show it as it was."""
+    _publish(_population(tmp_path), 3 * COMPACT - 1)
+    path = tmp_path / "members/000/history/00000000.jsonl"
+    whole = path.read_bytes()
+    path.unlink()
+    if shown == "an old one":
+        path.write_bytes(whole[: whole.index(b"\n") + 1])
+    warnings: list[str] = []
+
+    _population(tmp_path, warnings).publish(_record(3 * COMPACT - 1))
+    path.write_bytes(whole)
+
+    assert "lacks record" in warnings[-1]
+    assert _population(tmp_path).history(0) == [_record(n) for n in range(3 * COMPACT)]

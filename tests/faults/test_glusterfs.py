@@ -187,7 +187,7 @@ def test_workers_on_two_mounts_make_one_run(volume: Volume, tmp_path: Path, mode
 
 
 @pytest.mark.parametrize(
-    ("mode", "steps", "brick"), [("lockstep", 80, 1), ("asynchronous", 120, 2)]
+    ("mode", "steps", "brick"), [("lockstep", 100, 1), ("asynchronous", 240, 2)]
 )
 def test_a_brick_dies_and_comes_back(
     volume: Volume, tmp_path: Path, mode: str, steps: int, brick: int
