@@ -244,8 +244,8 @@ class Worker:
             folder: of the member.
             lease: what `read_lease` returned of it a moment ago.
         """
-        if lease.holder != FREE and not self.is_dead(lease.holder):
-            return None
+        if lease.holder not in (FREE, self.name) and not self.is_dead(lease.holder):
+            return None  # (one of our own name is one that we could not let go)
         path = folder / "lease" / Held(lease.epoch + 1, lease.step, self.name).name
         try:
             with stale_is_gone():

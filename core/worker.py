@@ -1,6 +1,7 @@
 """A worker: claim a member, take it through Algorithm 1 to the end of its turn, let it go."""
 
 import contextlib
+import errno
 import math
 import socket
 import time
@@ -20,6 +21,8 @@ from core.seat import DiskError, Seat
 from core.task import Report, TaskError
 from core.weights import weights_name
 
+PASSING = (errno.ENOTCONN, errno.ETIMEDOUT)  # a server of the file system is gone, maybe to return
+PASSES = 60.0  # seconds after which that is no longer waited for
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 
 
@@ -236,39 +239,55 @@ def work(
         turn: Turn | None = None
         pause = 0.001
         taken = 0
+        lost: float | None = None  # since when the file system has been gone
         try:
             while not stop() and (turns is None or taken < turns):
-                looked = time.perf_counter()
-                with clock("claim"):
-                    turn = search.next(turn)
-                if turn is None:
-                    if search.agenda.is_empty:
-                        return True
-                    time.sleep(pause)
-                    spent = time.perf_counter() - looked - pause
-                    pause = min(pause * 2, max(0.02, 10 * spent))  # a tenth of the time for looks
-                    continue
-                pause = 0.001
-                taken += 1
-                me.busy = (turn.lease.id, time.monotonic())
-                before = turn.record
                 try:
-                    next(worker(turn.record.member, seat, turn, run.pbt), None)
-                except (LeaseLost, Taken) as error:
-                    me.warn(f"{error}; what this worker had not published is dropped")
-                    seat.holds = None
-                    turn.lease.release()
-                    turn = None
-                me.busy = None
-                if turn and turn.record is before:  # it waits for another, which may not be free
-                    turn.release()
-                    turn = None
-                    time.sleep(0.01)
-                if turn and turn.record.error:
-                    last_line = turn.record.error.strip().splitlines()[-1]
-                    me.warn(f"member {turn.lease.id} failed: {last_line}")
-                if turn and turn.record.weights is None:
-                    _check_that_some_live(population, run.pbt)
+                    looked = time.perf_counter()
+                    with clock("claim"):
+                        turn = search.next(turn)
+                    if turn is None:
+                        lost = None
+                        if search.agenda.is_empty:
+                            return True
+                        time.sleep(pause)
+                        spent = time.perf_counter() - looked - pause
+                        # a tenth of the time for looks
+                        pause = min(pause * 2, max(0.02, 10 * spent))
+                        continue
+                    pause = 0.001
+                    taken += 1
+                    me.busy = (turn.lease.id, time.monotonic())
+                    before = turn.record
+                    try:
+                        next(worker(turn.record.member, seat, turn, run.pbt), None)
+                    except (LeaseLost, Taken) as error:
+                        me.warn(f"{error}; what this worker had not published is dropped")
+                        seat.holds = None
+                        turn.lease.release()
+                        turn = None
+                    me.busy = None
+                    if turn and turn.record is before:  # it waits for another, maybe not free
+                        turn.release()
+                        turn = None
+                        time.sleep(0.01)
+                    if turn and turn.record.error:
+                        last_line = turn.record.error.strip().splitlines()[-1]
+                        me.warn(f"member {turn.lease.id} failed: {last_line}")
+                    if turn and turn.record.weights is None:
+                        _check_that_some_live(population, run.pbt)
+                    lost = None
+                except OSError as error:
+                    lost = time.monotonic() if lost is None else lost
+                    if error.errno not in PASSING or time.monotonic() - lost > PASSES:
+                        raise
+                    with contextlib.suppress(OSError):
+                        me.warn(f"{error}: this worker drops its turn, waits and tries again")
+                    if turn:
+                        with contextlib.suppress(OSError):  # else it is claimed again, from itself
+                            turn.release()
+                    me.busy, seat.holds, turn = None, None, None
+                    time.sleep(1.0)
             if turn:
                 turn.release()
             return all(

@@ -472,3 +472,24 @@ def test_an_idle_worker_takes_over_from_one_that_died(tmp_path: Path) -> None:
         pool.wait(lambda: None, 0.05)
 
     assert verify(run).problems == []
+
+
+def test_a_server_that_is_gone_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The turn is dropped and taken again, and the member is not left held by nobody."""
+    run = _run(tmp_path / "run", "walk")
+    publish, calls = Population.publish, []
+
+    def flaky(self: Population, *arguments: object) -> None:
+        calls.append(arguments)
+        if len(calls) == 17:
+            raise OSError(107, "Transport endpoint is not connected")
+        publish(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Population, "publish", flaky)
+    monkeypatch.setattr("core.worker.time.sleep", lambda seconds: None)
+
+    assert work(run, durable=False)
+
+    assert verify(run).digest == verify(_done(tmp_path / "other", "walk")).digest
