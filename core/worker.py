@@ -21,7 +21,8 @@ from core.seat import DiskError, Seat
 from core.task import Report, TaskError
 from core.weights import weights_name
 
-PASSING = (errno.ENOTCONN, errno.ETIMEDOUT)  # a server of the file system is gone, maybe to return
+# a server of the file system is gone, maybe to return; or it has forgotten a file that we had open
+PASSING = (errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE)
 PASSES = 60.0  # seconds after which that is no longer waited for
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 

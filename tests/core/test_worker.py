@@ -1,5 +1,6 @@
 """Workers: any number of them, killed anywhere, make the same run."""
 
+import errno
 import json
 import os
 import signal
@@ -474,8 +475,9 @@ def test_an_idle_worker_takes_over_from_one_that_died(tmp_path: Path) -> None:
     assert verify(run).problems == []
 
 
+@pytest.mark.parametrize("number", [errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE])
 def test_a_server_that_is_gone_for_a_moment_is_waited_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     """The turn is dropped and taken again, and the member is not left held by nobody."""
     run = _run(tmp_path / "run", "walk")
@@ -484,7 +486,7 @@ def test_a_server_that_is_gone_for_a_moment_is_waited_for(
     def flaky(self: Population, *arguments: object) -> None:
         calls.append(arguments)
         if len(calls) == 17:
-            raise OSError(107, "Transport endpoint is not connected")
+            raise OSError(number, os.strerror(number))
         publish(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Population, "publish", flaky)
