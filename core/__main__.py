@@ -18,7 +18,7 @@ from rich.progress import Progress
 from rich.text import Text
 
 from core.check import check
-from core.pool import Pool
+from core.pool import DONE, UNFINISHED, Pool
 from core.run import (
     EXAMPLE,
     OVERRIDES,
@@ -36,12 +36,12 @@ from core.verify import verify
 from core.view import View, duration, show_status, table, value
 from core.worker import AllFailed, work
 
-FAILED, REFUSED, UNFINISHED = 1, 2, 3  # exit statuses; 130 after Ctrl-C
+FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/pool.py; 130 after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line says; return the exit status."""
-    if os.getcwd() not in sys.path:
+    if os.getcwd() not in sys.path and not sys.flags.safe_path:
         sys.path.insert(0, os.getcwd())  # presets of the user's own stand where he stands
     options = _parser().parse_args(arguments)
     try:
@@ -90,6 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     join.set_defaults(do=_work)
     join.add_argument("run", type=Path, metavar="RUN", help="the run directory")
     join.add_argument("--device", default="cpu")
+    join.add_argument(
+        "--lifetime",
+        type=_seconds,
+        default=math.inf,
+        metavar="SECONDS",
+        help="until this worker is killed: a turn that would last longer is not begun",
+    )
+    join.add_argument("--job", default="", help="of which batch job it is a part, for `status`")
     join.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     _add_worker_options(join)
 
@@ -298,13 +306,15 @@ def _work(options: argparse.Namespace) -> int:
         durable=not options.no_fsync,
         patience=options.patience,
         turn_limit=options.turn_limit,
+        lifetime=options.lifetime,
+        job=options.job,
         stop=lambda: told.is_set() or orphaned(),
     )
     print(
         "all members are done" if done else "stopped; the run can be resumed",
         flush=True,
     )
-    return 0
+    return DONE if done else UNFINISHED
 
 
 def _is_orphan(parent: int | None) -> bool:

@@ -168,11 +168,13 @@ class Worker:
         root: the run directory.
         patience: seconds without a heartbeat after which a worker counts as dead.
         turn_limit: seconds after which a turn counts as hanging, and this process ends itself.
+        job: the batch job of which this worker is a part; "" for none.
     """
 
     root: Path
     patience: float = 60.0
     turn_limit: float | None = None
+    job: str = ""
     name: str = field(default_factory=_worker_name)
     busy: tuple[int, float] | None = None  # the member in work, and since when
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -214,6 +216,7 @@ class Worker:
         busy = self.busy
         state = {
             "worker": self.name,
+            "job": self.job,
             "host": socket.gethostname(),
             "machine": _machine(),
             "pid": os.getpid(),

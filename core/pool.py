@@ -20,6 +20,7 @@ THREADS = (
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+DONE, UNFINISHED = 0, 3  # how a worker ends that ends well
 LITTLE = 2**17  # bytes of room, with which most runs cannot go on
 
 
@@ -35,42 +36,40 @@ class Pool:
         workers: how many processes.
         devices: dealt out to the workers in turn.
         options: further arguments of `work`.
+        name: of the workers' logs, no other pool's on this file system.
     """
 
     root: Path
     workers: int
     devices: Sequence[str] = ("cpu",)
     options: Sequence[str] = ()
+    name: str = field(default_factory=lambda: str(os.getpid()))
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
     _logs: list[IO[bytes]] = field(default_factory=list)
 
     def __enter__(self) -> "Pool":
         make_folder(self.root / "workers")
-        environment = dict.fromkeys(THREADS, "1") | dict(os.environ)
         for i in range(self.workers):
-            log = open(self.log(i), "ab", opener=no_follow)
-            self._logs.append(log)
-            device = self.devices[i % len(self.devices)]
-            command = [
-                sys.executable,
-                "-m",
-                "core",
-                "work",
-                str(self.root),
-                "--device",
-                device,
-            ]
-            self.processes.append(
-                subprocess.Popen(
-                    [*command, "--parent", str(os.getpid()), *self.options],
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )
-            )
+            self._logs.append(open(self.log(i), "ab", opener=no_follow))
+            self.processes.append(self._start(i))
         return self
+
+    def _start(self, i: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "core", "work", str(self.root)]
+        device = self.devices[i % len(self.devices)]
+        return subprocess.Popen(
+            [*command, "--device", device, "--parent", str(os.getpid()), *self.options],
+            stdin=subprocess.DEVNULL,
+            stdout=self._logs[i],
+            stderr=subprocess.STDOUT,
+            env=dict.fromkeys(THREADS, "1") | dict(os.environ),
+            start_new_session=True,
+        )
+
+    def replace(self, i: int) -> None:
+        """Start another worker in the place of one that has ended."""
+        self.processes[i].wait()
+        self.processes[i] = self._start(i)
 
     def __exit__(self, *_: object) -> None:
         self.signal(signal.SIGKILL)
@@ -81,7 +80,7 @@ class Pool:
 
     def log(self, i: int) -> Path:
         """Return where worker `i` prints to."""
-        return self.root / "workers" / f"{os.getpid()}-{i}.log"
+        return self.root / "workers" / f"{self.name}-{i}.log"
 
     def running(self) -> bool:
         """Whether any worker has not ended yet."""
@@ -112,7 +111,7 @@ class Pool:
         found = []
         for i, process in enumerate(self.processes):
             code = process.poll()
-            if code not in (0, None):
+            if code not in (DONE, UNFINISHED, None):
                 words = self.log(i).read_text(errors="replace").strip()[-4000:]
                 words = words or self._silence()
                 ended = f"by signal {-code}" if code < 0 else f"with status {code}"

@@ -14,6 +14,8 @@ from core.task import Report
 
 FORMAT = 2  # of records and of run.json; a reader refuses any other
 GREATEST = 2**53  # of any whole number in a record
+# the phases of a turn that are no parts of each other, without the search for it
+TURN = ("build", "load", "step", "eval", "report", "save", "read", "pin", "publish")
 T = TypeVar("T")
 
 
@@ -56,6 +58,11 @@ class Record:
     worker: str = ""
     host: str = ""
     time: float = 0.0
+
+    @property
+    def spent(self) -> float:
+        """The seconds that the turn took."""
+        return math.fsum(self.seconds.get(phase, 0.0) for phase in TURN)
 
 
 class OtherFormat(ValueError):

@@ -1,5 +1,6 @@
 """A run: a preset with its overrides, written into run.json and held to it ever after."""
 
+import contextlib
 import difflib
 import importlib
 import importlib.machinery
@@ -297,8 +298,13 @@ def versions() -> dict[str, str]:
 
 
 def code_version() -> str:
-    """Return the commit of the code, with "+" behind it if the tree has changes; or "unknown"."""
+    """Return the commit of the code, with "+" behind it if the tree has changes; or "unknown".
+
+    A frozen copy of the code (slurm/snapshot.py) says of which commit it is.
+    """
     here = Path(__file__).parent
+    with contextlib.suppress(OSError, IndexError):
+        return (here.parent / "SNAPSHOT").read_text().split()[0]
     git = ("git", "-C", str(here))
     try:
         commit = _output(*git, "rev-parse", "--short=12", "HEAD")

@@ -30,6 +30,7 @@ class Row:
 
     record: Record
     worker: str  # who trains it now, "" if nobody
+    job: str  # the batch job of this worker, "" if it is not known or in none
     turn_seconds: float | None
 
 
@@ -69,14 +70,10 @@ class View:
             if record is None:
                 continue
             worker = holders.get(id, "")
-            seconds = beats.get(worker, {}).get("turn_seconds")
-            rows.append(
-                Row(
-                    record,
-                    worker,
-                    float(seconds) if isinstance(seconds, int | float) else None,
-                )
-            )
+            beat = beats.get(worker, {})
+            seconds = beat.get("turn_seconds")
+            turn_seconds = float(seconds) if isinstance(seconds, int | float) else None
+            rows.append(Row(record, worker, str(beat.get("job") or ""), turn_seconds))
         now = time.monotonic()
         done = sum(row.record.member.step for row in rows)
         turns = sum(row.record.member.n for row in rows)
@@ -146,15 +143,13 @@ class View:
         if now - then > 1 and done_now > done:
             rate = (done_now - done) / (now - then)
             return (turns_now - turns) / (now - then), left / rate
-        spent = [sum(row.record.seconds.get(p, 0) for p in TURN) for row in rows]
+        # (in lockstep every other record is of a decision alone)
+        spent = [row.record.spent for row in rows if row.record.seconds.get("step")]
         workers = len({row.worker for row in rows if row.worker})
         if not workers or not any(spent):
             return None, None
         mean = math.fsum(spent) / len(spent)
         return workers / mean, left * mean / workers
-
-
-TURN = ("step", "eval", "report", "load", "save", "read", "pin", "publish", "claim")
 
 
 def duration(seconds: float) -> str:
@@ -175,7 +170,7 @@ def table(view: View, rows: list[Row], limit: int) -> RenderableType:
     for heading in ("member", "step", "score", *names, "copied", "now"):
         left = heading in ("copied", "now")
         grid.add_column(heading, justify="left" if left else "right", no_wrap=True)
-    longest = max((sum(row.record.seconds.get(p, 0) for p in TURN) for row in rows), default=0)
+    longest = max((row.record.spent for row in rows), default=0)
     for row in rows[:limit]:
         me = row.record.member
         copied = f"{me.last_parent[0]} at step {me.last_copy}" if me.last_parent else ""

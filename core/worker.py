@@ -24,6 +24,7 @@ from core.weights import weights_name
 # a server of the file system is gone, maybe to return; or it has forgotten a file that we had open
 PASSING = (errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE)
 PASSES = 60.0  # seconds after which that is no longer waited for
+MARGIN = 1.25  # times as long as the longest turn so far, the next one may take
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 
 
@@ -211,6 +212,8 @@ def work(
     durable: bool = True,
     patience: float = 60.0,
     turn_limit: float | None = None,
+    lifetime: float = math.inf,
+    job: str = "",
     stop: Callable[[], bool] = lambda: False,
     turns: int | None = None,
 ) -> bool:
@@ -221,6 +224,9 @@ def work(
         durable: fsync weights and records.
         patience: seconds without a heartbeat after which another worker counts as dead.
         turn_limit: seconds after which a turn counts as hanging; this process then ends itself.
+        lifetime: seconds after which somebody ends this process: a turn that is likely to last
+            longer than that is not begun.
+        job: the batch job of which this worker is a part, for `status`.
         stop: asked after every turn.
         turns: how many turns to take at most.
 
@@ -234,7 +240,8 @@ def work(
     """
     clock = Clock()
     seat = Seat(run.pbt.task, device, clock)
-    with Worker(run.root, patience=patience, turn_limit=turn_limit) as me:
+    end, longest = time.monotonic() + lifetime, 0.0
+    with Worker(run.root, patience=patience, turn_limit=turn_limit, job=job) as me:
         population = Population(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
         search = _Search(run, population, me, seat)
         turn: Turn | None = None
@@ -257,8 +264,11 @@ def work(
                         pause = min(pause * 2, max(0.02, 10 * spent))
                         continue
                     pause = 0.001
+                    began = time.monotonic()
+                    if began + MARGIN * max(longest, turn.record.spent) > end:
+                        break
                     taken += 1
-                    me.busy = (turn.lease.id, time.monotonic())
+                    me.busy = (turn.lease.id, began)
                     before = turn.record
                     try:
                         next(worker(turn.record.member, seat, turn, run.pbt), None)
@@ -268,6 +278,7 @@ def work(
                         turn.lease.release()
                         turn = None
                     me.busy = None
+                    longest = max(longest, time.monotonic() - began)
                     if turn and turn.record is before:  # it waits for another, maybe not free
                         turn.release()
                         turn = None

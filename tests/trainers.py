@@ -121,6 +121,20 @@ def sleepy() -> PBT:
     )
 
 
+class HalfSecond(Walk):
+    """A climb whose steps take half a second and no processor, as those on a GPU do."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, and wait."""
+        super().step(hypers)
+        time.sleep(0.5)
+
+
+def half_seconds() -> PBT:
+    """A run for jobs that are started, stopped and started again."""
+    return replace(walk(), task=Task(HalfSecond, SPACE), members=6, steps=16)
+
+
 class Raises(Walk):
     """Raises at its third step, if its rate is high."""
 

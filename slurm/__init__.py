@@ -1,0 +1,1 @@
+"""A run on a cluster: one array of identical workers, through submitit or plain sbatch."""

@@ -1,0 +1,238 @@
+"""What one job of the array does: keep its workers at work until the run is done, and come back.
+
+A job holds no state: whatever its workers have done is in the run directory, so a job that is
+preempted, timed out, requeued or killed is a worker fewer for a while. A signal is a hint: the
+workers finish their turns if they are given the time. Nothing depends on it.
+
+submitit's own handler of the signal is replaced: it would drop the turns, and would give a job up
+after three preemptions if its time limit is short (it takes them for time-outs).
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from submitit.helpers import DelayedSubmission
+
+from core.pool import DONE, THREADS, UNFINISHED, Pool
+from core.run import RunError, code_version, open_run, read_info
+from core.view import View, duration
+from core.worker import MARGIN, work
+from slurm import queue
+from slurm.launch import Launch
+from slurm.snapshot import thaw
+
+TICK = 0.5  # seconds between two looks at the workers
+LOOK = 5.0  # seconds between two looks for a wish that this job should leave
+LAST = 15.0  # seconds before its end at which a job gives up the turns that are not finished
+REPLACED = 3  # workers killed one after the other, each after less than STEADY seconds
+STEADY = 600.0
+GIVE_UP = 75  # exit status of a worker whose turn took longer than --turn-limit
+LOCAL_AGAIN = 144  # exit status by which submitit's local executor starts a job again
+ASSIGNED = (  # what Slurm says which GPUs are the job's
+    "CUDA_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ZE_AFFINITY_MASK",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of several identical jobs, as submitit wants it: a callable without state.
+
+    root: the run directory.
+    devices: one for each worker.
+    threads: that a worker's libraries may use.
+    code: the snapshot that it imports from; "" for code where it lies.
+    other_code: whether the code may be another than that with which the run began.
+    options: of `python -m core work`.
+    inside: be the worker in this process, for a debugger.
+    """
+
+    root: str
+    devices: tuple[str, ...] = ("cpu",)
+    threads: int = 1
+    code: str = ""
+    other_code: bool = False
+    options: tuple[str, ...] = ()
+    inside: bool = False
+
+    def __call__(self) -> str:
+        if self.inside:
+            done = work(open_run(Path(self.root)), device=self.devices[0])
+            return "all members are done" if done else "stopped"
+        return _Shift(self).serve()
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Be called again as it is, if the signal comes before our own handlers are there."""
+        return DelayedSubmission(self)
+
+
+@dataclass(slots=True)
+class _Shift:
+    """One execution of a job, from its start to its end or to its being requeued."""
+
+    job: Job
+    root: Path = field(init=False)
+    launch: Launch = field(init=False)
+    name: str = field(init=False)  # of the job: "1234_5"; "" outside of a cluster
+    asked: str = ""  # the signal, or the wish, that told us to leave
+    began: float = field(default_factory=time.monotonic)
+    end: float | None = None  # when Slurm ends the job, by the monotonic clock
+
+    def __post_init__(self) -> None:
+        self.root = Path(self.job.root)
+        self.launch = Launch(self.root)
+        self.name = queue.own_name()
+
+    def serve(self) -> str:
+        """Work until the run is done or until told to leave; return what became of it.
+
+        Raises:
+            RunError: the job cannot work here; the message says why.
+            SystemExit: it comes back, where that is how it is asked for.
+        """
+        for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+        view = self._check()
+        self.launch.register(self.name)
+        left = queue.seconds_left()
+        self.end = None if left is None else self.began + left
+        before = sum(row.record.member.n for row in view.rows())
+        self._check_time(view, left)
+        for variable in THREADS:
+            os.environ.setdefault(variable, str(self.job.threads))
+        options = [*self.job.options, "--job", self.name]
+        if left is not None:
+            options += ["--lifetime", f"{left - LAST:.0f}"]
+        self._say(
+            f"{len(self.job.devices)} workers on {', '.join(self.job.devices)} for {self.root}"
+            + (f"; {duration(left)} until the time limit" if left is not None else "")
+        )
+        name = f"{self.name or socket.gethostname()}-{os.getpid()}"
+        with Pool(self.root, len(self.job.devices), self.job.devices, options, name) as pool:
+            gave_up = self._follow(pool)
+            codes = [process.wait() for process in pool.processes]
+            complaints = pool.complaints()
+        rows = view.rows()
+        if view.is_done(rows):
+            self.launch.end_all(self.name)
+            return self._say("all members are done")
+        if self.launch.must_leave(self.name):
+            self.launch.has_left(self.name)
+            return self._say("left, as asked: the run goes on without this job")
+        if gave_up and before == sum(row.record.member.n for row in rows):
+            raise RunError(
+                f"in {duration(time.monotonic() - self.began)} no turn of any member came to its "
+                "end, and the time limit is reached: a turn is longer than a job may run. Submit "
+                "again with a longer --time, or make the task's steps shorter"
+            )
+        if self.asked or gave_up or set(codes) <= {DONE, UNFINISHED}:
+            return self._come_back()
+        raise RunError("\n".join(complaints) or f"the workers ended with {codes}")
+
+    # ------------------------------------------------------------------------ before
+
+    def _check(self) -> View:
+        """Return a view of the run, if this is a place where one can work on it."""
+        host = socket.gethostname()
+        if not (self.root / "run.json").exists():
+            raise RunError(
+                f"{self.root} is not to be seen on {host}, or holds no run: the directory must be "
+                "on a file system that all nodes share, under the same name"
+            )
+        info = read_info(self.root)
+        if self.job.code:
+            frozen = thaw(Path(self.job.code)).folder
+            if not Path(__file__).resolve().is_relative_to(frozen.resolve()):
+                raise RunError(f"this job imports {__file__}, and not the code in {frozen}")
+        now = code_version()
+        if info["code"] != now and not self.job.other_code:
+            raise RunError(
+                f"the run began with the code of commit {info['code']}, and this is {now}: check "
+                "that commit out, or say --other-code if you know that it makes no difference"
+            )
+        wanted = 1 + max(
+            (int(d.removeprefix("cuda:")) for d in self.job.devices if d.startswith("cuda:")),
+            default=-1,
+        )
+        if wanted and self.name:
+            given = next((os.environ[name] for name in ASSIGNED if os.environ.get(name)), "")
+            count = len([gpu for gpu in given.split(",") if gpu])
+            if count < wanted:
+                raise RunError(
+                    f"this job wants {wanted} GPUs, and Slurm has given it {count} on {host} "
+                    f"({ASSIGNED[0]}={os.environ.get(ASSIGNED[0], '')!r}): ask for them with "
+                    f"--gpus {wanted}, or for other workers with --device cpu"
+                )
+        return View(self.root, info)
+
+    def _check_time(self, view: View, left: float | None) -> None:
+        longest = max((row.record.spent for row in view.rows()), default=0.0)
+        if left is not None and MARGIN * longest > left - LAST:
+            raise RunError(
+                f"a turn takes {duration(longest)}, and this job may run for {duration(left)}: "
+                "submit again with a longer --time"
+            )
+
+    # ------------------------------------------------------------------------- while
+
+    def _follow(self, pool: Pool) -> bool:
+        """Wait for the workers to end, or end them in time; return whether turns were given up."""
+        told, looked, killed, steady = "", -LOOK, 0, self.began
+        while pool.running():
+            now = time.monotonic()
+            if now - looked > LOOK:
+                looked = now
+                if not self.asked and self.launch.must_leave(self.name):
+                    self.asked = "a wish that it should leave"
+            if self.asked and not told:
+                told = self.asked
+                self._say(f"{told}: the workers finish their turns")
+                pool.signal(signal.SIGTERM)
+            if self.end is not None and now > self.end - LAST:
+                self._say("the time limit is near: the turns that are not finished are given up")
+                pool.signal(signal.SIGKILL)
+                return True
+            if now - steady > STEADY:
+                killed, steady = 0, now
+            for i, process in enumerate(pool.processes):
+                code = process.poll()
+                if code is None or (code >= 0 and code != GIVE_UP) or self.asked:
+                    continue
+                killed += 1
+                if killed > REPLACED:
+                    pool.signal(signal.SIGTERM)
+                    continue
+                how = f"was killed by signal {-code}" if code < 0 else "gave up a turn that hung"
+                self._say(f"worker {i} {how}; another takes its place")
+                pool.replace(i)
+            time.sleep(TICK)
+        return False
+
+    # ------------------------------------------------------------------------- after
+
+    def _come_back(self) -> str:
+        """Ask to be started again, unless somebody has cancelled the job."""
+        if queue.is_local():
+            self._say("starts again")
+            sys.exit(LOCAL_AGAIN)
+        if not self.name:
+            return self._say("stopped; the run can be resumed")
+        if not queue.requeue_self(self._say):
+            return self._say("left: this job was cancelled, or is requeued already")
+        sys.exit(0)  # at once: Slurm would wait for it, and kill it
+
+    def _ask(self, number: int, _: FrameType | None) -> None:
+        self.asked = self.asked or signal.Signals(number).name
+
+    def _say(self, sentence: str) -> str:
+        place = f"{self.name or 'job'} on {socket.gethostname()}"
+        print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {place}: {sentence}", flush=True)
+        return sentence

@@ -1,0 +1,155 @@
+"""What the launching of a run keeps: beside the run directory, in a folder of its own.
+
+The run directory holds no code, and nothing that is unpickled; what Slurm's jobs need of that kind
+lies in RUN.slurm/, which only the user writes:
+
+    code-<digest>/    a snapshot of the code
+    log/              submitit's: <job>_submission.sh, <job>_<element>_0_log.out, .err, pickles
+    jobs/<job>.json   an array that was submitted: of how many jobs, with which request and code
+    leave/<job>_<n>   a wish that this job should leave after its turn
+    done              the run is done, and what was pending is cancelled
+"""
+
+import contextlib
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.run import RunError
+from slurm import queue
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Jobs that were submitted together.
+
+    ids: of the jobs, as Slurm shows them. cluster: where. request: as `slurm.request.make` reads
+    it; empty for what was submitted by a script. code: the snapshot; "" for code where it lies.
+    """
+
+    ids: tuple[str, ...]
+    cluster: str = "slurm"
+    request: Mapping[str, object] = field(default_factory=dict)
+    code: str = ""
+    commit: str = ""
+    time: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The number that its jobs have in common."""
+        return self.ids[0].partition("_")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """The folder beside a run directory."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """RUN.slurm."""
+        root = Path(os.path.abspath(self.root))
+        return root.with_name(root.name + ".slurm")
+
+    def add(self, array: Array) -> None:
+        """Note an array; no effect if it is noted already."""
+        path = self.folder / "jobs" / f"{array.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = {
+            "ids": array.ids,
+            "cluster": array.cluster,
+            "request": array.request,
+            "code": array.code,
+            "commit": array.commit,
+            "time": round(time.time(), 3),
+        }
+        made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
+        made.write_text(json.dumps(body, indent=1) + "\n")
+        if path.exists():
+            made.unlink()
+        else:
+            os.replace(made, path)
+
+    def arrays(self) -> list[Array]:
+        """Return all that was submitted, oldest first.
+
+        Raises:
+            RunError: a file of the folder is not what was written.
+        """
+        found = []
+        for path in (self.folder / "jobs").glob("*.json"):
+            try:
+                body = json.loads(path.read_text())
+                found.append(
+                    Array(
+                        tuple(map(str, body["ids"])),
+                        str(body["cluster"]),
+                        dict(body["request"]),
+                        str(body["code"]),
+                        str(body["commit"]),
+                        float(body["time"]),
+                    )
+                )
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise RunError(f"{path} is not what was written: {error!r}") from error
+        return sorted(found, key=lambda array: array.time)
+
+    def register(self, name: str) -> None:
+        """Let the array be known that this job belongs to, if a script has submitted it."""
+        array, _, task = name.partition("_")
+        if not name or (self.folder / "jobs" / f"{array}.json").exists():
+            return
+        ids: Sequence[str] = [name]
+        if task:
+            least = int(os.environ.get("SLURM_ARRAY_TASK_MIN", task))
+            most = int(os.environ.get("SLURM_ARRAY_TASK_MAX", task))
+            ids = [f"{array}_{i}" for i in range(least, most + 1)]
+        with contextlib.suppress(OSError):
+            self.add(Array(tuple(ids)))
+
+    # ---------------------------------------------------------------------- who leaves
+
+    def ask_to_leave(self, ids: Sequence[str]) -> None:
+        """Wish that these jobs end after their turn."""
+        (self.folder / "leave").mkdir(parents=True, exist_ok=True)
+        for id in ids:
+            (self.folder / "leave" / id).touch()
+
+    def asked_to_leave(self) -> set[str]:
+        """Return the jobs that are wished to leave and have not."""
+        with contextlib.suppress(FileNotFoundError):
+            return set(os.listdir(self.folder / "leave"))
+        return set()
+
+    def must_leave(self, name: str) -> bool:
+        """Whether this job was wished to leave."""
+        with contextlib.suppress(OSError):
+            return bool(name) and (self.folder / "leave" / name).exists()
+        return False
+
+    def has_left(self, name: str) -> None:
+        """Take the wish back, as it is fulfilled."""
+        with contextlib.suppress(OSError):
+            (self.folder / "leave" / name).unlink()
+
+    def end_all(self, name: str) -> None:
+        """Cancel what is pending still, as the run is done; the first job to know it does so."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(self.folder / "done", "x"):
+                pass
+        except FileExistsError:
+            return
+        if not name or queue.is_local():
+            return
+        names = {array.name for array in self.arrays() if array.cluster == "slurm"}
+        try:
+            queue.cancel(sorted(names | {name.partition("_")[0]}), pending_only=True)
+        except RunError as error:  # they will start, find all done, and end
+            print(f"what is pending was not cancelled: {error}", flush=True)

@@ -1,0 +1,260 @@
+"""What is asked of Slurm: what the command line says, over the defaults of the site."""
+
+import difflib
+import math
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Literal, cast
+
+from core.run import RunError
+
+Cluster = Literal["slurm", "local", "debug"]
+SITE = "PBT_SLURM"  # the environment variable that names the site's file
+PLACES = (Path("slurm.toml"), Path("~/.config/pbt/slurm.toml"))  # and where it is looked for
+# what sbatch is told by us or by submitit: another word would break the requeueing or the logs
+OURS = (
+    "array",
+    "signal",
+    "open-mode",
+    "requeue",
+    "no-requeue",
+    "output",
+    "error",
+    "job-name",
+    "nodes",
+    "ntasks",
+    "ntasks-per-node",
+    "cpus-per-task",
+    "gpus-per-node",
+    "gpus-per-task",
+    "wrap",
+    "wait",
+    "parsable",
+    "test-only",
+)
+UNITS = {"K": 2**-20, "M": 2**-10, "G": 1.0, "T": 2.0**10}
+STARTUP = 60  # seconds that a job needs at least, besides the notice before its end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """An array of identical jobs, each with one worker, or with several that share its GPUs.
+
+    workers: processes that train, in all jobs together.
+    gpus: of each job. workers_per_gpu: that share one of them.
+    cpus, mem: of each worker; mem as in "16G".
+    time: of each job, as Slurm writes it: minutes, h:mm:ss, d-hh. It is requeued when it is over.
+    array_parallelism: how many jobs may run at the same time; None for all.
+    setup: shell lines before the worker, as in "module load cuda".
+    device: given to the trainers; "cuda" becomes cuda:0, cuda:1, ... None: cuda if there are GPUs.
+    notice: seconds before its end at which a job is told to finish its turn.
+    sbatch: any other option of sbatch, by its long name; True for one without a value.
+    worker: options of `python -m core work`.
+
+    Raises:
+        RunError: numbers that do not fit together, each named with what would be right.
+    """
+
+    cluster: Cluster = "slurm"
+    workers: int = 1
+    workers_per_gpu: int = 1
+    gpus: int = 0
+    cpus: int = 1
+    mem: str | None = None
+    time: str | None = None
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    array_parallelism: int | None = None
+    setup: tuple[str, ...] = ()
+    device: str | None = None
+    notice: int = 120
+    sbatch: Mapping[str, str | bool] = field(default_factory=dict)
+    worker: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.cluster not in ("slurm", "local", "debug"):
+            raise RunError(f"--cluster must be slurm, local or debug, got {self.cluster!r}")
+        for name, least in (("workers", 1), ("workers_per_gpu", 1), ("gpus", 0), ("cpus", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise RunError(f"--{_dash(name)} must be at least {least}, got {value!r}")
+        if self.array_parallelism is not None and self.array_parallelism < 1:
+            raise RunError(f"--array-parallelism must be at least 1, got {self.array_parallelism}")
+        if self.workers_per_gpu > 1 and not self.gpus:
+            raise RunError(f"{self.workers_per_gpu} workers per GPU need GPUs: give --gpus 1 too")
+        if self.workers % self.per_job:
+            low = self.workers // self.per_job * self.per_job
+            near = [str(n) for n in (low, low + self.per_job) if n]
+            raise RunError(
+                f"each job has {self.per_job} workers ({self.gpus} GPUs with "
+                f"{self.workers_per_gpu} each), and {self.workers} is no multiple of that: "
+                f"give --workers {' or '.join(near)}"
+            )
+        if self.mem is not None:
+            gigabytes(self.mem)
+        if self.time is not None and 60 * minutes(self.time) < self.notice + STARTUP:
+            raise RunError(
+                f"--time {self.time} is too short: a job is told {self.notice} s before its end "
+                f"(--notice) to finish its turn, and needs {STARTUP} s besides; give at least "
+                f"{math.ceil((self.notice + STARTUP) / 60)} minutes"
+            )
+        for name in self.sbatch:
+            if name in OURS:
+                raise RunError(f"--{name} cannot be given: the jobs need it to be what they set it")
+
+    @property
+    def per_job(self) -> int:
+        """Workers of one job."""
+        return max(self.gpus, 1) * self.workers_per_gpu
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs that makes."""
+        return self.workers // self.per_job
+
+    def devices(self) -> tuple[str, ...]:
+        """Return the device of each worker of one job.
+
+        Counted from 0 among those that Slurm has given to the job: CUDA_VISIBLE_DEVICES is its.
+        """
+        device = self.device or ("cuda" if self.gpus else "cpu")
+        if device != "cuda":
+            return (device,) * self.per_job
+        return tuple(f"cuda:{i // self.workers_per_gpu}" for i in range(self.per_job))
+
+
+def minutes(text: str) -> int:
+    """Return a time of Slurm's in minutes, rounded up as Slurm does.
+
+    Raises:
+        RunError: it is none of minutes, m:ss, h:mm:ss, d-hh, d-hh:mm, d-hh:mm:ss.
+    """
+    found = re.fullmatch(r"(?:(\d+)-(\d+)(?::(\d+))?(?::(\d+))?|(?:(\d+):)?(\d+)(?::(\d+))?)", text)
+    if found is None:
+        raise RunError(f"--time {text!r} is no time: write minutes, h:mm:ss or d-hh:mm:ss")
+    day, hour, minute, second = (int(part or 0) for part in found.groups()[:4])
+    if found[1] is None:
+        parts = [int(part) for part in text.split(":")]
+        hour, minute, second = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
+    return math.ceil(((24 * day + hour) * 60 + minute) + second / 60)
+
+
+def gigabytes(text: str) -> float:
+    """Return a size of Slurm's, as "16G" or "4000" (megabytes), in gigabytes."""
+    found = re.fullmatch(r"(\d+)([KMGT]?)B?", text.strip(), re.IGNORECASE)
+    if found is None or not int(found[1]):
+        raise RunError(f"--mem {text!r} is no size: write it as 16G or 4000M")
+    return int(found[1]) * UNITS[(found[2] or "M").upper()]
+
+
+# ------------------------------------------------------------------------- the site's file
+
+
+def read_site() -> tuple[dict[str, object], Path | None]:
+    """Return the site's defaults by name, and the file that they stand in, if there is one.
+
+    Raises:
+        RunError: it cannot be read, or says what no request has.
+    """
+    named = os.environ.get(SITE)
+    places = [Path(named)] if named else [path.expanduser() for path in PLACES]
+    place = next((path for path in places if path.exists()), None)
+    if place is None:
+        if named:
+            raise RunError(f"{SITE} names {named}, which is not there")
+        return {}, None
+    try:
+        said = tomllib.loads(place.read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RunError(f"{place} cannot be read: {error}") from error
+    return {key.replace("-", "_"): value for key, value in said.items()}, place
+
+
+def make(asked: Mapping[str, object], base: Mapping[str, object], place: object = None) -> Request:
+    """Return the request: what was asked, else what `base` has, else the defaults.
+
+    Args:
+        asked: by name; None for what was not asked.
+        base: the site's defaults, or the run's request before.
+        place: where `base` stands, for messages.
+
+    Raises:
+        RunError: `base` has an unknown name, or a value of the wrong kind.
+    """
+    names = {field.name for field in fields(Request)}
+    for name, value in base.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = (
+                f"did you mean {near[0]!r}?" if near else f"it may have {', '.join(sorted(names))}"
+            )
+            raise RunError(f"{place}: there is no setting {name!r}; {hint}")
+        if not _fits(name, value):
+            raise RunError(f"{place}: {name} = {value!r} is not what it should be: {_KINDS[name]}")
+    chosen = dict(base) | {name: value for name, value in asked.items() if value is not None}
+    both = _sbatch(base.get("sbatch")) | _sbatch(asked.get("sbatch"))
+    chosen |= {"sbatch": both}
+    for name in ("setup", "worker"):
+        chosen[name] = tuple(cast(Sequence[str], chosen.get(name) or ()))
+    return Request(**chosen)  # type: ignore[arg-type]  # checked above
+
+
+def _sbatch(value: object) -> dict[str, str | bool]:
+    return dict(cast(Mapping[str, str | bool], value or {}))
+
+
+_KINDS = dict.fromkeys(("workers", "workers_per_gpu", "gpus", "cpus", "notice"), "a whole number")
+_KINDS |= dict.fromkeys(("setup", "worker"), "a list of texts")
+_KINDS |= {"array_parallelism": "a whole number", "sbatch": "a table of texts and true"}
+_KINDS |= dict.fromkeys(
+    ("cluster", "mem", "time", "partition", "account", "qos", "constraint", "device"), "a text"
+)
+
+
+def _fits(name: str, value: object) -> bool:
+    kind = _KINDS[name]
+    if kind == "a whole number":
+        return isinstance(value, int) and not isinstance(value, bool)
+    if kind == "a list of texts":
+        return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    if kind == "a text":
+        return isinstance(value, str) or value is None
+    return isinstance(value, dict) and all(isinstance(v, str) or v is True for v in value.values())
+
+
+def as_json(request: Request) -> dict[str, object]:
+    """Return the request as `make` takes it for `base`, for the run's own record of it."""
+    return {name: value for name, value in asdict(request).items() if value is not None}
+
+
+def sbatch_options(words: Sequence[str]) -> dict[str, str | bool]:
+    """Return options of sbatch, as typed, by their names.
+
+    Args:
+        words: as in ["--exclude=n1", "--reservation", "monday", "--overcommit"].
+
+    Raises:
+        RunError: a word is no option, or is nearly one of ours.
+    """
+    found: dict[str, str | bool] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not re.fullmatch(r"--[a-z][a-z-]+", name):
+            raise RunError(
+                f"{word!r} is not understood: write further options of sbatch as --name=value"
+            )
+        ours = [f"--{_dash(field.name)}" for field in fields(Request)]
+        if near := difflib.get_close_matches(name, [*ours, "--out", "--dry-run"], n=1, cutoff=0.85):
+            raise RunError(f"there is no option {name}: did you mean {near[0]}?")
+        found[name[2:]] = value if equals else True
+    return found
+
+
+def _dash(name: str) -> str:
+    return name.replace("_", "-")

@@ -1,0 +1,78 @@
+"""A run and its jobs: what the directory says, joined with what Slurm says."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from core.run import RunError
+from core.view import Row, View, table
+from slurm import queue
+from slurm.launch import Launch
+from slurm.queue import Element
+
+LINES = 40  # jobs that are listed; of more, those that do not run as they should come first
+
+
+def show(view: View, launch: Launch, console: Console) -> None:
+    """Print members, and jobs; Slurm is asked once, and nothing of its accounting."""
+    rows = view.rows()
+    console.print(table(view, rows, limit=max(len(rows), 1)))
+    arrays = launch.arrays()
+    if not arrays:
+        console.print("No job of this run was submitted by `python -m slurm`.")
+        return
+    names = sorted({array.name for array in arrays if array.cluster == "slurm"})
+    try:
+        jobs = queue.elements(names)
+    except RunError as error:
+        console.print(Text(f"Slurm cannot be asked: {error}", style="yellow"))
+        jobs = {}
+    ids = [id for array in arrays for id in array.ids if array.cluster == "slurm"]
+    leaving = launch.asked_to_leave()
+    console.print(summary(ids, jobs))
+    shown = [job for job in jobs.values() if job.is_live or job.state in FAILED]
+    if shown:
+        console.print(job_table(rows, shown, leaving))
+
+
+def summary(ids: list[str], jobs: Mapping[str, Element]) -> str:
+    """Return one line: how many jobs are in which state, and why some are pending."""
+    states = Counter(jobs[id].state.lower() if id in jobs else "over" for id in ids)
+    parts = [f"{count} {state}" for state, count in states.most_common()]
+    if requeued := sum(job.restarts > 0 for job in jobs.values()):
+        parts.append(f"{requeued} of them requeued before")
+    reasons = Counter(job.reason for job in jobs.values() if job.state == "PENDING")
+    why = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(3))
+    return f"Jobs: {', '.join(parts) or 'none'}" + (f"; pending because of {why}" if why else "")
+
+
+def job_table(rows: list[Row], jobs: list[Element], leaving: set[str]) -> Table:
+    """Return jobs, with the members that they train."""
+    trains: dict[str, list[int]] = {}
+    for row in rows:
+        if row.job:
+            trains.setdefault(row.job, []).append(row.record.member.id)
+    grid = Table(title="jobs", title_justify="left")
+    for heading in ("job", "state", "why", "node", "restarts", "time left", "trains members"):
+        grid.add_column(heading, no_wrap=True)
+    shown = sorted(jobs, key=lambda job: (job.state == "RUNNING", job.state == "PENDING"))
+    for job in shown[:LINES]:
+        state = f"{job.state.lower()}, will leave" if job.id in leaving else job.state.lower()
+        grid.add_row(
+            job.id,
+            state,
+            "" if job.reason == "None" else job.reason,
+            job.node,
+            str(job.restarts or ""),
+            job.left if job.is_live else "",
+            ", ".join(map(str, trains.get(job.id, []))),
+        )
+    if len(shown) > LINES:
+        grid.caption = f"{len(shown) - LINES} more are not shown"
+    return grid
+
+
+FAILED = ("FAILED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY", "BOOT_FAIL", "DEADLINE")

@@ -1,0 +1,145 @@
+"""Submit the jobs of a run; add some to a live run, or ask some to leave."""
+
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from core.run import Run, RunError, open_run, override, resolve
+from core.view import View
+from slurm import queue
+from slurm.check import PROBE, check, check_code, check_time, probe_node
+from slurm.job import Job
+from slurm.launch import Array, Launch
+from slurm.request import Request
+from slurm.send import send
+from slurm.snapshot import Snapshot, freeze, thaw
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What came of it: the arrays, and what the user should know besides."""
+
+    arrays: tuple[Array, ...]
+    notes: tuple[str, ...] = ()
+
+
+def submit(
+    preset: str,
+    out: Path,
+    overrides: Mapping[str, object],
+    request: Request,
+    *,
+    other_code: bool = False,
+    probe: float = PROBE,
+) -> Submitted:
+    """Begin a run, or go on with it, by an array of identical jobs.
+
+    Args:
+        out: the run directory, on a file system that the nodes see too.
+        other_code: go on with a run although the code is not that of its begin.
+        probe: seconds to wait for a node on which it is tried whether it sees the directory; 0 not
+            to try.
+
+    Raises:
+        RunError: nothing was submitted, and why.
+    """
+    override(resolve(preset), overrides)
+    check(request)
+    run = open_run(out, preset, overrides)
+    launch = Launch(run.root)
+    view = View(run.root, run.info)
+    if view.is_done(view.rows()):
+        raise RunError(f"{out} is done: there is nothing to submit")
+    if live := live_jobs(launch):
+        raise RunError(
+            f"{len(live)} jobs of this run are pending or running already ({live[0]} ...): "
+            f"python -m slurm scale {shlex.quote(str(out))} --workers N changes their number"
+        )
+    frozen = freeze(preset, launch.folder)
+    check_code(run, launch, frozen, other_code)
+    check_time(view, request)
+    (launch.folder / "done").unlink(missing_ok=True)
+    notes = [f"{path} is too large to be code: it was not frozen" for path in frozen.left]
+    if request.cluster == "slurm" and probe:
+        notes += probe_node(launch, request, probe)
+    job = _job(run, request, frozen, other_code)
+    return Submitted(tuple(send(launch, job, request, frozen)), tuple(notes))
+
+
+def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[str], list[str]]:
+    """Let a live run have so many workers.
+
+    Args:
+        request: for those that are added.
+
+    Returns:
+        What was submitted; the jobs that were pending and are cancelled; the jobs that will leave
+        after their turn.
+
+    Raises:
+        RunError: the run is done, or was not submitted from here, or the number does not fit.
+    """
+    run, launch = open_run(root), Launch(root)
+    view = View(run.root, run.info)
+    arrays = launch.arrays()
+    if not arrays:
+        raise RunError(f"no job of {root} was ever submitted: python -m slurm submit begins")
+    if view.is_done(view.rows()):
+        raise RunError(f"{root} is done")
+    live = [id for id in live_jobs(launch) if id not in launch.asked_to_leave()]
+    sizes = {id: _per_job(array) for array in arrays for id in array.ids}
+    missing = workers - sum(sizes.get(id, 1) for id in live)
+    if missing > 0:
+        last = next((array for array in reversed(arrays) if array.code), None)
+        if last is None:
+            frozen = freeze(str(run.info["preset"]), launch.folder)
+            check_code(run, launch, frozen, False)
+        else:
+            frozen = thaw(Path(last.code))
+        request = replace(request, workers=missing)
+        check(request)
+        check_time(view, request)
+        job = _job(run, request, frozen, frozen.commit != run.info["code"])
+        return Submitted(tuple(send(launch, job, request, frozen))), [], []
+    states = queue.elements(sorted({a.name for a in arrays if a.cluster == "slurm"}))
+    pending = [id for id in live if id in states and states[id].state == "PENDING"]
+    cancelled: list[str] = []
+    leaving: list[str] = []
+    for id in [*pending[::-1], *[id for id in live[::-1] if id not in pending]]:
+        if sizes.get(id, 1) > -missing:
+            continue  # a job of several workers leaves as one
+        missing += sizes.get(id, 1)
+        (cancelled if id in pending else leaving).append(id)
+    queue.cancel(cancelled)
+    launch.ask_to_leave(leaving)
+    return Submitted(()), cancelled, leaving
+
+
+def _job(run: Run, request: Request, frozen: Snapshot, other_code: bool) -> Job:
+    return Job(
+        root=os.path.abspath(run.root),
+        devices=request.devices(),
+        threads=request.cpus,
+        code=str(frozen.folder),
+        other_code=other_code,
+        options=request.worker,
+        inside=request.cluster == "debug",
+    )
+
+
+def _per_job(array: Array) -> int:
+    gpus, each = array.request.get("gpus", 0), array.request.get("workers_per_gpu", 1)
+    return max(int(str(gpus)), 1) * int(str(each))
+
+
+def live_jobs(launch: Launch) -> list[str]:
+    """Return the jobs of a run that are pending or running, oldest first."""
+    arrays = launch.arrays()
+    states = queue.elements(sorted({a.name for a in arrays if a.cluster == "slurm"}))
+    live = {id for id, element in states.items() if element.is_live}
+    live |= {
+        id for a in arrays if a.cluster == "local" for id in a.ids if Path(f"/proc/{id}").exists()
+    }
+    return [id for array in arrays for id in array.ids if id in live]
