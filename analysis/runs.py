@@ -69,12 +69,13 @@ class RunData:
 
 
 def read_runs(paths: Sequence[Path]) -> list[RunData]:
-    """Read run directories.
+    """Read run directories; what lies beside one for its jobs, as RUN.slurm, is passed over.
 
     Raises:
         RunError: one of them is none, has published nothing, or has a record that is unreadable.
     """
-    return [_read(path) for path in paths]
+    beside = [p for p in paths if p.suffix == ".slurm" and not (p / "run.json").exists()]
+    return [_read(path) for path in paths if path not in beside]
 
 
 def _read(path: Path) -> RunData:

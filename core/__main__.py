@@ -322,8 +322,9 @@ def _is_orphan(parent: int | None) -> bool:
 
 
 def _status(options: argparse.Namespace) -> int:
-    show_status(View(options.run, read_info(options.run)), Console())
-    return 0
+    view = View(options.run, read_info(options.run))
+    show_status(view, Console())
+    return DONE if view.is_done(view.rows()) else UNFINISHED
 
 
 def _watch(options: argparse.Namespace) -> int:

@@ -82,9 +82,13 @@ class Pool:
         """Return where worker `i` prints to."""
         return self.root / "workers" / f"{self.name}-{i}.log"
 
+    def codes(self) -> list[int | None]:
+        """Return how each worker has ended: its status, or minus a signal; None if it has not."""
+        return [process.poll() for process in self.processes]
+
     def running(self) -> bool:
         """Whether any worker has not ended yet."""
-        return any(process.poll() is None for process in self.processes)
+        return None in self.codes()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to all workers that have not ended."""
@@ -109,8 +113,7 @@ class Pool:
     def complaints(self) -> list[str]:
         """Return the last words of each worker that did not end well, with where to read more."""
         found = []
-        for i, process in enumerate(self.processes):
-            code = process.poll()
+        for i, code in enumerate(self.codes()):
             if code not in (DONE, UNFINISHED, None):
                 words = self.log(i).read_text(errors="replace").strip()[-4000:]
                 words = words or self._silence()

@@ -107,6 +107,12 @@ def _parser() -> argparse.ArgumentParser:
     works.add_argument("--gpus", type=int, default=0, help="of this job, given to it by Slurm")
     works.add_argument("--workers-per-gpu", type=int, default=1)
     works.add_argument("--workers", type=int, help="of this job (default: as GPUs make it, or 1)")
+    works.add_argument(
+        "--together",
+        action="store_true",
+        help="all elements of this array work on this run: the first to see it done cancels those "
+        "that are pending",
+    )
     works.add_argument("--device", help="given to the trainers (default: cuda if there are GPUs)")
     _add_worker(works)
     _add_other_code(works)
@@ -257,6 +263,7 @@ def _work(options: argparse.Namespace) -> int:
         devices=devices,
         threads=max(1, cpus // len(devices)),
         other_code=options.other_code,
+        together=options.together,
         options=tuple(_worker_options(options)),
     )
     said = job()

@@ -8,6 +8,7 @@ submitit's own handler of the signal is replaced: it would drop the turns, and w
 after three preemptions if its time limit is short (it takes them for time-outs).
 """
 
+import contextlib
 import os
 import signal
 import socket
@@ -19,6 +20,8 @@ from types import FrameType
 
 from submitit.helpers import DelayedSubmission
 
+from core.files import make_folder
+from core.lease import Worker
 from core.pool import DONE, THREADS, UNFINISHED, Pool
 from core.run import RunError, code_version, open_run, read_info
 from core.view import View, duration
@@ -53,6 +56,7 @@ class Job:
     other_code: whether the code may be another than that with which the run began.
     options: of `python -m core work`.
     inside: be the worker in this process, for a debugger.
+    together: whether all elements of the array work on this run; else nothing is done to them.
     """
 
     root: str
@@ -62,12 +66,20 @@ class Job:
     other_code: bool = False
     options: tuple[str, ...] = ()
     inside: bool = False
+    together: bool = True
 
     def __call__(self) -> str:
         if self.inside:
             done = work(open_run(Path(self.root)), device=self.devices[0])
             return "all members are done" if done else "stopped"
-        return _Shift(self).serve()
+        shift = _Shift(self)
+        try:
+            return shift.serve()
+        except RunError as error:
+            with contextlib.suppress(OSError):  # for `status`: who reads logs?
+                make_folder(shift.root / "workers")
+                Worker(shift.root, name=shift.name or "job").warn(f"job {shift.name}: {error}")
+            raise
 
     def checkpoint(self) -> DelayedSubmission:
         """Be called again as it is, if the signal comes before our own handlers are there."""
@@ -85,6 +97,8 @@ class _Shift:
     asked: str = ""  # the signal, or the wish, that told us to leave
     began: float = field(default_factory=time.monotonic)
     end: float | None = None  # when Slurm ends the job, by the monotonic clock
+    killed: int = 0  # workers, since `steady`
+    steady: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.root = Path(self.job.root)
@@ -101,7 +115,7 @@ class _Shift:
         for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
         view = self._check()
-        self.launch.register(self.name)
+        self.launch.register(self.name, self.job.together)
         left = queue.seconds_left()
         self.end = None if left is None else self.began + left
         before = sum(row.record.member.n for row in view.rows())
@@ -118,7 +132,8 @@ class _Shift:
         name = f"{self.name or socket.gethostname()}-{os.getpid()}"
         with Pool(self.root, len(self.job.devices), self.job.devices, options, name) as pool:
             gave_up = self._follow(pool)
-            codes = [process.wait() for process in pool.processes]
+            pool.wait(lambda: None, 1.0)
+            codes = pool.codes()
             complaints = pool.complaints()
         rows = view.rows()
         if view.is_done(rows):
@@ -133,7 +148,7 @@ class _Shift:
                 "end, and the time limit is reached: a turn is longer than a job may run. Submit "
                 "again with a longer --time, or make the task's steps shorter"
             )
-        if self.asked or gave_up or set(codes) <= {DONE, UNFINISHED}:
+        if self.asked or gave_up or {*codes} <= {DONE, UNFINISHED}:
             return self._come_back()
         raise RunError("\n".join(complaints) or f"the workers ended with {codes}")
 
@@ -185,36 +200,40 @@ class _Shift:
 
     def _follow(self, pool: Pool) -> bool:
         """Wait for the workers to end, or end them in time; return whether turns were given up."""
-        told, looked, killed, steady = "", -LOOK, 0, self.began
-        while pool.running():
+        told, looked = False, -LOOK
+        while pool.running() or self._replaced(pool):
             now = time.monotonic()
             if now - looked > LOOK:
                 looked = now
                 if not self.asked and self.launch.must_leave(self.name):
                     self.asked = "a wish that it should leave"
             if self.asked and not told:
-                told = self.asked
-                self._say(f"{told}: the workers finish their turns")
+                told = True
+                self._say(f"{self.asked}: the workers finish their turns")
                 pool.signal(signal.SIGTERM)
             if self.end is not None and now > self.end - LAST:
                 self._say("the time limit is near: the turns that are not finished are given up")
                 pool.signal(signal.SIGKILL)
                 return True
-            if now - steady > STEADY:
-                killed, steady = 0, now
-            for i, process in enumerate(pool.processes):
-                code = process.poll()
-                if code is None or (code >= 0 and code != GIVE_UP) or self.asked:
-                    continue
-                killed += 1
-                if killed > REPLACED:
-                    pool.signal(signal.SIGTERM)
-                    continue
-                how = f"was killed by signal {-code}" if code < 0 else "gave up a turn that hung"
-                self._say(f"worker {i} {how}; another takes its place")
-                pool.replace(i)
+            self._replaced(pool)
             time.sleep(TICK)
         return False
+
+    def _replaced(self, pool: Pool) -> bool:
+        """Start another worker for each that was killed, or gave up a turn that hung.
+
+        Not without end: what kills one worker after the other is no accident.
+        """
+        if time.monotonic() - self.steady > STEADY:
+            self.killed, self.steady = 0, time.monotonic()
+        dead = [i for i, code in enumerate(pool.codes()) if code is not None and _is_accident(code)]
+        if self.asked or not dead or self.killed >= REPLACED:
+            return False
+        for i in dead:
+            self.killed += 1
+            self._say(f"worker {i} ended with status {pool.codes()[i]}; another takes its place")
+            pool.replace(i)
+        return True
 
     # ------------------------------------------------------------------------- after
 
@@ -236,3 +255,7 @@ class _Shift:
         place = f"{self.name or 'job'} on {socket.gethostname()}"
         print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {place}: {sentence}", flush=True)
         return sentence
+
+
+def _is_accident(code: int) -> bool:
+    return code < 0 or code == GIVE_UP

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from core.run import RunError
 from slurm import queue
+from slurm.queue import Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,16 @@ class Array:
         """The number that its jobs have in common."""
         return self.ids[0].partition("_")[0]
 
+    @property
+    def key(self) -> str:
+        """What Slurm is asked for."""
+        return self.name if self.is_whole else self.ids[0]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is all of the array, and not one element of an array of other runs too."""
+        return len(self.ids) > 1 or "_" not in self.ids[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Launch:
@@ -57,7 +68,7 @@ class Launch:
 
     def add(self, array: Array) -> None:
         """Note an array; no effect if it is noted already."""
-        path = self.folder / "jobs" / f"{array.name}.json"
+        path = self.folder / "jobs" / f"{array.key}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         body = {
             "ids": array.ids,
@@ -65,7 +76,7 @@ class Launch:
             "request": array.request,
             "code": array.code,
             "commit": array.commit,
-            "time": round(time.time(), 3),
+            "time": time.time(),
         }
         made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
         made.write_text(json.dumps(body, indent=1) + "\n")
@@ -100,18 +111,31 @@ class Launch:
                 raise RunError(f"{path} is not what was written: {error!r}") from error
         return sorted(found, key=lambda array: array.time)
 
-    def register(self, name: str) -> None:
-        """Let the array be known that this job belongs to, if a script has submitted it."""
+    def register(self, name: str, together: bool) -> None:
+        """Let the array be known that this job belongs to, if a script has submitted it.
+
+        Args:
+            together: whether all elements of its array work on this run.
+        """
         array, _, task = name.partition("_")
-        if not name or (self.folder / "jobs" / f"{array}.json").exists():
+        known = (self.folder / "jobs" / f"{key}.json" for key in (array, name))
+        if not name or any(path.exists() for path in known):
             return
         ids: Sequence[str] = [name]
-        if task:
+        if task and together:
             least = int(os.environ.get("SLURM_ARRAY_TASK_MIN", task))
             most = int(os.environ.get("SLURM_ARRAY_TASK_MAX", task))
             ids = [f"{array}_{i}" for i in range(least, most + 1)]
         with contextlib.suppress(OSError):
             self.add(Array(tuple(ids)))
+
+    def slurm_ids(self) -> list[str]:
+        """Return what Slurm is asked for: arrays as a whole, or elements that are this run's."""
+        return [array.key for array in self.arrays() if array.cluster == "slurm"]
+
+    def elements(self) -> dict[str, Element]:
+        """Return the jobs of this run that Slurm still knows, by their ids; one call of squeue."""
+        return queue.elements(self.slurm_ids())
 
     # ---------------------------------------------------------------------- who leaves
 
@@ -148,8 +172,7 @@ class Launch:
             return
         if not name or queue.is_local():
             return
-        names = {array.name for array in self.arrays() if array.cluster == "slurm"}
         try:
-            queue.cancel(sorted(names | {name.partition("_")[0]}), pending_only=True)
+            queue.cancel(self.slurm_ids(), pending_only=True)
         except RunError as error:  # they will start, find all done, and end
             print(f"what is pending was not cancelled: {error}", flush=True)

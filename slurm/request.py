@@ -249,7 +249,8 @@ def sbatch_options(words: Sequence[str]) -> dict[str, str | bool]:
             raise RunError(
                 f"{word!r} is not understood: write further options of sbatch as --name=value"
             )
-        ours = [f"--{_dash(field.name)}" for field in fields(Request)]
+        names = [field.name for field in fields(Request) if field.name not in ("sbatch", "worker")]
+        ours = [f"--{_dash(name)}" for name in names]
         if near := difflib.get_close_matches(name, [*ours, "--out", "--dry-run"], n=1, cutoff=0.85):
             raise RunError(f"there is no option {name}: did you mean {near[0]}?")
         found[name[2:]] = value if equals else True

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from core.run import RunError
 from core.view import Row, View, table
-from slurm import queue
 from slurm.launch import Launch
 from slurm.queue import Element
 
@@ -24,9 +23,8 @@ def show(view: View, launch: Launch, console: Console) -> None:
     if not arrays:
         console.print("No job of this run was submitted by `python -m slurm`.")
         return
-    names = sorted({array.name for array in arrays if array.cluster == "slurm"})
     try:
-        jobs = queue.elements(names)
+        jobs = launch.elements()
     except RunError as error:
         console.print(Text(f"Slurm cannot be asked: {error}", style="yellow"))
         jobs = {}

@@ -103,7 +103,7 @@ def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[s
         check_time(view, request)
         job = _job(run, request, frozen, frozen.commit != run.info["code"])
         return Submitted(tuple(send(launch, job, request, frozen))), [], []
-    states = queue.elements(sorted({a.name for a in arrays if a.cluster == "slurm"}))
+    states = launch.elements()
     pending = [id for id in live if id in states and states[id].state == "PENDING"]
     cancelled: list[str] = []
     leaving: list[str] = []
@@ -137,7 +137,7 @@ def _per_job(array: Array) -> int:
 def live_jobs(launch: Launch) -> list[str]:
     """Return the jobs of a run that are pending or running, oldest first."""
     arrays = launch.arrays()
-    states = queue.elements(sorted({a.name for a in arrays if a.cluster == "slurm"}))
+    states = launch.elements()
     live = {id for id, element in states.items() if element.is_live}
     live |= {
         id for a in arrays if a.cluster == "local" for id in a.ids if Path(f"/proc/{id}").exists()

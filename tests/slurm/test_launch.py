@@ -1,0 +1,107 @@
+"""The folder beside a run: which jobs there are, who was asked to leave, who ends the rest."""
+
+from pathlib import Path
+
+import pytest
+
+from core.run import RunError
+from slurm.launch import Array, Launch
+from tests.slurm.fake import Fake
+
+
+@pytest.fixture
+def launch(tmp_path: Path) -> Launch:
+    """That of a run that need not exist."""
+    return Launch(tmp_path / "runs" / "a run")
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Commands of Slurm's, for a process outside of any job."""
+    for name in ("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SUBMITIT_EXECUTOR"):
+        monkeypatch.delenv(name, raising=False)
+    return Fake(tmp_path, monkeypatch)
+
+
+WHOLE = Array(("1234_0", "1234_1", "1234_2"), request={"gpus": 1}, code="c", commit="abc")
+
+
+def test_it_lies_beside_the_run(launch: Launch) -> None:
+    """In the run directory there is nothing that a job executes."""
+    assert launch.folder == launch.root.parent / "a run.slurm"
+
+
+def test_arrays_are_kept_as_they_were_submitted(launch: Launch) -> None:
+    """Oldest first, each once."""
+    launch.add(WHOLE)
+    launch.add(Array(("7",), cluster="local"))
+    launch.add(Array(("1234_0", "1234_1", "1234_2"), commit="another"))
+
+    arrays = launch.arrays()
+
+    assert [array.name for array in arrays] == ["1234", "7"]
+    assert arrays[0].request == {"gpus": 1}
+    assert arrays[0].commit == "abc"
+    assert launch.slurm_ids() == ["1234"]
+
+
+def test_a_file_that_is_not_ours_is_named(launch: Launch) -> None:
+    """Rather than believed."""
+    launch.add(WHOLE)
+    path = launch.folder / "jobs/1234.json"
+    path.write_text("[]")
+
+    with pytest.raises(RunError, match=r"1234\.json is not what was written"):
+        launch.arrays()
+
+
+def test_a_job_of_a_script_makes_its_array_known(
+    launch: Launch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it if its elements work together; only itself if each has a run of its own."""
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "2")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_MAX", "4")
+    other = Launch(launch.root.with_name("other"))
+
+    launch.register("55_3", together=True)
+    launch.register("55_4", together=True)
+    other.register("55_3", together=False)
+
+    assert [array.ids for array in launch.arrays()] == [("55_2", "55_3", "55_4")]
+    assert launch.slurm_ids() == ["55"]
+    assert other.slurm_ids() == ["55_3"]
+
+
+def test_a_job_outside_of_slurm_is_none(launch: Launch) -> None:
+    """Nothing is written for it."""
+    launch.register("", together=True)
+    assert launch.arrays() == []
+
+
+def test_a_wish_is_fulfilled_once(launch: Launch) -> None:
+    """The job that leaves takes it back, so that one of the same name may come again."""
+    assert not launch.must_leave("1234_1")
+    launch.ask_to_leave(["1234_1", "1234_2"])
+    assert launch.must_leave("1234_1")
+    assert launch.asked_to_leave() == {"1234_1", "1234_2"}
+    launch.has_left("1234_1")
+    launch.has_left("1234_1")
+    assert launch.asked_to_leave() == {"1234_2"}
+
+
+def test_the_first_to_see_the_run_done_cancels_what_is_pending(launch: Launch, slurm: Fake) -> None:
+    """One call for all arrays, by one job of many."""
+    launch.add(WHOLE)
+    launch.add(Array(("99",)))
+
+    launch.end_all("1234_0")
+    launch.end_all("1234_1")
+
+    assert slurm.asked() == ["scancel --state=PENDING 1234 99"]
+
+
+def test_a_study_cancels_nobody_elses_jobs(launch: Launch, slurm: Fake) -> None:
+    """Its array's other elements have runs of their own."""
+    launch.register("55_3", together=False)
+    launch.end_all("55_3")
+    assert slurm.asked() == ["scancel --state=PENDING 55_3"]
