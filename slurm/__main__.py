@@ -191,14 +191,18 @@ def _submit(options: argparse.Namespace) -> int:
         override(resolve(options.preset), _overrides(options))
         print(would_submit(options.preset, options.out, request))
         return 0
-    submitted = submit(
-        options.preset,
-        options.out,
-        _overrides(options),
-        request,
-        other_code=options.other_code,
-        probe=options.probe,
-    )
+    waits = request.cluster == "slurm" and options.probe
+    with Console(stderr=True).status("Asking a node whether it sees the directory ...") as status:
+        if not waits:
+            status.stop()
+        submitted = submit(
+            options.preset,
+            options.out,
+            _overrides(options),
+            request,
+            other_code=options.other_code,
+            probe=options.probe,
+        )
     _tell(submitted, options.out, request)
     return 0
 
@@ -206,6 +210,8 @@ def _submit(options: argparse.Namespace) -> int:
 def _tell(submitted: Submitted, out: Path, request: Request) -> None:
     for note in submitted.notes:
         print(f"Note: {note}")
+    if request.cluster == "debug":
+        print(f"The run has been worked on here: python -m core status {shlex.quote(str(out))}")
     if not submitted.arrays:
         return
     where = shlex.quote(str(out))

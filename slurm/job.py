@@ -57,6 +57,8 @@ class Job:
     options: of `python -m core work`.
     inside: be the worker in this process, for a debugger.
     together: whether all elements of the array work on this run; else nothing is done to them.
+    limit: seconds that it may run; None if Slurm has to be asked.
+    notice: seconds before its end at which Slurm sends SIGUSR2.
     """
 
     root: str
@@ -67,6 +69,8 @@ class Job:
     options: tuple[str, ...] = ()
     inside: bool = False
     together: bool = True
+    limit: float | None = None
+    notice: float | None = None
 
     def __call__(self) -> str:
         if self.inside:
@@ -116,7 +120,7 @@ class _Shift:
             signal.signal(number, self._ask)
         view = self._check()
         self.launch.register(self.name, self.job.together)
-        left = queue.seconds_left()
+        left = queue.seconds_left(self.job.limit)
         self.end = None if left is None else self.began + left
         before = sum(row.record.member.n for row in view.rows())
         self._check_time(view, left)
@@ -250,6 +254,9 @@ class _Shift:
 
     def _ask(self, number: int, _: FrameType | None) -> None:
         self.asked = self.asked or signal.Signals(number).name
+        if number == signal.SIGUSR2 and self.job.notice is not None:
+            end = time.monotonic() + self.job.notice
+            self.end = end if self.end is None else min(self.end, end)
 
     def _say(self, sentence: str) -> str:
         place = f"{self.name or 'job'} on {socket.gethostname()}"

@@ -133,15 +133,21 @@ def is_local() -> bool:
     return os.environ.get("SUBMITIT_EXECUTOR") == "local"
 
 
-def seconds_left() -> float | None:
+def seconds_left(limit: float | None) -> float | None:
     """Return the seconds until the time limit of the job that this process belongs to.
 
     None if there is no limit, or none that can be known: then only Slurm's signal tells.
+
+    Args:
+        limit: what the job was submitted with, if that is known: a thousand jobs that start at one
+            time should not all ask.
     """
     if is_local() or not own_name():
         return None
     if (end := os.environ.get("SLURM_JOB_END_TIME", "")).isdecimal():
         return int(end) - time.time()
+    if limit is not None:
+        return limit  # the job has begun just now
     try:
         said = call("squeue", "-h", "-j", own_name(), "-o", "%L").strip()
     except RunError:

@@ -12,7 +12,7 @@ from slurm import queue
 from slurm.check import PROBE, check, check_code, check_time, probe_node
 from slurm.job import Job
 from slurm.launch import Array, Launch
-from slurm.request import Request
+from slurm.request import Request, minutes
 from slurm.send import send
 from slurm.snapshot import Snapshot, freeze, thaw
 
@@ -126,6 +126,8 @@ def _job(run: Run, request: Request, frozen: Snapshot, other_code: bool) -> Job:
         other_code=other_code,
         options=request.worker,
         inside=request.cluster == "debug",
+        limit=None if request.time is None else 60.0 * minutes(request.time),
+        notice=float(request.notice),
     )
 
 

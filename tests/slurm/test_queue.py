@@ -130,7 +130,7 @@ def test_the_time_that_is_left_is_read(
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
     slurm.says("squeue", text)
-    assert queue.seconds_left() == seconds
+    assert queue.seconds_left(None) == seconds
 
 
 def test_the_end_that_slurm_tells_a_job_costs_no_question(
@@ -140,5 +140,15 @@ def test_the_end_that_slurm_tells_a_job_costs_no_question(
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.setenv("SLURM_JOB_END_TIME", "1000")
     monkeypatch.setattr("slurm.queue.time.time", lambda: 900.0)
-    assert queue.seconds_left() == 100
+    assert queue.seconds_left(None) == 100
+    assert slurm.asked() == []
+
+
+def test_a_limit_that_is_known_costs_no_question(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand jobs that start at one time do not all ask."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    assert queue.seconds_left(600.0) == 600
     assert slurm.asked() == []
