@@ -11,15 +11,8 @@ from dataclasses import dataclass
 from core.run import RunError
 
 SECONDS = 60.0  # for an answer: a controller under load is slow
-# what squeue is asked: a name of its field, and how wide it may be
-FIELDS = (
-    ("JobArrayID", 40),
-    ("State", 20),
-    ("Reason", 60),
-    ("NodeList", 256),
-    ("RestartCnt", 10),
-    ("TimeLeft", 20),
-)
+# what squeue is asked; a field without a width is neither cut nor filled up
+FIELDS = ("JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "TimeLeft")
 LIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED")
 
 
@@ -74,7 +67,7 @@ def elements(ids: Sequence[str]) -> dict[str, Element]:
     """
     if not ids:
         return {}
-    form = ",".join(f"{name}:.{width}|" for name, width in FIELDS)
+    form = ",".join(f"{name}:|" for name in FIELDS)
     try:
         said = call("squeue", "-h", "-r", "-t", "all", "-j", ",".join(ids), "-O", form)
     except RunError as error:

@@ -27,22 +27,14 @@ set -u
 
 STATUS_CANNOT=77
 
-say() {
-    echo "cluster.sh: $*" >&2
-}
-
 cannot() {
-    say "$*"
+    echo "cluster.sh: $*" >&2
     exit $STATUS_CANNOT
 }
 
 fail() {
-    say "$*"
+    echo "cluster.sh: $*" >&2
     exit 1
-}
-
-usage() {
-    fail "usage: cluster.sh up DIR [OPTION...] | down DIR | crash|daemon|hang|start DIR NODE"
 }
 
 # Call "$@" every 0.05 s until it succeeds, for $1 seconds at most.
@@ -113,20 +105,15 @@ start_slurmd() {
     fi
 }
 
-is_free() {
-    ! (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null
-}
-
 # Print the first of $1 free ports in a row, below those that the kernel hands out.
 free_ports() {
     local first port
     while :; do
         first=$((20000 + RANDOM % 12000))
         for ((port = first; port < first + $1; port++)); do
-            is_free $port || continue 2
+            (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null && continue 2
         done
-        echo $first
-        return
+        echo $first && return
     done
 }
 
@@ -151,9 +138,7 @@ SlurmctldHost=localhost(127.0.0.1)
 SlurmctldPort=$port
 SlurmUser=$user
 SlurmdUser=$user
-AuthType=auth/munge
 AuthInfo=socket=$DIR/run/munge.sock,cred_expire=5
-CredType=cred/munge
 FirstJobId=$((1000 + RANDOM * 20))
 MaxArraySize=$MAX_ARRAY
 StateSaveLocation=$DIR/state
@@ -162,25 +147,14 @@ SlurmctldPidFile=$DIR/run/slurmctld.pid
 SlurmdPidFile=$DIR/run/slurmd.%n.pid
 SlurmctldLogFile=$DIR/log/slurmctld.log
 SlurmdLogFile=$DIR/log/%n/slurmd.log
-SlurmctldDebug=verbose
-SlurmdDebug=verbose
 ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-MpiDefault=none
-SwitchType=switch/none
-JobAcctGatherType=jobacct_gather/none
-AccountingStorageType=accounting_storage/none
-JobCompType=jobcomp/filetxt
-JobCompLoc=$DIR/log/jobcomp.txt
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
 DefMemPerCPU=100
-SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,bf_interval=1,bf_window=60
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 SlurmctldParameters=preempt_send_user_signal
-JobRequeue=1
 SlurmctldTimeout=30
 SlurmdTimeout=$NODE_TIMEOUT
 MessageTimeout=$((NODE_TIMEOUT > 10 ? 10 : NODE_TIMEOUT < 3 ? 2 : NODE_TIMEOUT - 1))
@@ -193,7 +167,7 @@ GresTypes=gpu
 END
     for node in $NODES; do
         IFS=: read -r name cpus gpus <<<"$node"
-        port=$((port + 1))
+        port=$((port + 1)) gpus=${gpus:-0}
         echo "NodeName=$name NodeHostname=localhost NodeAddr=127.0.0.1 Port=$port CPUs=$cpus" \
             "RealMemory=$((cpus * 500)) $([ "$gpus" = 0 ] || echo "Gres=gpu:$gpus")" >&3
         [ "$gpus" != 0 ] || without+=,$name
@@ -222,7 +196,7 @@ all_nodes_are_well() {
 
 up() {
     NODES="n1:8:2 n2:8:2 n3:8:2" NODE_TIMEOUT=10 GRACE=20 MAX_ARRAY=1001 PARENT=
-    local hide=() node path
+    local hide=() command node path
     while [ $# -ge 2 ]; do
         case "$1" in
             --nodes) NODES=$2 ;;
@@ -231,22 +205,25 @@ up() {
             --max-array) MAX_ARRAY=$2 ;;
             --hide) hide+=("$2") ;;
             --parent) PARENT=$2 ;;
-            *) usage ;;
+            *) fail "unknown option $1" ;;
         esac
         shift 2
     done
-    [ $# = 0 ] || usage
+    [ $# = 0 ] || fail "$1 what?"
     [ ${#DIR} -le 70 ] || fail "$DIR is too long for the name of a socket: ${#DIR} > 70 characters"
     for command in munged munge slurmctld slurmd scontrol sinfo sbatch; do
         command -v "$command" >/dev/null ||
             cannot "there is no $command; apt-get install slurmctld slurmd slurm-client munge"
     done
     [ ! -f "$DIR/env.sh" ] || ! all_nodes_are_well || return 0
+    [ -f "$DIR/hide" ] || [ -z "$(ls -A "$DIR" 2>/dev/null)" ] ||
+        fail "$DIR is neither empty nor a cluster's; nothing is removed"
     down
-    rm -rf "$DIR"/{etc,log,run,spool,state,munge,dev,hide}
+    rm -rf "$DIR"/{etc,log,run,spool,state,munge,dev}
     mkdir -p "$DIR"/{etc,log,run,spool,state,munge,dev} || fail "cannot make $DIR"
     for node in "${hide[@]}"; do
         path=$(realpath -m "${node%:*}")
+        [[ " $NODES" == *" ${node##*:}:"* ]] || fail "$node: there is no node ${node##*:}"
         [[ "$DIR/" != "$path"/* ]] || fail "$path cannot be hidden: the cluster's own $DIR is in it"
         mkdir -p "$path" || fail "cannot make $path, which is to be hidden"
         echo "${node##*:} $path"
@@ -266,8 +243,9 @@ up() {
     wait_for 30 all_nodes_are_well || fail "not all nodes come up; see $DIR/log"
     trap - EXIT
     echo "export SLURM_CONF='$SLURM_CONF'" >"$DIR/env.sh"
-    [ -z "$PARENT" ] || setsid bash "$0" "--watch=$DIR" "$PARENT" \
-        </dev/null >"$DIR/log/watch" 2>&1 &
+    if [ -n "$PARENT" ]; then
+        setsid bash "$0" "--watch=$DIR" "$PARENT" </dev/null >"$DIR/log/watch" 2>&1 &
+    fi
 }
 
 down() {
@@ -277,7 +255,7 @@ down() {
 
 # End the cluster when the process is gone or nobody's (a zombie).
 watch() {
-    while grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; do
+    while grep -qs '^State:[[:space:]]*[^[:space:]ZX]' "/proc/$1/status"; do
         sleep 0.5
     done
     exec bash "$0" down "$DIR"
@@ -295,20 +273,20 @@ node() {
     esac
 }
 
-[ $# -ge 2 ] || usage
-case "$1" in
+case "${1:-}" in
     --watch=*) DIR=${1#--watch=} ;;
-    *) DIR=$(realpath -m "$2") ;;
+    *) DIR=$(realpath -m "${2:-.}") ;;
 esac
 PATH=$PATH:/usr/sbin:/sbin
 for variable in ${!SLURM*} ${!SBATCH_*} ${!SRUN_*} ${!SALLOC_*} ${!SQUEUE_*} ${!SINFO_*}; do
     unset "$variable" # of another cluster's job
 done
 export SLURM_CONF=$DIR/etc/slurm.conf
-case "$1 $#" in
+case "${1:-} $#" in
     "--watch="*" 2") watch "$2" ;;
-    up\ *) up "${@:3}" ;;
+    "up 1") fail "up where?" ;;
+    "up "*) up "${@:3}" ;;
     "down 2") down ;;
     "crash 3" | "daemon 3" | "hang 3" | "start 3") node "$1" "$3" ;;
-    *) usage ;;
+    *) fail "usage: cluster.sh up DIR [OPTION...] | down DIR | crash|daemon|hang|start DIR NODE" ;;
 esac
