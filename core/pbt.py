@@ -11,7 +11,7 @@ from numpy.random import Generator, SeedSequence
 from core.member import Hypers, Member
 from core.peers import Peers
 from core.space import check_names
-from core.strategies import Every, Exploit, Explore, Ready, keep
+from core.strategies import Every, Exploit, Explore, Ready, keep, never
 from core.task import Task
 
 Mode = Literal["asynchronous", "lockstep"]
@@ -29,6 +29,8 @@ class PBT:
     inherit: what a member takes from the one that it copies. With "hypers" alone it keeps its own
         weights, with "weights" alone its own hypers are explored, with () it only explores.
     start: the first hypers of the first members; the others draw theirs from the priors.
+    schedule: (step, hypers): what holds from each of these steps on, the first being 0. Everybody
+        follows it, so nobody may ever be ready. It is a replay of what another run has found.
     report: the steps at which `Trainer.report` is asked, besides the last one.
     rescues: how many times a member whose trainer raised may start again from a donor.
     seed: of everything that is drawn by the engine or by a trainer.
@@ -47,6 +49,7 @@ class PBT:
     explore: Explore = keep
     inherit: tuple[Inherited, ...] = ("weights", "hypers")
     start: tuple[Hypers, ...] = ()
+    schedule: tuple[tuple[int, Hypers], ...] = ()
     report: Ready = Every(1)
     rescues: int = 3
     seed: int = 0
@@ -64,11 +67,23 @@ class PBT:
         if len(self.start) > self.members:
             raise ValueError(f"{len(self.start)} starts are given for {self.members} members")
         for hypers in self.start:
-            check_names(hypers, self.task.space)
-            if dict(self.task.space.legal(hypers)) != dict(hypers):
-                raise ValueError(f"the start {dict(hypers)} is not in the domain of the space")
-            if not self.task.space.allows(hypers):
-                raise ValueError(f"the start {dict(hypers)} breaks the constraint of the space")
+            self._check_hypers(hypers, "the start")
+        steps = [step for step, _ in self.schedule]
+        if self.schedule and (steps[0] != 0 or steps != sorted(set(steps))):
+            raise ValueError(f"the steps of a schedule must rise from 0, got {steps}")
+        if self.schedule and (self.ready is not never or self.start):
+            raise ValueError(
+                "whoever follows a schedule is never ready, and has no start of its own"
+            )
+        for step, hypers in self.schedule:
+            self._check_hypers(hypers, f"at step {step}, the schedule")
+
+    def _check_hypers(self, hypers: Hypers, what: str) -> None:
+        check_names(hypers, self.task.space)
+        if dict(self.task.space.legal(hypers)) != dict(hypers):
+            raise ValueError(f"{what} {dict(hypers)} is not in the domain of the space")
+        if not self.task.space.allows(hypers):
+            raise ValueError(f"{what} {dict(hypers)} breaks the constraint of the space")
 
 
 class WeightsLost(Exception):
@@ -124,6 +139,7 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
         if not me.waiting:                                     #   (who waits in lockstep has done it)
             trainer.step(me.hypers)                            #   θ ← step(θ | h)
             me = me.trained(trainer.eval(), trainer.raised)    #   p ← eval(θ)
+            me = scheduled(me, pbt)                            #   (who replays a schedule is given h)
         if me.waiting or pbt.ready(me):                        #   if ready(p, t, P)
             while (seen := population.seen_by(me)) is None:    #     (in lockstep: publish, and wait)
                 me = me if me.waiting else population.update(replace(me, waiting=True), trainer)
@@ -185,7 +201,15 @@ def start(id: int, pbt: PBT) -> Member:
     """Return a member before its first step: a function of (run seed, id) alone."""
     if id < len(pbt.start):
         return Member(id=id, hypers=dict(pbt.start[id]))
-    return Member(id=id, hypers=pbt.task.space.sample(random_numbers(pbt.seed, "start", id)))
+    hypers = pbt.task.space.sample(random_numbers(pbt.seed, "start", id))
+    return scheduled(Member(id=id, hypers=hypers), pbt)
+
+
+def scheduled(me: Member, pbt: PBT) -> Member:
+    """Return the member with the hypers that hold from its step on, if the run has a schedule."""
+    if not pbt.schedule:
+        return me
+    return replace(me, hypers=next(dict(h) for t, h in reversed(pbt.schedule) if t <= me.step))
 
 
 PURPOSES = ("start", "trainer", "decision", "reseed")

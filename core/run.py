@@ -16,21 +16,24 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType
+from typing import cast
 
 from core.files import Files, Unreadable, read
+from core.member import Hypers
 from core.pbt import PBT
 from core.record import FORMAT, OtherFormat, seal, unseal
+from core.strategies import never
 
 OVERRIDES = (
     "seed",
     "members",
     "steps",
     "mode",
-)  # the size of a run, its seed and its mode
+)  # the size of a run, its seed and its mode; besides them, a run may be given a schedule
 LARGEST_INFO = 2**24  # bytes of run.json
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
 
@@ -154,8 +157,20 @@ def _siblings(package: str) -> list[str]:
 
 
 def override(pbt: PBT, overrides: Mapping[str, object]) -> PBT:
-    """Return the run with another seed, size or mode."""
-    return replace(pbt, **overrides)  # type: ignore[arg-type]  # checked by PBT itself
+    """Return the run with another seed, size or mode, or with a schedule to follow.
+
+    Args:
+        overrides: by name; "schedule" as run.json has it, [[step, hypers], ...].
+    """
+    changed = dict(overrides)
+    if "schedule" in changed:
+        try:
+            pairs = cast(Iterable[tuple[int, Hypers]], changed["schedule"])
+            changed["schedule"] = tuple((int(step), dict(hypers)) for step, hypers in pairs)
+        except (TypeError, ValueError) as error:
+            raise RunError(f"{changed['schedule']!r} is no schedule: {error}") from error
+        changed |= {"ready": never, "start": ()}
+    return replace(pbt, **changed)  # type: ignore[arg-type]  # checked by PBT itself
 
 
 def describe(value: object) -> object:
@@ -242,7 +257,7 @@ def _asked(root: Path, info: Mapping[str, object]) -> tuple[str, Mapping[str, ob
     preset, overrides = info.get("preset"), info.get("overrides")
     if not isinstance(preset, str) or not isinstance(overrides, dict):
         raise RunError(f"{root / 'run.json'} names no preset")
-    if strange := sorted(set(overrides) - set(OVERRIDES)):
+    if strange := sorted(set(overrides) - {*OVERRIDES, "schedule"}):
         raise RunError(f"{root / 'run.json'} overrides {strange[0]!r}, which cannot be overridden")
     return preset, overrides
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from core.member import WINDOW, Member
-from core.pbt import PBT, Decision, decide, explore, random_seed, start
+from core.pbt import PBT, Decision, decide, explore, random_seed, scheduled, start
 from core.peers import Peers
 from core.population import Population
 from core.record import Record, identity
@@ -90,7 +90,7 @@ def _check_decision(
     record: Record, last: Record, histories: Mapping[int, Sequence[Record]], pbt: PBT
 ) -> list[str]:
     """Go from one record to the next as Algorithm 1 does, and compare what came of it."""
-    me, before = record.member, _before(record.member, last.member)
+    me, before = record.member, _before(record.member, last.member, pbt)
     problems = _check_training(record, before, last)
     ready = last.member.waiting or pbt.ready(before)
     if not ready or me.waiting:
@@ -117,7 +117,7 @@ def _check_decision(
     return problems + _differences(me, after)
 
 
-def _before(me: Member, last: Member) -> Member:
+def _before(me: Member, last: Member, pbt: PBT) -> Member:
     """Return the member as it was when it decided, or would have: trained, and evaluated."""
     if last.waiting:
         return replace(last, waiting=False)
@@ -125,7 +125,8 @@ def _before(me: Member, last: Member) -> Member:
     score, scores = (me.score, me.scores) if dropped is None else (dropped.score, dropped.scores)
     # what failed after the decision was not known to it
     failed = me.failures if dropped is None or not math.isfinite(score) else last.failures
-    return replace(last.trained((math.nan,)), score=score, scores=scores, failures=failed)
+    trained = scheduled(last.trained((math.nan,)), pbt)
+    return replace(trained, score=score, scores=scores, failures=failed)
 
 
 def _check_training(record: Record, before: Member, last: Record) -> list[str]:
