@@ -1,39 +1,41 @@
-"""`python -m core run|work|status|watch|check|verify`: the engine's command line."""
+"""`python -m core run|study|work|status|watch|verify|schedule|replay|check`: the command line."""
 
 import argparse
-import functools
+import json
 import math
 import os
-import shlex
 import signal
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
-from rich.live import Live
 from rich.progress import Progress
 from rich.text import Text
 
 from core.check import check
-from core.pool import DONE, UNFINISHED, Pool
+from core.follow import watch
+from core.local import Crew, carry_on, carry_on_study
+from core.pool import DONE, UNFINISHED
 from core.run import (
     EXAMPLE,
     OVERRIDES,
     Run,
     RunError,
-    code_version,
-    differences,
     open_run,
     override,
     read_info,
     resolve,
 )
+from core.schedule import schedule_of
+from core.study import is_study, open_study, work_study
+from core.study_view import StudyView
 from core.task import TaskError
 from core.verify import verify
-from core.view import View, duration, show_status, table, value
+from core.view import View, show_status
 from core.worker import AllFailed, work
 
 FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/pool.py; 130 after Ctrl-C
@@ -72,19 +74,39 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(do=_run)
     run.add_argument("preset", metavar="PRESET", help=f"module:function, as in {EXAMPLE}")
     run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
-    run.add_argument("--workers", type=_positive, default=1, help="processes (default: 1)")
     run.add_argument("--seed", type=int, help="of everything that is drawn")
     run.add_argument("--members", type=int, help="the size of the population")
     run.add_argument("--steps", type=int, help="steps of each member")
     run.add_argument("--mode", choices=("asynchronous", "lockstep"))
-    run.add_argument(
-        "--devices",
-        nargs="+",
-        default=["cpu"],
-        metavar="DEVICE",
-        help="dealt out to the workers",
-    )
-    _add_worker_options(run)
+    _add_crew(run)
+
+    study = commands.add_parser("study", help="run a study on this machine, or resume it")
+    study.set_defaults(do=_study)
+    study.add_argument("preset", metavar="PRESET", help="module:function that returns a Study")
+    study.add_argument("--out", type=Path, required=True, metavar="DIR", help="its directory")
+    study.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="others, or more")
+    _add_crew(study)
+
+    schedule = commands.add_parser("schedule", help="print what the winner was trained with")
+    schedule.set_defaults(do=_schedule)
+    schedule.add_argument("--json", action="store_true", help="JSON instead of Python")
+    replay = commands.add_parser("replay", help="train members from scratch along that schedule")
+    replay.set_defaults(do=_replay)
+    replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run directory")
+    replay.add_argument("--members", type=_positive, default=1, help="each from its own start")
+    replay.add_argument("--seed", type=int, help="of the starts (default: that of the run)")
+    replay.add_argument("--steps", type=int, help="of each member (default: those of the run)")
+    replay.add_argument("--final", action="store_true", help="its last values from the start")
+    _add_crew(replay)
+    for command in (schedule, replay):
+        command.add_argument("run", type=Path, metavar="RUN", help="a run that is done")
+        command.add_argument("--member", type=int, help="another one than the winner")
+        command.add_argument(
+            "--along",
+            choices=("lineage", "member"),
+            default="lineage",
+            help="the ancestry of its weights (default), or what the member itself did",
+        )
 
     join = commands.add_parser("work", help="add one worker to a run, from any machine")
     join.set_defaults(do=_work)
@@ -115,6 +137,18 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--device", default="cpu")
     checks.add_argument("--steps", type=_positive, default=2, help="steps between two looks")
     return parser
+
+
+def _add_crew(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--workers", type=_positive, default=1, help="processes (default: 1)")
+    command.add_argument(
+        "--devices",
+        nargs="+",
+        default=["cpu"],
+        metavar="DEVICE",
+        help="dealt out to the workers",
+    )
+    _add_worker_options(command)
 
 
 def _add_worker_options(command: argparse.ArgumentParser) -> None:
@@ -168,57 +202,19 @@ def _run(options: argparse.Namespace) -> int:
     }
     override(resolve(options.preset), overrides)
     run = open_run(options.out, options.preset, overrides)
-    console = Console()
-    say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    where = shlex.quote(str(run.root))
-    view = View(run.root, run.info)
-    began = time.monotonic()
-    asked, complaints = _Asked(), list[str]()
-    done_before = view.is_done(view.rows())
-    if not done_before:
-        for line in differences(run.info["code"], code_version(), "code"):
-            say(f"Note: {line}. Settings are the same; whether the code does the same, you know.")
-        say(
-            f"{run.pbt.members} members x {run.pbt.steps} steps, {options.workers} workers on "
-            f"{', '.join(options.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
-            f"From any other terminal: python -m core watch {where}"
-        )
-        with Pool(run.root, options.workers, options.devices, _worker_options(options)) as pool:
-            with asked:
-                _follow(console, view, pool, asked)
-            complaints = pool.complaints()
-    rows = view.rows()
-    again = f"The same command goes on from there: {shlex.join(_command(options))}"
-    if asked.times:
-        say(f"\nStopped; nothing that was published is lost. {again}")
-        return 130
-    if not view.is_done(rows):
-        for complaint in complaints:
-            say(Text(complaint, style="red"))
-        if rows and all(row.record.weights is None and row.record.member.step for row in rows):
-            say("The run cannot go on: mend the task, and begin anew with another --out.")
-        else:
-            say(f"The run is not done: {view.progress(rows)}. {again}")
-        return UNFINISHED
-    best = rows[0].record.member
-    if not best.healthy:
-        say("Done, but no member ended with a score that is a finite number: see `status`.")
-        return FAILED
-    hypers = ", ".join(f"{name} {value(number)}" for name, number in best.hypers.items())
-    if best.parent is not None:
-        hypers = f"a copy of member {best.parent[0]} at the last step"
-    when = "was done before" if done_before else f"in {duration(time.monotonic() - began)}"
-    say(
-        f"Done ({when}): member {best.id} is best with "
-        f"{run.pbt.task.score} {best.score:.6g} ({hypers}).\n"
-        f"Next: python -m core verify {where}; python -m analysis figures {where} --out figures"
+    return carry_on(
+        run, _crew(options), [options.preset, *_words(options, (*OVERRIDES, "workers"))]
     )
-    return 0
 
 
-def _command(options: argparse.Namespace) -> list[str]:
-    words = ["python", "-m", "core", "run", options.preset, "--out", str(options.out)]
-    for name in (*OVERRIDES, "workers"):
+def _crew(options: argparse.Namespace) -> Crew:
+    return Crew(options.workers, options.devices, _worker_options(options))
+
+
+def _words(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
+    """Return what was typed, to be typed again."""
+    words = ["--out", str(options.out)]
+    for name in names:
         value = getattr(options, name)
         if value is not None:
             words += [f"--{name}", str(value)]
@@ -227,89 +223,38 @@ def _command(options: argparse.Namespace) -> list[str]:
     return words
 
 
-class _Asked:
-    """Counts Ctrl-C (and SIGTERM, SIGHUP) instead of being torn down by it."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-    def __enter__(self) -> "_Asked":
-        self._before = {number: signal.signal(number, self._ask) for number in _STOPS}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _ask(self, *_: object) -> None:
-        self.times += 1
-
-
-_STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def _follow(console: Console, view: View, pool: Pool, asked: _Asked) -> None:
-    """Show the run while the workers work; pass on a wish to stop."""
-    heeded = 0
-
-    def heed() -> None:
-        nonlocal heeded
-        if asked.times > heeded:
-            heeded = asked.times
-            if heeded == 1:
-                pool.signal(signal.SIGTERM)
-                console.print(
-                    "Stopping: the workers finish their turns (Ctrl-C again to end them at once)."
-                )
-            else:
-                pool.signal(signal.SIGKILL)
-
-    if console.is_terminal:
-        with Live(console=console, auto_refresh=False, transient=False) as live:
-
-            def draw() -> None:
-                heed()
-                rows = view.rows()
-                live.update(table(view, rows, max(console.height - 10, 3)), refresh=True)
-
-            pool.wait(draw, 0.5)
-            draw()
-        return
-    printed = time.monotonic()
-    pause = 1.0
-
-    def say() -> None:
-        nonlocal printed, pause
-        heed()
-        if time.monotonic() - printed < pause:
-            return
-        rows = view.rows()
-        if rows:
-            console.print(view.progress(rows), highlight=False, soft_wrap=True)
-        printed, pause = time.monotonic(), min(pause * 1.5, 60)
-
-    pool.wait(say, 0.25)
+def _study(options: argparse.Namespace) -> int:
+    study = open_study(options.out, options.preset, options.seeds)
+    return carry_on_study(study, _crew(options))
 
 
 # -------------------------------------------------------------------------- other commands
 
 
 def _work(options: argparse.Namespace) -> int:
-    run = open_run(options.run)
+    study = open_study(options.run) if is_study(options.run) else None
+    run = open_run(options.run) if study is None else None
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, lambda *_: told.set())
-    orphaned = functools.partial(_is_orphan, options.parent)
-    done = work(
-        run,
-        device=options.device,
-        durable=not options.no_fsync,
-        patience=options.patience,
-        turn_limit=options.turn_limit,
-        lifetime=options.lifetime,
-        job=options.job,
-        stop=lambda: told.is_set() or orphaned(),
-    )
+    end = time.monotonic() + options.lifetime
+
+    def stop() -> bool:
+        return told.is_set() or (options.parent is not None and os.getppid() != options.parent)
+
+    def on(run: Run) -> bool:
+        return work(
+            run,
+            device=options.device,
+            durable=not options.no_fsync,
+            patience=options.patience,
+            turn_limit=options.turn_limit,
+            lifetime=end - time.monotonic(),
+            job=options.job,
+            stop=stop,
+        )
+
+    done = on(run) if run is not None else study is not None and work_study(study, on, stop)
     print(
         "all members are done" if done else "stopped; the run can be resumed",
         flush=True,
@@ -317,29 +262,51 @@ def _work(options: argparse.Namespace) -> int:
     return DONE if done else UNFINISHED
 
 
-def _is_orphan(parent: int | None) -> bool:
-    return parent is not None and os.getppid() != parent
-
-
 def _status(options: argparse.Namespace) -> int:
+    console = Console()
+    if is_study(options.run):
+        studied = StudyView(open_study(options.run))
+        console.print(studied.draw(10**6))
+        return DONE if studied.is_done() else UNFINISHED
     view = View(options.run, read_info(options.run))
-    show_status(view, Console())
+    show_status(view, console)
     return DONE if view.is_done(view.rows()) else UNFINISHED
 
 
 def _watch(options: argparse.Namespace) -> int:
-    view = View(options.run, read_info(options.run))
-    console = Console()
-    try:
-        with Live(console=console, auto_refresh=False) as live:
-            while True:
-                rows = view.rows()
-                live.update(table(view, rows, max(console.height - 10, 3)), refresh=True)
-                if view.is_done(rows):
-                    return 0
-                time.sleep(1.0)
-    except KeyboardInterrupt:
-        return 0
+    if is_study(options.run):
+        studied = StudyView(open_study(options.run))
+        watch(Console(), studied, studied.is_done)
+    else:
+        view = View(options.run, read_info(options.run))
+        watch(Console(), view, lambda: view.is_done(view.rows()))
+    return 0
+
+
+def _schedule(options: argparse.Namespace) -> int:
+    found = schedule_of(open_run(options.run), options.member, options.along)
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        print(found.as_python(), end="")
+    return 0
+
+
+def _replay(options: argparse.Namespace) -> int:
+    run = open_run(options.run)
+    schedule = schedule_of(run, options.member, options.along)
+    found = schedule.final() if options.final else schedule
+    overrides = dict(cast(Mapping[str, object], run.info["overrides"]))
+    overrides |= {"members": options.members, "schedule": found.as_override()}
+    overrides |= {
+        n: getattr(options, n) for n in ("seed", "steps") if getattr(options, n) is not None
+    }
+    again = [str(options.run), *_words(options, ("members", "seed", "steps", "workers"))]
+    again += ["--final"] if options.final else []
+    again += ["--along", options.along] if options.along != "lineage" else []
+    again += ["--member", str(options.member)] if options.member is not None else []
+    replay = open_run(options.out, run.preset, overrides)
+    return carry_on(replay, _crew(options), again, "replay")
 
 
 def _verify(options: argparse.Namespace) -> int:

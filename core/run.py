@@ -53,11 +53,26 @@ class Run:
 
 
 def resolve(name: str) -> PBT:
-    """Return the run that the preset `module:function` describes.
+    """Return the run that a preset describes: `module:function`, or `module:study[arm]`.
 
     Raises:
         RunError: there is no such preset (the nearest name is offered), or it does not work.
     """
+    name, bracket, arm = name.partition("[")
+    pbt = resolve_any(name)
+    if bracket:
+        arms = getattr(pbt, "arms", {})
+        if arm[:-1] not in arms or arm[-1] != "]":
+            raise RunError(f"{name} has no arm {arm[:-1]!r}{_near(arm[:-1], list(arms))}")
+        name, pbt = f"{name}[{arm}", arms[arm[:-1]]
+    if not isinstance(pbt, PBT):
+        hint = "; `python -m core study` runs a study" if hasattr(pbt, "arms") else ""
+        raise RunError(f"{name} is a {type(pbt).__name__}, where a preset returns a PBT{hint}")
+    return pbt
+
+
+def resolve_any(name: str) -> object:
+    """Return what a preset function returns: a PBT, or a Study; raise RunError as `resolve`."""
     module_name, _, function_name = name.partition(":")
     if not re.fullmatch(r"\w+(\.\w+)*", module_name) or not function_name:
         raise RunError(f"{name!r} is not a preset; write module:function, as in {EXAMPLE}")
@@ -88,12 +103,9 @@ def resolve(name: str) -> PBT:
             f"there is no {function_name!r} in {module_name}{_near(function_name, presets)}"
         )
     try:
-        pbt = function()
+        return function()
     except Exception as error:
         raise RunError(f"the preset {name} cannot be made: {_first_line(error)}") from error
-    if not isinstance(pbt, PBT):
-        raise RunError(f"{name} returned a {type(pbt).__name__}, where a preset returns a PBT")
-    return pbt
 
 
 def _check_place(module: str) -> None:

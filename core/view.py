@@ -80,6 +80,15 @@ class View:
         self._marks.append((now, done, turns))
         return sorted(rows, key=lambda row: rank(row.record.member))
 
+    def draw(self, limit: int) -> RenderableType:
+        """Return the run as a table of at most `limit` members."""
+        return table(self, self.rows(), limit)
+
+    def line(self) -> str:
+        """Return the run as one line; "" if nothing is published yet."""
+        rows = self.rows()
+        return self.progress(rows) if rows else ""
+
     def is_done(self, rows: list[Row]) -> bool:
         """Whether every member has come to its last step and decided there."""
         members = [row.record.member for row in rows]

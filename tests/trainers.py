@@ -14,6 +14,7 @@ from core.pbt import PBT
 from core.peers import Peers
 from core.space import Choice, Integer, LogUniform, Space, Uniform
 from core.strategies import Among, Every, SymmetricPerturb, Truncation, binary_tournament, never
+from core.study import Replay, Study, grid
 from core.task import Report, Task
 
 
@@ -475,3 +476,20 @@ def reckless(hypers: Hypers, space: Space, rng: np.random.Generator) -> Hypers:
 def not_a_preset() -> int:
     """Return something else."""
     return 7
+
+
+def small_study() -> Study:
+    """Two exploiters and two sizes, their baseline, and what replays one of them."""
+    exploits = {"truncation": Truncation(0.4), "tournament": binary_tournament}
+    arms, levels = grid(walk(), exploit=exploits, members={"3": 3, "5": 5})
+    return Study(
+        arms=arms
+        | {
+            "baseline": walk_random_search(),
+            "replay": Replay(of="truncation-5"),
+            "final": Replay(of="truncation-5", use="final"),
+        },
+        seeds=(1, 2),
+        baseline="baseline",
+        levels=levels,
+    )

@@ -4,7 +4,16 @@ from dataclasses import replace
 
 from core.pbt import PBT
 from core.space import Fixed, LogUniform, Space
-from core.strategies import Every, Perturb, Truncation, never
+from core.strategies import (
+    Every,
+    Perturb,
+    Resample,
+    Truncation,
+    TTest,
+    binary_tournament,
+    never,
+)
+from core.study import Replay, Study, grid
 from core.task import Task
 from tasks.gan.trainer import DigitsGAN
 
@@ -67,3 +76,30 @@ def digits_fixed() -> PBT:
     """Eight members that all train with the best pair of `digits_sweep`, to the end."""
     rates = Space({"d_rate": Fixed(6.4e-3), "g_rate": Fixed(4e-4)})
     return replace(digits_random_search(), task=Task(DigitsGAN, rates, SCORE))
+
+
+def digits_study() -> Study:
+    """Exploiters x explorers x population sizes, each size with its random search; and 5 d.
+
+    Figure 5 in small (section 4.4): 16 arms; a seed of all takes about six minutes on two cores.
+    """
+    exploits = {
+        "truncation": Truncation(0.25),
+        "t-test": TTest(0.05),
+        "tournament": binary_tournament,
+    }
+    explores = {"perturb": Perturb((0.5, 2.0)), "resample": Resample()}
+    sizes = {"4": 4, "8": 8}
+    arms, levels = grid(digits(), exploit=exploits, explore=explores, members=sizes)
+    searches, theirs = grid(digits_random_search(), members=sizes)
+    return Study(
+        arms=arms
+        | {f"random_search-{name}": search for name, search in searches.items()}
+        | {
+            "replay": Replay(of="truncation-perturb-8"),
+            "final": Replay(of="truncation-perturb-8", use="final"),
+        },
+        seeds=tuple(range(1, 11)),
+        baseline="random_search-8",
+        levels=levels | {f"random_search-{name}": level for name, level in theirs.items()},
+    )

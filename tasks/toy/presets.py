@@ -4,7 +4,18 @@ from dataclasses import replace
 
 from core.pbt import PBT
 from core.space import Fixed, Space, Uniform
-from core.strategies import Every, Noise, Perturb, Truncation, keep, never
+from core.strategies import (
+    Every,
+    Noise,
+    Perturb,
+    Resample,
+    Truncation,
+    TTest,
+    binary_tournament,
+    keep,
+    never,
+)
+from core.study import Replay, Study, grid
 from core.task import Task
 from tasks.toy.quadratic import Quadratic
 
@@ -35,6 +46,41 @@ def pbt() -> PBT:
 def random_search() -> PBT:
     """Baseline: as many members with as many steps, and none ever looks at another."""
     return replace(pbt(), ready=never)
+
+
+def toy_study() -> Study:
+    """Exploiters x explorers x population sizes, and one axis at a time: what is inherited, when.
+
+    Figure 5 on the toy (section 4.4): 29 arms; a seed of all takes half a minute on two cores.
+    """
+    exploits = {
+        "truncation": Truncation(0.2),
+        "t-test": TTest(0.05),
+        "tournament": binary_tournament,
+    }
+    explores = {"perturb": Perturb((0.8, 1.2)), "resample": Resample(), "keep": keep}
+    sizes = {"5": 5, "20": 20}
+    arms, levels = grid(pbt(), exploit=exploits, explore=explores, members=sizes)
+    searches, theirs = grid(random_search(), members=sizes)
+    inherits = {"weights": ("weights",), "hypers": ("hypers",), "nothing": ()}
+    passing, inherited = grid(pbt(), inherit=inherits)
+    times, intervals = grid(pbt(), ready={"every-1": Every(1), "every-10": Every(10)})
+    return Study(
+        arms=arms
+        | {f"random_search-{name}": search for name, search in searches.items()}
+        | {f"inherit-{name}": arm for name, arm in passing.items()}
+        | times
+        | {
+            "replay": Replay(of="truncation-perturb-20"),
+            "final": Replay(of="truncation-perturb-20", use="final"),
+        },
+        seeds=tuple(range(1, 11)),
+        baseline="random_search-20",
+        levels=levels
+        | {f"random_search-{name}": level for name, level in theirs.items()}
+        | {f"inherit-{name}": level for name, level in inherited.items()}
+        | intervals,
+    )
 
 
 def figure_2_pbt() -> PBT:

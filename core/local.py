@@ -1,0 +1,116 @@
+"""Work on a run or a study with a pool of processes on this machine, and show it meanwhile."""
+
+import functools
+import shlex
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from core.follow import Asked, Shown, follow
+from core.pool import UNFINISHED, Pool
+from core.run import Run, code_version, differences
+from core.study import Open
+from core.study_view import StudyView
+from core.view import View, duration, value
+
+STOPPED = 130  # the exit status after Ctrl-C
+NO_SCORE = 1
+KEPT = "nothing that was published is lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """Who works: how many processes, on which devices, with which options of `work`."""
+
+    workers: int = 1
+    devices: Sequence[str] = ("cpu",)
+    options: Sequence[str] = ()
+
+
+def carry_on(run: Run, crew: Crew, words: Sequence[str], command: str = "run") -> int:
+    """Work on a run until it is done or Ctrl-C is typed; return the exit status.
+
+    Args:
+        words: what was typed behind the command, and would be typed again.
+    """
+    console, view, began = Console(), View(run.root, run.info), time.monotonic()
+    say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    where = shlex.quote(str(run.root))
+    again = "The same command goes on from there: " + shlex.join(
+        ["python", "-m", "core", command, *words]
+    )
+    done_before, stopped, complaints = view.is_done(view.rows()), False, list[str]()
+    if not done_before:
+        for line in differences(run.info["code"], code_version(), "code"):
+            say(f"Note: {line}. Settings are the same; whether the code does the same, you know.")
+        say(
+            f"{run.pbt.members} members x {run.pbt.steps} steps, {crew.workers} workers on "
+            f"{', '.join(crew.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
+            f"From any other terminal: python -m core watch {where}"
+        )
+        stopped, complaints = _work(console, view, run.root, crew)
+    rows = view.rows()
+    if stopped:
+        say(f"\nStopped; {KEPT}. {again}")
+        return STOPPED
+    if not view.is_done(rows):
+        for complaint in complaints:
+            say(Text(complaint, style="red"))
+        if rows and all(row.record.weights is None and row.record.member.step for row in rows):
+            say("The run cannot go on: mend the task, and begin anew with another --out.")
+        else:
+            say(f"The run is not done: {view.progress(rows)}. {again}")
+        return UNFINISHED
+    best = rows[0].record.member
+    if not best.healthy:
+        say("Done, but no member ended with a score that is a finite number: see `status`.")
+        return NO_SCORE
+    hypers = ", ".join(f"{name} {value(number)}" for name, number in best.hypers.items())
+    if best.parent is not None:
+        hypers = f"a copy of member {best.parent[0]} at the last step"
+    when = "was done before" if done_before else f"in {duration(time.monotonic() - began)}"
+    say(
+        f"Done ({when}): member {best.id} is best with "
+        f"{run.pbt.task.score} {best.score:.6g} ({hypers}).\n"
+        f"Next: python -m core verify {where}; python -m analysis figures {where} --out figures"
+    )
+    return 0
+
+
+def carry_on_study(study: Open, crew: Crew) -> int:
+    """Work on a study until it is done or Ctrl-C is typed; return the exit status."""
+    console, view = Console(), StudyView(study)
+    say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
+    where, again = shlex.quote(str(study.root)), "The same command goes on from there."
+    stopped, complaints = False, list[str]()
+    if not view.is_done():
+        say(
+            f"{len(study.study.arms)} arms x {len(study.study.seeds)} seeds, {crew.workers} "
+            f"workers on {', '.join(crew.devices)}; in {study.root}\n"
+            f"From any other terminal: python -m core watch {where}"
+        )
+        stopped, complaints = _work(console, view, study.root, crew)
+    if stopped:
+        say(f"\nStopped; {KEPT}. {again}")
+        return STOPPED
+    if not view.is_done():
+        for complaint in complaints:
+            say(Text(complaint, style="red"))
+        say(f"The study is not done: {view.line()}. {again}")
+        return UNFINISHED
+    console.print(view.draw(10**6))
+    say(f"Next: python -m analysis ablation {where} --out figures")
+    return 0
+
+
+def _work(console: Console, view: Shown, root: Path, crew: Crew) -> tuple[bool, list[str]]:
+    """Return whether it was stopped by a person, and what workers complained of."""
+    asked = Asked()
+    with Pool(root, crew.workers, crew.devices, crew.options) as pool:
+        with asked:
+            follow(console, view, pool, asked)
+        return asked.times > 0, pool.complaints()
