@@ -90,7 +90,7 @@ def test_a_setting_that_cannot_be_written_down_is_refused() -> None:
         ("walk", "is not a preset; write module:function"),
         ("tests.trainer:walk", "no module 'tests.trainer'; did you mean 'tests.trainers'"),
         ("tests.trainers:wolk", "no 'wolk' in tests.trainers; did you mean 'walk'"),
-        ("tests.trainers:not_a_preset", "returned a int, where a preset returns a PBT"),
+        ("tests.trainers:not_a_preset", "is a int, where a preset returns a PBT"),
         ("tasks.toy.preset:pbt", "did you mean 'tasks.toy.presets'"),
         ("nowhere.at.all:pbt", "there is no module 'nowhere'"),
         ("tasks.toys.presets:pbt", "no module 'tasks.toys'; did you mean 'tasks.toy'"),
