@@ -166,12 +166,12 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
         wanted = known if seeds is None else sorted({*known, *study.seeds})
         if wanted != known:
             _write(root, about | {"seeds": wanted})
-        return Open(root, preset, replace(study, seeds=tuple(wanted)))
+        return Open(root, preset, str(said["code"]), replace(study, seeds=tuple(wanted)))
     root.mkdir(parents=True, exist_ok=True)
     if strange := sorted(name for name in os.listdir(root) if not name.endswith(".tmp")):
         raise RunError(f"{root} is not a study: it has no {FILE}, but holds {strange[0]!r}")
     _write(root, about | {"seeds": list(study.seeds)})
-    return Open(root, preset, study)
+    return Open(root, preset, code_version(), study)
 
 
 def _write(root: Path, about: Mapping[str, object]) -> None:
@@ -194,6 +194,7 @@ class Open:
 
     root: Path
     preset: str
+    code: str
     study: Study
     _views: dict[Path, View] = field(default_factory=dict)
     _done: set[Path] = field(default_factory=set)

@@ -10,9 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from core.pool import UNFINISHED
-from core.run import EXAMPLE, OVERRIDES, RunError, open_run, override, read_info, resolve
+from core.run import EXAMPLE, OVERRIDES, RunError, resolve_any
 from core.task import TaskError
-from core.view import View
+from core.whole import begin, look
 from core.worker import AllFailed
 from slurm.check import PROBE
 from slurm.job import Job
@@ -188,8 +188,8 @@ def _submit(options: argparse.Namespace) -> int:
     base, place = read_site()
     request = _request(options, base, place)
     if options.dry_run:
-        override(resolve(options.preset), _overrides(options))
-        print(would_submit(options.preset, options.out, request))
+        resolve_any(options.preset.partition("[")[0])
+        print(would_submit(options.out, request))
         return 0
     waits = request.cluster == "slurm" and options.probe
     with Console(stderr=True).status("Asking a node whether it sees the directory ...") as status:
@@ -249,12 +249,12 @@ def _scale(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    show(View(options.run, read_info(options.run)), Launch(options.run), Console())
+    show(look(options.run), Launch(options.run), Console())
     return 0
 
 
 def _work(options: argparse.Namespace) -> int:
-    run = open_run(options.out, options.preset, _overrides(options))
+    begin(options.out, options.preset, _overrides(options))
     request = Request(
         cluster="local",
         gpus=options.gpus,
@@ -265,7 +265,7 @@ def _work(options: argparse.Namespace) -> int:
     devices = request.devices() * request.jobs
     cpus = int(os.environ.get("SLURM_CPUS_PER_TASK", "1"))
     job = Job(
-        root=os.path.abspath(run.root),
+        root=os.path.abspath(options.out),
         devices=devices,
         threads=max(1, cpus // len(devices)),
         other_code=options.other_code,

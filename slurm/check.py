@@ -7,8 +7,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from core.run import Run, RunError
-from core.view import View, duration
+from core.run import RunError
+from core.view import duration
+from core.whole import Whole
 from core.worker import MARGIN
 from slurm import queue
 from slurm.job import LAST
@@ -75,7 +76,7 @@ def check(request: Request) -> None:
             raise RunError(f"Slurm would not take these jobs: {said}") from error
 
 
-def check_code(run: Run, launch: Launch, frozen: Snapshot, other_code: bool) -> None:
+def check_code(whole: Whole, launch: Launch, frozen: Snapshot, other_code: bool) -> None:
     """Hold a run to the code with which it began.
 
     Raises:
@@ -83,11 +84,11 @@ def check_code(run: Run, launch: Launch, frozen: Snapshot, other_code: bool) -> 
     """
     before = [array for array in launch.arrays() if array.code]
     changed = before and Path(before[-1].code).name != frozen.folder.name
-    if (run.info["code"] == frozen.commit and not changed) or other_code:
+    if (whole.code == frozen.commit and not changed) or other_code:
         return
     what = (
-        f"commit {run.info['code']}, and this is {frozen.commit}"
-        if run.info["code"] != frozen.commit
+        f"commit {whole.code}, and this is {frozen.commit}"
+        if whole.code != frozen.commit
         else f"the snapshot {before[-1].code}, and the code has changed since"
     )
     raise RunError(
@@ -97,9 +98,9 @@ def check_code(run: Run, launch: Launch, frozen: Snapshot, other_code: bool) -> 
     )
 
 
-def check_time(view: View, request: Request) -> None:
+def check_time(whole: Whole, request: Request) -> None:
     """Raise RunError if a turn of this run is longer than a job would be."""
-    longest = max((row.record.spent for row in view.rows()), default=0.0)
+    longest = whole.longest()
     if request.time is not None and MARGIN * longest + LAST > 60 * minutes(request.time):
         raise RunError(
             f"--time {request.time} is too short: a turn of this run takes {duration(longest)}"

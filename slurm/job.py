@@ -9,6 +9,7 @@ after three preemptions if its time limit is short (it takes them for time-outs)
 """
 
 import contextlib
+import functools
 import os
 import signal
 import socket
@@ -23,8 +24,10 @@ from submitit.helpers import DelayedSubmission
 from core.files import make_folder
 from core.lease import Worker
 from core.pool import DONE, THREADS, UNFINISHED, Pool
-from core.run import RunError, code_version, open_run, read_info
-from core.view import View, duration
+from core.run import RunError, code_version, open_run
+from core.study import is_study, open_study, work_study
+from core.view import duration
+from core.whole import Whole, look
 from core.worker import MARGIN, work
 from slurm import queue
 from slurm.launch import Launch
@@ -74,7 +77,8 @@ class Job:
 
     def __call__(self) -> str:
         if self.inside:
-            done = work(open_run(Path(self.root)), device=self.devices[0])
+            root, on = Path(self.root), functools.partial(work, device=self.devices[0])
+            done = work_study(open_study(root), on) if is_study(root) else on(open_run(root))
             return "all members are done" if done else "stopped"
         shift = _Shift(self)
         try:
@@ -118,12 +122,12 @@ class _Shift:
         """
         for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
-        view = self._check()
+        whole = self._check()
         self.launch.register(self.name, self.job.together)
         left = queue.seconds_left(self.job.limit)
         self.end = None if left is None else self.began + left
-        before = sum(row.record.member.n for row in view.rows())
-        self._check_time(view, left)
+        before = whole.records()
+        self._check_time(whole, left)
         for variable in THREADS:
             os.environ.setdefault(variable, str(self.job.threads))
         options = [*self.job.options, "--job", self.name]
@@ -139,14 +143,13 @@ class _Shift:
             pool.wait(lambda: None, 1.0)
             codes = pool.codes()
             complaints = pool.complaints()
-        rows = view.rows()
-        if view.is_done(rows):
+        if whole.is_done():
             self.launch.end_all(self.name)
             return self._say("all members are done")
         if self.launch.must_leave(self.name):
             self.launch.has_left(self.name)
             return self._say("left, as asked: the run goes on without this job")
-        if gave_up and before == sum(row.record.member.n for row in rows):
+        if gave_up and before == whole.records():
             raise RunError(
                 f"in {duration(time.monotonic() - self.began)} no turn of any member came to its "
                 "end, and the time limit is reached: a turn is longer than a job may run. Submit "
@@ -158,23 +161,22 @@ class _Shift:
 
     # ------------------------------------------------------------------------ before
 
-    def _check(self) -> View:
-        """Return a view of the run, if this is a place where one can work on it."""
+    def _check(self) -> Whole:
+        """Return what is to be worked on, if this is a place where one can."""
         host = socket.gethostname()
-        if not (self.root / "run.json").exists():
+        if not (is_study(self.root) or (self.root / "run.json").exists()):
             raise RunError(
                 f"{self.root} is not to be seen on {host}, or holds no run: the directory must be "
                 "on a file system that all nodes share, under the same name"
             )
-        info = read_info(self.root)
         if self.job.code:
             frozen = thaw(Path(self.job.code)).folder
             if not Path(__file__).resolve().is_relative_to(frozen.resolve()):
                 raise RunError(f"this job imports {__file__}, and not the code in {frozen}")
-        now = code_version()
-        if info["code"] != now and not self.job.other_code:
+        whole, now = look(self.root), code_version()
+        if whole.code != now and not self.job.other_code:
             raise RunError(
-                f"the run began with the code of commit {info['code']}, and this is {now}: check "
+                f"the run began with the code of commit {whole.code}, and this is {now}: check "
                 "that commit out, or say --other-code if you know that it makes no difference"
             )
         wanted = 1 + max(
@@ -190,10 +192,10 @@ class _Shift:
                     f"({ASSIGNED[0]}={os.environ.get(ASSIGNED[0], '')!r}): ask for them with "
                     f"--gpus {wanted}, or for other workers with --device cpu"
                 )
-        return View(self.root, info)
+        return whole
 
-    def _check_time(self, view: View, left: float | None) -> None:
-        longest = max((row.record.spent for row in view.rows()), default=0.0)
+    def _check_time(self, whole: Whole, left: float | None) -> None:
+        longest = whole.longest()
         if left is not None and MARGIN * longest > left - LAST:
             raise RunError(
                 f"a turn takes {duration(longest)}, and this job may run for {duration(left)}: "

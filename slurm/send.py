@@ -191,7 +191,7 @@ def _silent(log: Path) -> Iterator[None]:
         os.close(kept[1])
 
 
-def would_submit(preset: str, out: Path, request: Request) -> str:
+def would_submit(out: Path, request: Request) -> str:
     """Return what sbatch would be given, for --dry-run: nothing is written or submitted."""
     launch = Launch(out)
     code = Snapshot(launch.folder / "code-...", code_version(), "")

@@ -2,23 +2,30 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from core.run import RunError
-from core.view import Row, View, table
+from core.study_view import StudyView
+from core.view import Row, View
+from core.whole import Whole
 from slurm.launch import Launch
 from slurm.queue import Element
 
 LINES = 40  # jobs that are listed; of more, those that do not run as they should come first
 
 
-def show(view: View, launch: Launch, console: Console) -> None:
+def show(whole: Whole, launch: Launch, console: Console) -> None:
     """Print members, and jobs; Slurm is asked once, and nothing of its accounting."""
-    rows = view.rows()
-    console.print(table(view, rows, limit=max(len(rows), 1)))
+    if whole.study is not None:
+        console.print(StudyView(whole.study).draw(10**6))
+    rows = [(view, row) for view in whole.views() for row in view.rows()]
+    if whole.study is None:
+        [view] = whole.views()
+        console.print(view.draw(max(len(rows), 1)))
     arrays = launch.arrays()
     if not arrays:
         console.print("No job of this run was submitted by `python -m slurm`.")
@@ -33,7 +40,7 @@ def show(view: View, launch: Launch, console: Console) -> None:
     console.print(summary(ids, jobs))
     shown = [job for job in jobs.values() if job.is_live or job.state in FAILED]
     if shown:
-        console.print(job_table(rows, shown, leaving))
+        console.print(job_table(rows, shown, leaving, whole.root))
 
 
 def summary(ids: list[str], jobs: Mapping[str, Element]) -> str:
@@ -47,12 +54,15 @@ def summary(ids: list[str], jobs: Mapping[str, Element]) -> str:
     return f"Jobs: {', '.join(parts) or 'none'}" + (f"; pending because of {why}" if why else "")
 
 
-def job_table(rows: list[Row], jobs: list[Element], leaving: set[str]) -> Table:
+def job_table(
+    rows: list[tuple[View, Row]], jobs: list[Element], leaving: set[str], root: Path
+) -> Table:
     """Return jobs, with the members that they train."""
-    trains: dict[str, list[int]] = {}
-    for row in rows:
+    trains: dict[str, list[str]] = {}
+    for view, row in rows:
         if row.job:
-            trains.setdefault(row.job, []).append(row.record.member.id)
+            where = "" if view.root == root else f"{view.root.relative_to(root)}: "
+            trains.setdefault(row.job, []).append(f"{where}{row.record.member.id}")
     grid = Table(title="jobs", title_justify="left")
     for heading in ("job", "state", "why", "node", "restarts", "time left", "trains members"):
         grid.add_column(heading, no_wrap=True)
@@ -66,7 +76,7 @@ def job_table(rows: list[Row], jobs: list[Element], leaving: set[str]) -> Table:
             job.node,
             str(job.restarts or ""),
             job.left if job.is_live else "",
-            ", ".join(map(str, trains.get(job.id, []))),
+            ", ".join(trains.get(job.id, [])),
         )
     if len(shown) > LINES:
         grid.caption = f"{len(shown) - LINES} more are not shown"

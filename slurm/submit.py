@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.run import Run, RunError, open_run, override, resolve
-from core.view import View
+from core.run import RunError
+from core.whole import Whole, begin, look
 from slurm import queue
 from slurm.check import PROBE, check, check_code, check_time, probe_node
 from slurm.job import Job
@@ -34,7 +34,7 @@ def submit(
     other_code: bool = False,
     probe: float = PROBE,
 ) -> Submitted:
-    """Begin a run, or go on with it, by an array of identical jobs.
+    """Begin a run or a study, or go on with it, by an array of identical jobs.
 
     Args:
         out: the run directory, on a file system that the nodes see too.
@@ -45,12 +45,10 @@ def submit(
     Raises:
         RunError: nothing was submitted, and why.
     """
-    override(resolve(preset), overrides)
     check(request)
-    run = open_run(out, preset, overrides)
-    launch = Launch(run.root)
-    view = View(run.root, run.info)
-    if view.is_done(view.rows()):
+    whole = begin(out, preset, overrides)
+    launch = Launch(out)
+    if whole.is_done():
         raise RunError(f"{out} is done: there is nothing to submit")
     if live := live_jobs(launch):
         raise RunError(
@@ -58,13 +56,13 @@ def submit(
             f"python -m slurm scale {shlex.quote(str(out))} --workers N changes their number"
         )
     frozen = freeze(preset, launch.folder)
-    check_code(run, launch, frozen, other_code)
-    check_time(view, request)
+    check_code(whole, launch, frozen, other_code)
+    check_time(whole, request)
     (launch.folder / "done").unlink(missing_ok=True)
     notes = [f"{path} is too large to be code: it was not frozen" for path in frozen.left]
     if request.cluster == "slurm" and probe:
         notes += probe_node(launch, request, probe)
-    job = _job(run, request, frozen, other_code)
+    job = _job(whole, request, frozen, other_code)
     return Submitted(tuple(send(launch, job, request, frozen)), tuple(notes))
 
 
@@ -81,12 +79,11 @@ def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[s
     Raises:
         RunError: the run is done, or was not submitted from here, or the number does not fit.
     """
-    run, launch = open_run(root), Launch(root)
-    view = View(run.root, run.info)
+    whole, launch = look(root), Launch(root)
     arrays = launch.arrays()
     if not arrays:
         raise RunError(f"no job of {root} was ever submitted: python -m slurm submit begins")
-    if view.is_done(view.rows()):
+    if whole.is_done():
         raise RunError(f"{root} is done")
     live = [id for id in live_jobs(launch) if id not in launch.asked_to_leave()]
     sizes = {id: _per_job(array) for array in arrays for id in array.ids}
@@ -94,14 +91,14 @@ def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[s
     if missing > 0:
         last = next((array for array in reversed(arrays) if array.code), None)
         if last is None:
-            frozen = freeze(str(run.info["preset"]), launch.folder)
-            check_code(run, launch, frozen, False)
+            frozen = freeze(whole.preset, launch.folder)
+            check_code(whole, launch, frozen, False)
         else:
             frozen = thaw(Path(last.code))
         request = replace(request, workers=missing)
         check(request)
-        check_time(view, request)
-        job = _job(run, request, frozen, frozen.commit != run.info["code"])
+        check_time(whole, request)
+        job = _job(whole, request, frozen, frozen.commit != whole.code)
         return Submitted(tuple(send(launch, job, request, frozen))), [], []
     states = launch.elements()
     pending = [id for id in live if id in states and states[id].state == "PENDING"]
@@ -117,9 +114,9 @@ def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[s
     return Submitted(()), cancelled, leaving
 
 
-def _job(run: Run, request: Request, frozen: Snapshot, other_code: bool) -> Job:
+def _job(whole: Whole, request: Request, frozen: Snapshot, other_code: bool) -> Job:
     return Job(
-        root=os.path.abspath(run.root),
+        root=os.path.abspath(whole.root),
         devices=request.devices(),
         threads=request.cpus,
         code=str(frozen.folder),
