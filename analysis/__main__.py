@@ -2,11 +2,12 @@
 
 import argparse
 import csv
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import compare
+from analysis import ablation, compare
 from analysis.runs import RunData, read_runs
 from analysis.samples import draw_samples, has_samples
 from analysis.scores import draw_run
@@ -34,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     comparison.add_argument("--against", type=Path, nargs="+", required=True, metavar="RUN")
     members = commands.add_parser("members", help="how each member ended, as a CSV file")
     members.set_defaults(do=_members)
+    ablations = commands.add_parser("ablation", help="the arms of a study, axis by axis")
+    ablations.set_defaults(do=_ablation)
+    ablations.add_argument("study", type=Path, metavar="DIR", help="the directory of a study")
+    ablations.add_argument("--number", help="a reported number instead of the selected score")
+    ablations.add_argument("--out", type=Path, required=True, metavar="DIR")
     for command in (figures, comparison, members):
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -62,6 +68,27 @@ def _figures(options: argparse.Namespace) -> int:
         with new_figure(7, 2.1 * -(-len(pictures) // 4)) as figure:
             draw_samples(figure, pictures)
             paths += save(figure, options.out, "samples")
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _ablation(options: argparse.Namespace) -> int:
+    study = ablation.read_ablation(options.study, options.number)
+    paths: list[Path] = []
+    with new_figure(7, 3) as figure:
+        ablation.draw_axes(figure, study)
+        paths += save(figure, options.out, "ablation")
+    for one, other in itertools.combinations(study.axes, 2):
+        if study.meet(one, other):
+            with new_figure(7, 2.6) as figure:
+                ablation.draw_interaction(figure, study, one, other)
+                paths += save(figure, options.out, f"interaction_{one}_{other}")
+    text = ablation.ranking(study)
+    for name, content in (("ablation.md", text), ("ablation.json", ablation.as_json(study))):
+        (options.out / name).write_text(content)
+        paths.append(options.out / name)
+    print(text)
     for path in paths:
         print(path)
     return 0
