@@ -68,7 +68,8 @@ def check(request: Request) -> None:
                 )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "test.sh")
-        script.write_text(sbatch_file(request, Path(folder), request.jobs))
+        most = queue.largest_array() if request.jobs > 1 else 1  # `send` makes several of more
+        script.write_text(sbatch_file(request, Path(folder), min(request.jobs, most)))
         try:
             queue.call("sbatch", "--test-only", str(script))
         except RunError as error:

@@ -34,7 +34,7 @@ from slurm.launch import Launch
 from slurm.snapshot import thaw
 
 TICK = 0.5  # seconds between two looks at the workers
-LOOK = 5.0  # seconds between two looks for a wish that this job should leave
+LOOK = 2.0  # seconds between two looks for a wish that this job should leave
 LAST = 15.0  # seconds before its end at which a job gives up the turns that are not finished
 REPLACED = 3  # workers killed one after the other, each after less than STEADY seconds
 STEADY = 600.0

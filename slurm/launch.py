@@ -15,7 +15,7 @@ import json
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.run import RunError
@@ -134,8 +134,16 @@ class Launch:
         return [array.key for array in self.arrays() if array.cluster == "slurm"]
 
     def elements(self) -> dict[str, Element]:
-        """Return the jobs of this run that Slurm still knows, by their ids; one call of squeue."""
-        return queue.elements(self.slurm_ids())
+        """Return the jobs of this run that Slurm still knows, by their ids; one call of squeue.
+
+        Elements that were cancelled while they were pending are one line, that of their array.
+        """
+        found = queue.elements(self.slurm_ids())
+        for array in self.arrays():
+            if array.cluster == "slurm" and len(array.ids) > 1 and array.name in found:
+                whole = found.pop(array.name)
+                found |= {id: replace(whole, id=id) for id in array.ids if id not in found}
+        return found
 
     # ---------------------------------------------------------------------- who leaves
 

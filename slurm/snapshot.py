@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import core
 from core.run import RunError, code_version
 
 PROJECT = Path(core.__file__).resolve().parents[1]
+PARTS = ("core", "tasks", "slurm", "analysis")  # of it that are code; and that of the preset
 FILES, BYTES = 5_000, 100 * 2**20  # the most that a snapshot may hold
 LARGE = 5 * 2**20  # bytes of a file that is data, not code: it is left where it is
 
@@ -56,14 +57,17 @@ def freeze(preset: str, folder: Path) -> Snapshot:
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".code-"))
     try:
         left, commit = [], code_version()
+        parts = {*PARTS, preset.partition(":")[0].partition(".")[0]}
         for name, root in (("own", _own(preset)), ("project", PROJECT)):
             (made / name).mkdir()
             if root is not None:
-                left += _copy(root, made / name)
+                left += _copy(root, made / name, parts if root == PROJECT else None)
         digest = _digest(made)
         (made / "project" / "SNAPSHOT").write_text(f"{commit} {digest}\n")
         made.chmod(0o755)
         place = folder / f"code-{digest[:12]}"
+        if place.exists() and _digest(place) != digest:
+            shutil.rmtree(place)  # somebody has changed it: no job takes it as it is
         if not place.exists():
             os.rename(made, place)
         return Snapshot(place, commit, digest, tuple(left))
@@ -105,9 +109,13 @@ def _own(preset: str) -> Path | None:
     return None if installed else root
 
 
-def _copy(root: Path, to: Path) -> list[Path]:
+def _copy(root: Path, to: Path, parts: Container[str] | None) -> list[Path]:
     left, count, size = [], 0, 0
     for path in _files(root):
+        if parts is not None and (
+            path.relative_to(root).parts[0] not in parts or path.suffix == ".md"
+        ):
+            continue  # what is no code may be edited while a run goes on
         bytes = path.stat().st_size
         if bytes > LARGE:
             left.append(path)

@@ -105,3 +105,17 @@ def test_a_study_cancels_nobody_elses_jobs(launch: Launch, slurm: Fake) -> None:
     launch.register("55_3", together=False)
     launch.end_all("55_3")
     assert slurm.asked() == ["scancel --state=PENDING 55_3"]
+
+
+def test_elements_cancelled_while_pending_are_known(launch: Launch, slurm: Fake) -> None:
+    """Slurm shows them as one line, that of their array."""
+    launch.add(WHOLE)
+    slurm.says("squeue", "1234_0|RUNNING|None|n1|0|9:00|\n1234|CANCELLED|None||0|9:00|")
+
+    jobs = launch.elements()
+
+    assert {id: job.state for id, job in jobs.items()} == {
+        "1234_0": "RUNNING",
+        "1234_1": "CANCELLED",
+        "1234_2": "CANCELLED",
+    }

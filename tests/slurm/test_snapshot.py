@@ -10,7 +10,7 @@ import pytest
 from core.run import RunError, code_version
 from slurm.snapshot import PROJECT, freeze, thaw
 
-TASK = "from tests.trainers import walk\n\n\ndef mine():\n    return walk()\n"
+TASK = "from tasks.toy.presets import pbt\n\n\ndef mine():\n    return pbt()\n"
 
 
 def test_the_same_code_is_frozen_once(tmp_path: Path) -> None:
@@ -37,6 +37,22 @@ def test_a_change_is_found_out(tmp_path: Path) -> None:
 
     with pytest.raises(RunError, match="was changed after it was frozen"):
         thaw(frozen.folder)
+
+
+def test_a_changed_one_is_replaced_by_what_is_frozen_again(tmp_path: Path) -> None:
+    """The right code is not refused for what somebody did to its copy."""
+    frozen = freeze("tests.trainers:walk", tmp_path)
+    (frozen.folder / "project/core/more.py").write_text("")
+
+    assert freeze("tests.trainers:walk", tmp_path) == frozen == thaw(frozen.folder)
+
+
+def test_what_is_no_code_may_be_edited_meanwhile(tmp_path: Path) -> None:
+    """The snapshot holds the packages, and where the preset lies; no text for people."""
+    frozen = freeze("tasks.toy.presets:pbt", tmp_path)
+    names = {path.name for path in (frozen.folder / "project").iterdir()}
+    assert names == {"core", "tasks", "slurm", "analysis", "SNAPSHOT"}
+    assert not list(frozen.folder.rglob("*.md"))
 
 
 def test_a_snapshot_that_is_gone_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,217 @@
+"""Jobs that are told to leave, killed, cancelled, or lost with their node: the run goes on."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from core import pbt
+from core.population import Population
+from core.record import Record
+from core.run import open_run
+from tests.faults.storms import REPOSITORY
+from tests.slurm.cluster import Cluster
+from tests.slurm.conftest import Start
+from tests.slurm.runs import Launched, process
+
+pytestmark = pytest.mark.slurm
+
+
+# ---------------------------------------------------------------------------- time limits
+
+
+@pytest.fixture(scope="module", autouse=True)
+def overdue(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Launched:
+    """Submit a run that needs 65 s to a cluster of its own, where its job has two minutes.
+
+    Slurm sends its signal a minute or more before the end. Meanwhile the other tests run.
+    """
+    folder = tmp_path_factory.mktemp("overdue")
+    run = Launched(start(), folder / "run", steps=26, members=5)
+    run.submit("--notice", "60", time="2")
+    return run
+
+
+def test_a_time_limit_shorter_than_a_turn(cluster: Cluster, tmp_path: Path) -> None:
+    """The jobs say so and fail, and others like them are not submitted."""
+    run = Launched(cluster, tmp_path / "run", steps=4)
+    begun = open_run(run.root, run.preset, {"steps": run.steps, "members": run.members})
+    population = Population(run.root)
+    population.enter(0)
+    population.publish(Record(member=pbt.start(0, begun.pbt), seconds={"step": 500.0}))
+    assert "--time 10 is too short: a turn of this run takes 0:08:20" in run.refused()
+    script = tmp_path / "worker.sbatch"
+    script.write_text(
+        f"#!/bin/bash\n#SBATCH --time=2 --output={tmp_path}/log --chdir={REPOSITORY}\n"
+        f"exec {sys.executable} -m slurm work {' '.join(map(str, run.run_words()))}\n"
+    )
+    run.arrays.append(cluster.sh("sbatch", "--parsable", script))
+    run.until(lambda: run.count("FAILED") == 1)
+    said = (tmp_path / "log").read_text()
+    assert "a turn takes 0:08:20, and this job may run for 0:0" in said
+    assert "submit again with a longer --time" in said
+    run.submit("--workers", "3", time="20")
+    run.finished()
+
+
+# ---------------------------------------------------------------------------- requeues
+
+
+def _restarts(run: Launched) -> list[int]:
+    return [seen.restarts for _, seen in sorted(run.jobs().items())]
+
+
+def _wait_until_all_are_requeued(run: Launched) -> None:
+    run.until(lambda: min(_restarts(run)) >= 1)
+
+
+def test_preempted_jobs_come_back(cluster: Cluster, tmp_path: Path) -> None:
+    """With grace, without, and even where Slurm would cancel them."""
+    runs = {name: Launched(cluster, tmp_path / name) for name in ("low", "low0", "low_cancel")}
+    for name, run in runs.items():
+        run.submit("--workers", "2", "--partition", name)
+    for run in runs.values():
+        run.at_work(2, 4)
+    cluster.sh("sbatch", "-phigh", "-N3", "--exclusive", "-o/dev/null", "--wrap", "sleep 3")
+    for run in runs.values():
+        _wait_until_all_are_requeued(run)
+    for run in runs.values():
+        run.finished()
+
+
+def _tell_to_leave(run: Launched, job: str, life: int, *, at_work: bool) -> None:
+    """Send the signal until the job has heard it: from its first moment on, or amid its work."""
+    here = ("RUNNING", life)
+    run.until(lambda: run.jobs()[job][:2] == here)
+    if at_work:
+        run.at_work(1, run.progress() + 1)
+    while run.jobs()[job][:2] == here:
+        run.cluster.sh("scancel", "--signal=USR2", job, check=False)
+        time.sleep(0.05)
+
+
+def test_a_job_that_is_told_to_leave_again_and_again_goes_on(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Five times, at work or just starting: submitit would give it up after three."""
+    run = Launched(cluster, tmp_path / "run", steps=6)
+    (job,) = run.submit()
+    for life in range(5):
+        _tell_to_leave(run, job, life, at_work=life % 2 == 0)
+    run.finished()
+    assert run.jobs()[job][:2] == ("COMPLETED", 5)
+
+
+def test_one_element_of_an_array_is_requeued_alone(cluster: Cluster, tmp_path: Path) -> None:
+    """By hand, or by itself; the last one too, whose own number is that of the whole array."""
+    run = Launched(cluster, tmp_path / "run", steps=12)
+    (array,) = run.submit("--workers", "5")
+    run.at_work(5)
+    cluster.sh("scontrol", "requeue", f"{array}_1")
+    cluster.sh("scancel", "--signal=USR2", f"{array}_2")
+    cluster.sh("scancel", "--signal=USR2", f"{array}_4")
+    expected = [0, 1, 1, 0, 1]
+    run.until(lambda: _restarts(run) == expected)
+    run.finished()
+    assert _restarts(run) == expected
+
+
+def test_the_last_element_of_an_array_is_requeued_by_hand(cluster: Cluster, tmp_path: Path) -> None:
+    """The others do not notice."""
+    run = Launched(cluster, tmp_path / "run")
+    (array,) = run.submit("--workers", "3")
+    run.at_work(3)
+    cluster.sh("scontrol", "requeue", f"{array}_2")
+    run.until(lambda: run.jobs()[f"{array}_2"].restarts == 1)
+    run.finished()
+    assert _restarts(run) == [0, 0, 1]
+
+
+# ---------------------------------------------------------------------------- kills
+
+
+def test_killed_processes(cluster: Cluster, tmp_path: Path) -> None:
+    """A worker is replaced by its job; if the job's own process is killed, its worker leaves."""
+    run = Launched(cluster, tmp_path / "run", steps=12)
+    (array,) = run.submit("--workers", "3")
+    run.at_work(3)
+    (worker,) = run.workers()[f"{array}_0"]
+    os.kill(worker, signal.SIGKILL)
+    run.until(lambda: "another takes its place" in run.log(f"{array}_0"))
+    (orphan,) = run.workers()[f"{array}_1"]
+    os.kill(process(orphan)[1], signal.SIGKILL)
+    run.until(lambda: run.jobs()[f"{array}_1"].state == "FAILED")
+    run.until(lambda: process(orphan)[0] in ("", "Z"))
+    assert not run.is_done()
+    run.finished()
+    assert run.states() == ["COMPLETED", "FAILED", "COMPLETED"]
+    assert run.jobs()[f"{array}_0"].restarts == 0
+
+
+def test_cancelled_jobs_stay_away(cluster: Cluster, tmp_path: Path) -> None:
+    """Half of an array, then all of it; who submits again goes on with the run."""
+    run = Launched(cluster, tmp_path / "run", steps=16)
+    (array,) = run.submit("--workers", "4")
+    run.at_work(4)
+    cluster.sh("scancel", f"{array}_0", f"{array}_3")
+    run.until(lambda: run.count("CANCELLED") == 2)
+    before = run.progress()
+    run.until(lambda: run.progress() > before + 6)
+    assert run.states() == ["CANCELLED", "RUNNING", "RUNNING", "CANCELLED"]
+    cluster.sh("scancel", array)
+    run.until(lambda: not run.live())
+    assert set(run.states()) == {"CANCELLED"}
+    assert not run.is_done()
+    run.submit("--workers", "6")
+    run.finished()
+    assert set(_restarts(run)) == {0}
+    assert run.count("CANCELLED") == 4
+
+
+# ---------------------------------------------------------------------------- nodes
+
+
+def test_a_node_that_is_lost_and_returns(cluster: Cluster, tmp_path: Path) -> None:
+    """Its job waits for it, and works on when it is back."""
+    run = Launched(cluster, tmp_path / "run", steps=20)
+    run.submit("--workers", "3", "--exclusive")
+    run.at_work(3)
+    (lost,) = (id for id, seen in run.jobs().items() if seen.node == "n2")
+    cluster.node("crash", "n2")
+    run.until(lambda: run.jobs()[lost].state == "PENDING")
+    cluster.node("start", "n2")
+    run.until(lambda: run.jobs()[lost][:2] == ("RUNNING", 1) and lost in run.workers())
+    run.finished()
+
+
+def test_two_copies_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
+    """A node of which nobody hears works on, while Slurm starts its job elsewhere."""
+    run = Launched(cluster, tmp_path / "run", steps=24)
+    (array,) = run.submit("--workers", "2", "--cpus", "3")
+    run.at_work(2)
+    twice, node = f"{array}_1", run.jobs()[f"{array}_1"].node
+    cluster.node("hang", node)
+    run.until(lambda: len(run.workers().get(twice, [])) == 2)
+    assert run.jobs()[twice].restarts == 1
+    assert run.jobs()[twice].node != node
+    before = run.progress()
+    run.until(lambda: run.progress() > before + 12)
+    assert len(run.workers()[twice]) == 2
+    cluster.node("start", node)
+    run.until(lambda: len(run.workers().get(twice, [])) == 1)
+    run.finished()
+
+
+# ---------------------------------------------------------------------------- a real time limit
+
+
+def test_a_time_limit_that_comes_before_the_end(overdue: Launched) -> None:
+    """Slurm's own signal lets the job leave; it is requeued, and goes on in its next life."""
+    (job,) = overdue.arrays
+    overdue.finished(150)
+    assert overdue.jobs()[job].state == "COMPLETED"
+    assert overdue.jobs()[job].restarts >= 1
+    assert "requeued: it goes on when Slurm starts it again" in overdue.log(job)
