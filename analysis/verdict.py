@@ -1,0 +1,151 @@
+"""Did it help: each arm of a report against each baseline among its runs."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from analysis import compare
+from analysis.evidence import Evidence
+from analysis.runs import RULES
+
+
+@dataclass(slots=True)
+class Verdict:
+    """An arm against a baseline.
+
+    ours, theirs: what the arms are called.
+    seeds: those that both have.
+    selected: of the score that selection saw, the difference; None where none could be made.
+    rows: of each number: its name, ours, theirs, the difference, in how many seeds it is higher, p.
+    said: what else a reader must know, a sentence each; those that are `loud` first.
+    """
+
+    ours: str
+    theirs: str
+    seeds: Sequence[int] = ()
+    selected: compare.Difference | None = None
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    loud: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def headline(self) -> str:
+        """The answer in a sentence."""
+        found = self.selected
+        if found is None:
+            return f"{self.ours} could not be compared with {self.theirs}."
+        if not math.isfinite(found.mean):
+            return f"{self.ours} and {self.theirs} have no finite scores to compare."
+        if not math.isfinite(found.half):
+            way = "higher" if found.mean > 0 else "lower" if found.mean < 0 else "no higher"
+            size = f"{abs(found.mean):.4g} {way}" if found.mean else "as high"
+            return (
+                f"{self.ours} ended {size} than {self.theirs}, in one seed: "
+                "that is an observation, no evidence."
+            ).replace("as high than", "as high as")
+        size = f"{found.mean:+.4g} ± {found.half:.3g}"
+        seeds = f"95 % interval, {found.n} paired seeds, higher in {found.wins} of {found.n}"
+        if abs(found.mean) <= found.half:
+            return (
+                f"No difference is shown between {self.ours} and {self.theirs}: {size} ({seeds})."
+            )
+        word = "helped" if found.mean > 0 else "hurt"
+        return f"It {word}: {self.ours} against {self.theirs} is {size} ({seeds})."
+
+
+def verdicts(arms: Sequence[Sequence[Evidence]]) -> list[Verdict]:
+    """Compare each arm that copies with each arm of the same task that never does."""
+    baselines = [arm for arm in arms if arm[0].data.is_baseline]
+    return [
+        verdict(ours, theirs)
+        for ours in arms
+        if not ours[0].data.is_baseline
+        for theirs in baselines
+        if ours[0].settings["task"] == theirs[0].settings["task"]
+    ]
+
+
+def verdict(ours: Sequence[Evidence], theirs: Sequence[Evidence]) -> Verdict:
+    """Compare the finished runs of two arms, paired by seed."""
+    found = Verdict(*_names(ours[0], theirs[0]))
+    for arm, name in ((ours, found.ours), (theirs, found.theirs)):
+        if late := [run.data.seed for run in arm if not run.done]:
+            found.loud.append(
+                f"{name} is not done with {_seeds(late)}: left out of the comparison."
+            )
+        if torn := [run.data.seed for run in arm if run.problems]:
+            found.loud.append(f"{name} has unreadable records in {_seeds(torn)}.")
+    try:
+        mine, other = (
+            compare.arm([run.data for run in arm if run.done])
+            for arm in (_some(ours), _some(theirs))
+        )
+        seeds, columns = compare.pair(mine, other)
+    except ValueError as error:
+        found.loud.append(str(error))
+        return found
+    found.seeds = seeds
+    for name, (left, right) in columns.items():
+        difference = compare.paired(left, right)
+        if found.selected is None:
+            found.selected = difference
+        size, p = f"{difference.mean:+.4g}", "–"
+        if math.isfinite(difference.half):
+            size, p = f"{size} ± {difference.half:.3g}", f"{difference.p:.2g}"
+        higher = f"{difference.wins} of {difference.n}"
+        texts = (compare.interval(left), compare.interval(right))
+        found.rows.append((name, *texts, size, higher, p))
+    _budgets(found, mine, other)
+    _remarks(found, mine, other, ours[0], theirs[0])
+    return found
+
+
+def _some(arm: Sequence[Evidence]) -> Sequence[Evidence]:
+    if not any(run.done for run in arm):
+        raise ValueError(f"No run of {arm[0].data.name} is done: nothing is compared yet.")
+    return arm
+
+
+def _budgets(found: Verdict, mine: compare.Arm, other: compare.Arm) -> None:
+    if mine.budget != other.budget:
+        found.loud.append(
+            f"UNEQUAL BUDGETS: {found.ours} trained {mine.budget:,} steps a run, "
+            f"{found.theirs} {other.budget:,}."
+        )
+    else:
+        found.said.append(f"Equal budgets: {mine.budget:,} steps a run.")
+    for arm, name in ((mine, found.ours), (other, found.theirs)):
+        if arm.lost:
+            found.loud.append(f"Of {name}, {arm.lost:,} steps of failed members were not trained.")
+    if mine.code != other.code:
+        found.said.append(f"The code differs: {mine.code} and {other.code}.")
+
+
+def _remarks(
+    found: Verdict, mine: compare.Arm, other: compare.Arm, ours: Evidence, theirs: Evidence
+) -> None:
+    if len(found.seeds) == 1:
+        found.loud.append("One seed: no interval can be claimed. Run more seeds of both.")
+    if left := sorted(set(mine.seeds) ^ set(other.seeds)):
+        found.said.append(f"Left out, because only one arm has it: {_seeds(left)}.")
+    if different := sorted(
+        name
+        for name in ours.settings
+        if name not in (*RULES, "seed") and ours.settings[name] != theirs.settings.get(name)
+    ):
+        found.loud.append(f"They differ in more than the rules: {', '.join(different)}.")
+    if len(found.rows) > 3:  # more than the selected score, the top five and the seconds
+        found.said.append(
+            "“selected” is the score by which members were ranked, so its best is flattered; "
+            "what the task reported beside it was not selected by."
+        )
+
+
+def _names(ours: Evidence, theirs: Evidence) -> tuple[str, str]:
+    if ours.data.name != theirs.data.name:
+        return ours.data.name, theirs.data.name
+    return f"{ours.data.name} (first)", f"{theirs.data.name} (second)"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
