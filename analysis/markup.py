@@ -77,14 +77,16 @@ def table(
     ]
     whole = tag(
         "table",
-        tag("caption", caption) if caption else "",
         tag("thead", tag("tr", *heads)),
         tag("tbody", *body),
         class_="sortable" if sortable else None,
     )
-    # a wide table scrolls by itself, not the page; with the keyboard too
-    return tag(
-        "div", whole, class_="scroll", tabindex="0", role="region", aria_label=caption or title
+    # a wide table scrolls by itself, not the page, and with the keyboard too; what is said above
+    # it stays where it is
+    said = tag("p", caption, class_="quiet") if caption else ""
+    label = caption or title
+    return join(
+        [said, tag("div", whole, class_="scroll", tabindex="0", role="region", aria_label=label)]
     )
 
 

@@ -300,6 +300,7 @@
     context.globalAlpha = at.marked ? 0.22 : 1;
     spread(context, picture);
     context.globalAlpha = 1;
+    note.textContent = "";
     if (links.checked && !at.marked) drawLinks(context);
     if (at.marked) spread(context, highlight);
     context.restore();
@@ -310,17 +311,21 @@
     const run = at.run, seen = [], { x0, x1, y0, y1 } = at.view;
     for (const row of run.copies) {
       const from = run.parent[row], a = at.place[run.member[from]], b = at.place[run.member[row]];
-      if (run.step[row] >= x0 && run.step[from] <= x1 && Math.max(a, b) + 1 >= y0 && Math.min(a, b) <= y1) seen.push(row);
+      const shows = (place) => place + 1 >= y0 && place <= y1;
+      if (run.step[row] >= x0 && run.step[from] <= x1 && (shows(a) || shows(b))) seen.push(row);
     }
     const thin = Math.ceil(seen.length / LINKS), few = seen.length < 300 && rowHeight() >= 6;
-    note.textContent = thin > 1 ? `One in ${thin} of the ${seen.length} copies in view is drawn; zoom in for all.` : "";
-    context.strokeStyle = theme.link;
-    context.fillStyle = theme.link;
-    context.lineWidth = few ? 1.2 : 0.7;
-    context.globalAlpha = few ? 0.85 : clamp(300 / seen.length, 0.12, 0.5);
-    context.beginPath();
-    for (let i = 0; i < seen.length; i += thin) curve(context, run.parent[seen[i]], seen[i]);
-    context.stroke();
+    if (thin > 1) note.textContent = `One in ${thin} of the ${seen.length} copies in view is drawn; zoom in for all.`;
+    const way = new Path2D();
+    for (let i = 0; i < seen.length; i += thin) curve(way, run.parent[seen[i]], seen[i]);
+    context.fillStyle = theme.ink;
+    context.globalAlpha = few ? 0.9 : clamp(300 / seen.length, 0.15, 0.6);
+    // with an edge, to be seen on every colour of the scale
+    for (const [style, width] of [[theme.paper, few ? 3 : 1.8], [theme.ink, few ? 1.1 : 0.7]]) {
+      context.strokeStyle = style;
+      context.lineWidth = width;
+      context.stroke(way);
+    }
     if (few)
       for (const row of seen) {
         context.beginPath();
@@ -330,12 +335,14 @@
     context.globalAlpha = 1;
   }
 
-  function curve(context, from, to) {
+  function curve(path, from, to) {
     const x = toX(at.run.step[from]), y = middle(from), x2 = toX(at.run.step[to]), y2 = middle(to);
-    const bend = Math.min(cellWidth() * 0.4, 10);
-    context.moveTo(x, y);
-    if (bend < 2) context.lineTo(x2, y2);
-    else context.bezierCurveTo(x - bend, y + (y2 - y) / 4, x2 - bend, y2 - (y2 - y) / 4, x2, y2);
+    // in lockstep all copies of a step are above each other: the farther, the wider the curve
+    const far = Math.abs(at.place[at.run.member[from]] - at.place[at.run.member[to]]) / at.run.members;
+    const bend = cellWidth() * 0.55 * (0.15 + 0.85 * Math.sqrt(far));
+    path.moveTo(x, y);
+    if (bend < 2) path.lineTo(x2, y2);
+    else path.bezierCurveTo(x - bend, y, x2 - bend, y2, x2, y2);
   }
 
   function ticks(low, high, room) {
@@ -357,16 +364,17 @@
     context.fillText("step", size.left + inner().width / 2, bottom + 17);
     context.textAlign = "right";
     context.textBaseline = "middle";
-    const every = Math.max(1, Math.ceil(14 / rowHeight()));
+    const every = Math.max(1, Math.ceil(14 / rowHeight())), told = every === 1 || sort.value === "id";
     for (let p = Math.max(0, Math.floor(at.view.y0)); p < Math.min(at.run.members, at.view.y1); p++) {
       const y = toY(p + 0.5);
-      if (p % every === 0 && y > size.top + 4 && y < bottom - 4) context.fillText(String(at.order[p]), size.left - 6, y);
+      if (told && p % every === 0 && y > size.top + 4 && y < bottom - 4) context.fillText(String(at.order[p]), size.left - 6, y);
     }
     context.save();
     context.translate(9, size.top + inner().height / 2);
     context.rotate(-Math.PI / 2);
     context.textAlign = "center";
-    context.fillText("member", 0, 0);
+    const by = { rank: "members, best on top", founder: "members by founder", id: "member" };
+    context.fillText(told ? "member" : by[sort.value], 0, 0);
     context.restore();
   }
 
@@ -594,7 +602,7 @@
     const style = getComputedStyle(document.documentElement);
     const get = (name) => style.getPropertyValue(name).trim();
     const rgb = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
-    theme = { ink: get("--ink"), quiet: get("--quiet"), paper: get("--paper"), link: get("--link"), accent: get("--way"), bad: rgb(get("--bad")), start: rgb(get("--start")) };
+    theme = { ink: get("--ink"), quiet: get("--quiet"), paper: get("--paper"), accent: get("--way"), bad: rgb(get("--bad")), start: rgb(get("--start")) };
   }
 
   // ------------------------------------------------------------------------------ hands

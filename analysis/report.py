@@ -45,7 +45,13 @@ def page(runs: Sequence[Evidence]) -> str:
     groups = arms(runs)
     found = verdicts(groups)
     title = ", ".join(dict.fromkeys(run.data.name for run in runs))
-    number = f"{len(runs)} run{'s' * (len(runs) > 1)}"
+    parts = {
+        "unreadable record": sum(len(run.problems) for run in runs),
+        "warning": sum(one.times for run in runs for one in run.warned),
+        "failed turn": sum(len(run.failures) for run in runs),
+    }
+    alerts = ", ".join(count(n, what) for what, n in parts.items() if n)
+    alerts = tag("a", f"{alerts}.", href="#warnings") if alerts else "No warnings."
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -69,7 +75,7 @@ def page(runs: Sequence[Evidence]) -> str:
         tag(
             "header",
             tag("h1", title),
-            tag("p", f"{number}, reported on {date(time.time())}", class_="quiet"),
+            tag("p", f"{count(len(runs), 'run')}, reported on {date(time.time())}. ", alerts),
             links,
         ),
         tag(
@@ -124,12 +130,13 @@ def _unfinished(run: Evidence) -> Html:
 
 
 def _verdict(found: Verdict) -> Html:
-    head = ("", found.ours, found.theirs, "difference", "higher in", "p")
+    head = ("", "difference", found.ours, found.theirs, "higher in", "p")
+    n = len(found.seeds)
+    what = "means ± half of their 95 % intervals" if n > 1 else "no interval"
     numbers = table(
         head,
         found.rows,
-        caption=f"{found.ours} against {found.theirs}: mean ± half of the 95 % interval, "
-        f"n = {len(found.seeds)} paired seed{'s' * (len(found.seeds) != 1)}",
+        caption=f"n = {n} paired seed{'s' * (n > 1)}, {what}",
     )
     return tag(
         "div",
@@ -186,6 +193,7 @@ def _members(runs: Sequence[Evidence]) -> Html:
     shown = [
         details(
             f"{run.data.name}, seed {run.data.seed}: {run.members} members",
+            tag("p", "On paper: the 25 best.", class_="quiet paper") if run.members > 25 else "",
             _ends(run),
             data_run=str(i),
             open=i == 0,
@@ -277,6 +285,11 @@ def _sentences(sentences: Sequence[str]) -> Html:
 
 def _items(sentences: Sequence[str]) -> Html:
     return tag("ul", *(tag("li", sentence) for sentence in sentences))
+
+
+def count(n: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def _last_line(error: str) -> str:

@@ -15,13 +15,17 @@ class Verdict:
 
     ours, theirs: what the arms are called.
     seeds: those that both have.
-    selected: of the score that selection saw, the difference; None where none could be made.
-    rows: of each number: its name, ours, theirs, the difference, in how many seeds it is higher, p.
+    score: what was compared first: the score that selection saw.
+    selected: the difference in it; None where none could be made.
+    equal: whether both had the same budget.
+    rows: of each number: its name, the difference, ours, theirs, in how many seeds it is higher, p.
     said: what else a reader must know, a sentence each; those that are `loud` first.
     """
 
     ours: str
     theirs: str
+    score: str
+    equal: bool = True
     seeds: Sequence[int] = ()
     selected: compare.Difference | None = None
     rows: list[tuple[str, ...]] = field(default_factory=list)
@@ -31,26 +35,28 @@ class Verdict:
     @property
     def headline(self) -> str:
         """The answer in a sentence."""
-        found = self.selected
+        found, names = self.selected, f"{self.ours} and {self.theirs}"
+        unequal = "" if self.equal else " The budgets were unequal."
         if found is None:
-            return f"{self.ours} could not be compared with {self.theirs}."
+            return f"{names} could not be compared."
         if not math.isfinite(found.mean):
-            return f"{self.ours} and {self.theirs} have no finite scores to compare."
+            return f"{names} have no finite scores to compare."
         if not math.isfinite(found.half):
-            way = "higher" if found.mean > 0 else "lower" if found.mean < 0 else "no higher"
-            size = f"{abs(found.mean):.4g} {way}" if found.mean else "as high"
+            way = "below" if found.mean < 0 else "above"
             return (
-                f"{self.ours} ended {size} than {self.theirs}, in one seed: "
-                "that is an observation, no evidence."
-            ).replace("as high than", "as high as")
-        size = f"{found.mean:+.4g} ± {found.half:.3g}"
-        seeds = f"95 % interval, {found.n} paired seeds, higher in {found.wins} of {found.n}"
-        if abs(found.mean) <= found.half:
-            return (
-                f"No difference is shown between {self.ours} and {self.theirs}: {size} ({seeds})."
+                f"{self.ours} ended {abs(found.mean):.4g} {way} {self.theirs} in {self.score}. "
+                f"That is one seed: an observation, no evidence.{unequal}"
             )
-        word = "helped" if found.mean > 0 else "hurt"
-        return f"It {word}: {self.ours} against {self.theirs} is {size} ({seeds})."
+        of = f"95 % interval of {found.n} paired seeds; higher in {found.wins} of {found.n}"
+        if abs(found.mean) <= found.half:
+            size = f"{found.mean:+.4g} ± {found.half:.3g}"
+            return (
+                f"No difference is shown between {names}: {size} in {self.score} ({of}).{unequal}"
+            )
+        way = "above" if found.mean > 0 else "below"
+        answer = ("It helped: " if found.mean > 0 else "It hurt: ") if self.equal else ""
+        size = f"{abs(found.mean):.4g} ± {found.half:.3g}"
+        return f"{answer}{self.ours} is {size} {way} {self.theirs} in {self.score} ({of}).{unequal}"
 
 
 def verdicts(arms: Sequence[Sequence[Evidence]]) -> list[Verdict]:
@@ -67,7 +73,7 @@ def verdicts(arms: Sequence[Sequence[Evidence]]) -> list[Verdict]:
 
 def verdict(ours: Sequence[Evidence], theirs: Sequence[Evidence]) -> Verdict:
     """Compare the finished runs of two arms, paired by seed."""
-    found = Verdict(*_names(ours[0], theirs[0]))
+    found = Verdict(*_names(ours[0], theirs[0]), ours[0].data.score)
     for arm, name in ((ours, found.ours), (theirs, found.theirs)):
         if late := [run.data.seed for run in arm if not run.done]:
             found.loud.append(
@@ -94,7 +100,7 @@ def verdict(ours: Sequence[Evidence], theirs: Sequence[Evidence]) -> Verdict:
             size, p = f"{size} ± {difference.half:.3g}", f"{difference.p:.2g}"
         higher = f"{difference.wins} of {difference.n}"
         texts = (compare.interval(left), compare.interval(right))
-        found.rows.append((name, *texts, size, higher, p))
+        found.rows.append((name, size, *texts, higher, p))
     _budgets(found, mine, other)
     _remarks(found, mine, other, ours[0], theirs[0])
     return found
@@ -107,7 +113,8 @@ def _some(arm: Sequence[Evidence]) -> Sequence[Evidence]:
 
 
 def _budgets(found: Verdict, mine: compare.Arm, other: compare.Arm) -> None:
-    if mine.budget != other.budget:
+    found.equal = mine.budget == other.budget
+    if not found.equal:
         found.loud.append(
             f"UNEQUAL BUDGETS: {found.ours} trained {mine.budget:,} steps a run, "
             f"{found.theirs} {other.budget:,}."
