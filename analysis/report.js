@@ -6,7 +6,7 @@
   const GAP_FROM = 4; // px of a row from which on rows are drawn apart
   const TALLEST = 36; // px of a row, zoomed in as far as it goes
   const NARROWEST = 4; // steps on the screen, zoomed in as far as it goes
-  const LINKS = 4000; // lines that are drawn at once; more are neither seen nor drawn in time
+  const LINKS = 1500; // lines that are drawn at once; more are neither seen nor drawn in time
   const LARGEST = 4096; // cells of the picture along the steps; longer runs are thinned out
   const TYPES = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array, f8: Float64Array };
 

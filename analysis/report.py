@@ -235,7 +235,7 @@ def _ends(run: Evidence) -> Html:
 
 
 def _figures(runs: Sequence[Evidence]) -> Html:
-    drawn = (embedded(plate) for plate in plates(runs))
+    drawn = map(embedded, plates(runs))
     first, rest = list(islice(drawn, OPEN)), list(drawn)
     more = details(f"{len(rest)} more figures", *rest) if rest else ""
     return join([*first, more])
