@@ -58,7 +58,10 @@ def plates(runs: Sequence[Evidence]) -> Iterator[Plate]:
 
 def embedded(plate: Plate) -> Html:
     """Return a figure as an element of the page: lines as lines unless there are very many."""
-    kind, picture = rendered(plate.figure)
+    try:
+        kind, picture = rendered(plate.figure)
+    except ValueError as error:  # such as a name with dollars in it that is no formula
+        return tag("p", f"“{plate.title}” could not be drawn: {error}", class_="loud")
     width, height = (round(96 * inches) for inches in plate.figure.get_size_inches())
     return tag(
         "figure",

@@ -75,7 +75,8 @@ def verdict(ours: Sequence[Evidence], theirs: Sequence[Evidence]) -> Verdict:
     """Compare the finished runs of two arms, paired by seed."""
     found = Verdict(*_names(ours[0], theirs[0]), ours[0].data.score)
     for arm, name in ((ours, found.ours), (theirs, found.theirs)):
-        if late := [run.data.seed for run in arm if not run.done]:
+        late = [run.data.seed for run in arm if not run.done]
+        if late and len(late) < len(arm):
             found.loud.append(
                 f"{name} is not done with {_seeds(late)}: left out of the comparison."
             )

@@ -15,8 +15,10 @@ from analysis.__main__ import main
 from analysis.evidence import read_evidence
 from analysis.lineage import lineage
 from analysis.markup import Html, data, tag
+from analysis.plates import MANY, PIXELS, rendered
 from analysis.provenance import said
 from analysis.report import HERE, page
+from analysis.style import new_figure
 from core.member import rank
 from core.population import Population
 from core.record import Record
@@ -312,6 +314,30 @@ def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
     for section in ("runs", "members", "warnings"):
         assert EVIL in found.sections[section]
     assert found.json["run-0"]["unit"] == EVIL  # type: ignore[index]
+
+
+def test_a_figure_that_cannot_be_drawn_is_said_to_be(tmp_path: Path) -> None:
+    """All else is there."""
+
+    def draw(rng: np.random.Generator) -> dict[str, float | str]:
+        return {r"$\nothing$": float(rng.uniform())}
+
+    found = _page(write_run(tmp_path / "run", draw=draw))
+
+    assert "could not be drawn" in found.sections["figures"]
+    assert r"$\nothing$" in found.sections["members"]
+
+
+def test_pictures_are_lines_or_pixels_as_is_smaller() -> None:
+    """By how many points they have."""
+    with new_figure(4, 3) as few, new_figure(4, 3) as many:
+        few.subplots().plot(range(100))
+        many.subplots().plot(range(MANY + 1))
+
+    assert rendered(few)[0] == "image/svg+xml"
+    kind, picture = rendered(many)
+    assert kind == "image/png"
+    assert int.from_bytes(picture[16:20], "big") == 4 * PIXELS  # the width, in the header
 
 
 def test_text_is_escaped_unless_it_is_markup() -> None:
