@@ -38,6 +38,7 @@ def lineage(run: Evidence, columns: Columns | None = None) -> dict[str, object]:
         "flags": pack(rows.cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
         "copied": _counts(copied),
         "donor": _counts(rows.parent[copied]),
+        "dropped": _floats(rows.dropped[copied]),
         "hypers": [_hyper(name, values, rows.first) for name, values in rows.hypers.items()],
     }
 

@@ -2,7 +2,7 @@
 "use strict";
 (() => {
   const CAUSES = ["start", "trained", "copy", "rescue"];
-  const FAILED = 4, WAITING = 8, CAUSE = 3;
+  const FAILED = 4, WAITING = 8, CAUSE = 3, COPY = 2;
   const GAP_FROM = 4; // px of a row from which on rows are drawn apart
   const TALLEST = 36; // px of a row, zoomed in as far as it goes
   const NARROWEST = 4; // steps on the screen, zoomed in as far as it goes
@@ -59,6 +59,9 @@
     const copied = unpack(source.copied), donor = unpack(source.donor);
     copied.forEach((row, i) => (run.before[row] = run.parent[row] = donor[i]));
     run.copies = copied;
+    run.dropped = new Map(Array.from(unpack(source.dropped), (score, i) => [copied[i], score]));
+    for (let row = 0; row < run.rows; row++)
+      if ((run.flags[row] & CAUSE) >= COPY && run.parent[row] < 0) run.before[row] = -1; // its donor's record is lost
     run.hypers = source.hypers.map(({ name, options, rows, values }) => {
       const at = unpack(rows), given = unpack(values);
       const all = new given.constructor(run.rows);
@@ -161,12 +164,10 @@
     const from = run.parent[row];
     if (from >= 0) {
       found.parent = { row: from, member: run.member[from], step: run.step[from], score: run.score[from] };
-      const own = row - 1; // what it had before it copied: its record before
-      if (own >= run.first[found.member])
-        found.dropped = {
-          score: run.score[own],
-          hypers: Object.fromEntries(run.hypers.map((h) => [h.name, h.of(own)])),
-        };
+      const own = row - 1, score = run.dropped.get(row);
+      // what it had before it copied is in its record before, unless that one is lost
+      const there = own >= run.first[found.member] && (Math.fround(run.score[own]) === Math.fround(score) || Number.isNaN(score));
+      found.dropped = { score, hypers: there ? Object.fromEntries(run.hypers.map((h) => [h.name, h.of(own)])) : {} };
     }
     return found;
   }
@@ -179,7 +180,7 @@
     const found = [[run.unit, state(point)]];
     for (const [name, value] of Object.entries(point.hypers)) {
       const was = point.dropped && point.dropped.hypers[name];
-      const changed = point.dropped && was !== value;
+      const changed = was !== undefined && was !== null && was !== value;
       found.push([name, shown(value) + (changed ? ` (dropped ${shown(was)})` : "")]);
     }
     if (point.parent) {
@@ -187,6 +188,7 @@
       found.push(["copied", `member ${member} at step ${step}, which had ${text(score)}`]);
       if (point.dropped) found.push(["dropped", `its own score ${text(point.dropped.score)}`]);
     }
+    if (CAUSES.indexOf(point.cause) >= COPY && !point.parent) found.push(["copied", "a member whose record is lost"]);
     if (point.waiting) found.push(["decision", "still to come"]);
     return [`Member ${point.member}, step ${point.step}`, found];
   }

@@ -459,6 +459,25 @@ def test_a_thousand_members_of_two_hundred_steps_can_be_used(
     assert shown.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
 
 
+def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, opened: Open) -> None:
+    """Nobody knows whose weights these were."""
+    root = write_run(tmp_path / "run")
+    records = {id: Population(root).history(id) for id in range(6)}
+    copies = [r.member for history in records.values() for r in history if r.member.parent]
+    lost = copies[0].parent
+    assert lost is not None
+    path = root / "members" / f"{lost[0]:03d}" / "history" / "00000000.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[: lost[1]] + lines[lost[1] + 1 :]))
+    shown = opened(write_report([root], tmp_path / "a.html"))
+    row = shown.evaluate("([id, step]) => report.row(id, step)", [copies[0].id, copies[0].step])
+
+    shown.evaluate("row => report.select(row)", row)
+
+    assert shown.evaluate("report.highlighted") == [row]
+    assert "a member whose record is lost" in shown.locator(".panel").inner_text()
+
+
 def test_a_page_of_nothing_but_a_start_can_be_opened(tmp_path: Path, opened: Open) -> None:
     """One step, no scores, nobody copied."""
     shown = opened(write_report([write_run(tmp_path / "run", stop=0)], tmp_path / "a.html"))
