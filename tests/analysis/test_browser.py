@@ -1,80 +1,22 @@
 """A report in a browser: it opens from a file, shows what the records hold, and can be handled."""
 
-import os
-import shutil
-import time
-from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from analysis.columns import Columns
-from analysis.evidence import Evidence, read_evidence
-from analysis.report import page, write_report
-from analysis.runs import RunData
+from analysis.evidence import read_evidence
+from analysis.report import write_report
 from core.member import Member
 from core.population import Population
 from core.run import open_run
 from core.worker import work
+from tests.analysis.conftest import SIZES, Open, hover, scroll
 from tests.analysis.written import warn, write_run
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason=f"there is no {NAMES[0]}, nor is CHROMIUM set"),
-]
-SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow phone": (360, 740)}
+pytestmark = pytest.mark.browser
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """Chromium without a window."""
-    with sync_api.sync_playwright() as playwright:
-        # (in a container its own sandbox has no rights)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
-    """Open a page from a file; at the end, nothing was fetched, and nothing went wrong."""
-    contexts, wrong = [], []
-
-    def open_page(path: Path, size: str = "desktop", **options: object) -> Any:
-        width, height = SIZES[size]
-        viewport = {"width": width, "height": height}
-        touch = size != "desktop"
-        context = browser.new_context(viewport=viewport, has_touch=touch, **options)
-        contexts.append(context)
-        shown = context.new_page()
-        shown.on("console", lambda message: wrong.append(message.text))
-        shown.on("pageerror", lambda error: wrong.append(str(error)))
-        shown.on("dialog", refused)
-        shown.on("request", lambda request: fetched(request.url))
-        shown.goto(path.as_uri())
-        shown.wait_for_function("window.report && report.run")
-        return shown
-
-    def refused(dialog: Any) -> None:
-        wrong.append(dialog.message)
-        dialog.dismiss()
-
-    def fetched(url: str) -> None:
-        if not url.startswith("data:") and not (url.startswith("file:") and ".html" in url):
-            wrong.append(f"fetched {url}")
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 @pytest.fixture(scope="module")
@@ -115,15 +57,6 @@ def _ancestry(members: dict[tuple[int, int], Member], name: tuple[int, int]) -> 
     return sorted(found)
 
 
-def _scroll(shown: Any) -> None:
-    shown.evaluate("document.querySelector('#lineage-plot').scrollIntoView({block: 'center'})")
-
-
-def _hover(shown: Any, row: int) -> None:
-    place = shown.evaluate("row => report.placeOf(row)", row)
-    shown.mouse.move(place["x"], place["y"])
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
 def test_it_opens_without_an_error_and_as_wide_as_the_window(
@@ -162,7 +95,7 @@ def test_what_is_hovered_is_what_the_record_holds(
 ) -> None:
     """Every member at every third step: who, when, score, hypers, whom it copied."""
     shown = opened(report)
-    _scroll(shown)
+    scroll(shown)
     rows, seen = _rows(members), 0
     leaving = {(me.id, me.step): me for _, me in sorted(members.items())}  # the last at a step
     for me in leaving.values():
@@ -170,7 +103,7 @@ def test_what_is_hovered_is_what_the_record_holds(
             continue
         row = rows[me.id, me.n]
 
-        _hover(shown, row)
+        hover(shown, row)
 
         assert shown.evaluate("report.hovered") == row
         tip = shown.locator(".tip").inner_text()
@@ -194,12 +127,12 @@ def test_a_click_shows_exactly_the_ancestry(
 ) -> None:
     """Of every member's last record; with the descendants if these are asked for."""
     shown = opened(report)
-    _scroll(shown)
+    scroll(shown)
     rows = _rows(members)
     for id in range(5):
         last = max(name for name in members if name[0] == id)
 
-        _hover(shown, rows[last])
+        hover(shown, rows[last])
         shown.mouse.down()
         shown.mouse.up()
 
@@ -250,15 +183,15 @@ def test_the_keyboard_does_what_the_mouse_does(report: Path, opened: Open) -> No
 def test_the_wheel_zooms_only_where_it_was_asked_to(report: Path, opened: Open) -> None:
     """Else it scrolls the page; a drag moves what was zoomed."""
     shown = opened(report)
-    _scroll(shown)
+    scroll(shown)
     before = shown.evaluate("report.view")
-    _hover(shown, 5)
+    hover(shown, 5)
     shown.mouse.wheel(0, -200)
     shown.wait_for_timeout(100)
     assert shown.evaluate("report.view") == before
-    _scroll(shown)
+    scroll(shown)
     shown.focus("#lineage-plot")
-    _hover(shown, 8)
+    hover(shown, 8)
     shown.mouse.wheel(0, -200)
     shown.wait_for_function("report.view.x1 - report.view.x0 < 12")
     zoomed = shown.evaluate("report.view")
@@ -275,7 +208,7 @@ def test_the_wheel_zooms_only_where_it_was_asked_to(report: Path, opened: Open) 
 def test_fingers_choose_and_pinch(report: Path, opened: Open) -> None:
     """A tap is a click; two fingers zoom, and the page stays as it is."""
     shown = opened(report, "phone")
-    _scroll(shown)
+    scroll(shown)
     row = shown.evaluate("report.row(3, 6)")
     place = shown.evaluate("row => report.placeOf(row)", row)
 
@@ -342,8 +275,8 @@ def test_a_hostile_run_does_nothing(tmp_path: Path, opened: Open) -> None:
     shown = opened(write_report([root], tmp_path / "a.html"))
 
     shown.evaluate("report.select(report.run.last[0])")
-    _scroll(shown)
-    _hover(shown, 10)
+    scroll(shown)
+    hover(shown, 10)
 
     assert EVIL in shown.locator(".tip").inner_text()
     assert EVIL in shown.locator(".panel").inner_text()
@@ -365,98 +298,6 @@ def test_scripts_that_are_not_ours_are_refused(report: Path, browser: Any) -> No
     fetched = "fetch('http://127.0.0.1:9/').then(() => 'went out', e => e.message)"
     assert "Failed" in shown.evaluate(fetched)
     shown.close()
-
-
-def _large(members: int, steps: int) -> Evidence:
-    """Return a run of as many records as a large one has, as columns alone."""
-    rng = np.random.default_rng(0)
-    rows = members * (steps + 1)
-    step = np.tile(np.arange(steps + 1), members)
-    member = np.repeat(np.arange(members), steps + 1)
-    score = np.where(step > 0, step * 0.1 + rng.normal(size=rows), np.nan)
-    ready = (step > 0) & (step % 4 == 0) & (rng.random(rows) < 0.2)
-    donor = rng.integers(members, size=rows) * (steps + 1) + step - 1
-    parent = np.where(ready, donor, -1)
-    rate = np.exp(np.cumsum(np.where(ready, rng.normal(scale=0.2, size=rows), 0.0)) / 50)
-    zeros = np.zeros(rows)
-    columns = Columns(
-        first=np.arange(members + 1) * (steps + 1),
-        member=member,
-        n=step,
-        step=step,
-        score=score,
-        cause=np.where(ready, 2, np.where(step > 0, 1, 0)),
-        parent=parent,
-        dropped=np.full(rows, np.nan),
-        decided=ready,
-        waiting=np.zeros(rows, dtype=np.bool_),
-        failed=np.zeros(rows, dtype=np.bool_),
-        time=(1.7e9 + step).astype(np.float64),
-        spent=zeros,
-        bytes=np.zeros(rows, dtype=np.int64),
-        hypers={"rate": rate, "other": rate[::-1].copy()},
-        report={},
-        seconds={"step": zeros + 0.01},
-    )
-    settings = {
-        "task": {"space": {"priors": {"rate": {}}}, "score": "score"},
-        "members": members,
-        "steps": steps,
-        "ready": "core.strategies:every",
-        "seed": 0,
-    }
-    data = RunData(Path("run"), "m:large", settings, "0", [])
-    return Evidence(Path("run"), {"settings": settings}, columns, data, [], [], [])
-
-
-@pytest.mark.parametrize("size", ["desktop", "phone"])
-def test_a_thousand_members_of_two_hundred_steps_can_be_used(
-    size: str, tmp_path: Path, opened: Open
-) -> None:
-    """Each of what a person does takes less than two seconds, most of it far less."""
-    run = _large(1000, 200)
-    path = tmp_path / "large.html"
-    path.write_text(page([run]), encoding="utf-8")
-    took: dict[str, float] = {}
-
-    def timed(name: str, act: Callable[[], object]) -> None:
-        began = time.perf_counter()
-        act()
-        # until what was asked for is on the screen
-        frames = "new Promise(f => requestAnimationFrame(() => requestAnimationFrame(f)))"
-        shown.evaluate(frames)
-        took[name] = max(took.get(name, 0.0), time.perf_counter() - began)
-
-    began = time.perf_counter()
-    shown = opened(path, size)
-    took["load"] = time.perf_counter() - began
-    _scroll(shown)
-    rng = np.random.default_rng(1)
-    for row in rng.integers(len(run.columns.step), size=10).tolist():
-        timed("hover", partial(_hover, shown, row))
-        if size == "desktop":  # a pixel is less than a member: the neighbour may be hit
-            at = shown.evaluate("report.describe(report.hovered)")
-            assert abs(at["step"] - run.columns.step[row]) <= 1
-        timed("click", partial(shown.evaluate, "row => report.select(row)", row))
-        assert shown.evaluate("report.highlighted") == sorted(run.columns.ancestry(row).tolist())
-    shown.get_by_label("descendants of the choice").check()
-    timed("descendants", lambda: shown.evaluate("report.select(report.run.first[7])"))
-    shown.evaluate("report.select(-1)")
-    for _ in range(8):
-        timed("zoom", lambda: shown.evaluate("report.zoom(1.5)"))
-        timed("pan", lambda: shown.evaluate("report.pan(40, 30)"))
-    for row in range(5, 1000, 99):
-        timed("hover, zoomed", partial(_hover, shown, row))
-    timed("all", lambda: shown.evaluate("report.whole()"))
-    timed("order", lambda: shown.evaluate("report.arrange('founder')"))
-    heading = shown.locator("#members").get_by_role("button", name="rate", exact=True)
-    timed("sort", lambda: heading.click())
-
-    size_of = path.stat().st_size / 1e6
-    print(f"\n{size}, {size_of:.1f} MB:", *(f"{n} {1000 * s:.0f} ms" for n, s in took.items()))
-    assert took.pop("load") + took.pop("sort") < 20  # a slow machine that does other things too
-    assert max(took.values()) < 2
-    assert shown.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
 
 
 def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, opened: Open) -> None:
