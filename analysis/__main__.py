@@ -1,4 +1,4 @@
-"""`python -m analysis figures|compare|members`: from run directories to files."""
+"""`python -m analysis figures|compare|members|report`: from run directories to files."""
 
 import argparse
 import csv
@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from analysis import ablation, compare
+from analysis.report import write_report
 from analysis.runs import RunData, read_runs
 from analysis.samples import draw_samples, has_samples
 from analysis.scores import draw_run
@@ -43,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
     for command in (figures, comparison, members):
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
+    report = commands.add_parser("report", help="one page with all of it, that opens anywhere")
+    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
+    report.add_argument("--out", type=Path, required=True, metavar="FILE.html")
+    report.set_defaults(do=lambda given: print(write_report(given.runs, given.out)) or 0)
     return parser
 
 

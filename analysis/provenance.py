@@ -1,0 +1,142 @@
+"""What was run, on what, when, and what it cost, as a part of a report."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+from analysis.evidence import TRAINER, Evidence
+from analysis.markup import Html, date, details, join, number, seconds, table, tag
+from analysis.runs import RULES
+
+MATTER = ("members", "steps", "mode", *RULES)  # the settings that stand open
+
+
+def provenance(group: Sequence[Evidence]) -> Html:
+    """Return the settings, the seeds and the cost of runs that differ in nothing but seeds."""
+    run = group[0]
+    settings = run.settings
+    task = cast(Mapping[str, Mapping[str, Mapping[str, object]]], settings["task"])
+    priors = cast(Mapping[str, Mapping[str, object]], task["space"]["priors"])
+    rest = {name: value for name, value in settings.items() if name not in (*MATTER, "is", "seed")}
+    plain = [(name, said(settings[name])) for name in MATTER if name in settings]
+    space = [
+        (name, said({k: v for k, v in prior.items() if k != "domain"}), said(prior.get("domain")))
+        for name, prior in priors.items()
+    ]
+    return tag(
+        "div",
+        tag("h3", run.data.name),
+        tag("p", tag("code", run.data.preset), f", score: {run.data.score}", class_="quiet"),
+        _seeds(group),
+        tag(
+            "div",
+            table(("setting", "value"), plain, numeric=(), title="settings"),
+            table(("hyperparameter", "starts as", "domain"), space, numeric=(), title="hypers"),
+            class_="two",
+        ),
+        details(
+            "All other settings",
+            table(("setting", "value"), list(_flat(rest)), numeric=(), title="other settings"),
+        ),
+        details("Where, when, and with what", _origin(group)),
+        details("Cost of each phase", *map(_cost, group)),
+        class_="card",
+    )
+
+
+def _seeds(group: Sequence[Evidence]) -> Html:
+    rows = []
+    for run in group:
+        columns, best = run.columns, run.columns.best()
+        engine = 1 - sum(run.phases().get(phase, 0.0) for phase in TRAINER) / (
+            run.worker_seconds or 1.0
+        )
+        rows.append(
+            (
+                str(run.data.seed),
+                number(columns.score[best]),
+                str(columns.member[best]),
+                number(run.top()),
+                f"{run.trained:,}/{run.members * run.data.steps:,}",
+                f"{run.copies:,}",
+                f"{run.founders} of {run.members}",
+                f"{run.turns:,}",
+                seconds(run.wall_seconds),
+                seconds(run.worker_seconds),
+                f"{max(engine, 0.0):.1%}",
+            )
+        )
+    head = ("seed", "best score", "member", "top five", "steps", "copies", "founders left")
+    more = ("turns", "wall", "worker time", "engine's share")
+    return table((*head, *more), rows, title="runs by seed")
+
+
+def _origin(group: Sequence[Evidence]) -> Html:
+    rows = []
+    for run in group:
+        info = run.info
+        time_ = run.columns.time
+        versions = cast(Mapping[str, object], info.get("versions") or {})
+        rows.append(
+            (
+                str(run.data.seed),
+                str(run.path),
+                run.data.code,
+                ", ".join(f"{name} {version}" for name, version in versions.items()),
+                f"{info.get('host', '')}: {info.get('machine', '')}",
+                str(info.get("began", "")),
+                date(float(time_.max())),
+            )
+        )
+    head = ("seed", "directory", "commit", "versions", "begun on", "begun", "last record")
+    note = "A commit with + behind it had changes that were not committed."
+    return join([table(head, rows, numeric=(), title="provenance"), tag("p", note, class_="quiet")])
+
+
+def _cost(run: Evidence) -> Html:
+    phases, whole = run.phases(), run.worker_seconds or 1.0
+    per_turn = 1000 / max(run.turns, 1)
+    order = sorted(phases, key=lambda phase: -phases[phase])
+    rows = [
+        (
+            phase,
+            "task" if phase in TRAINER else "engine",
+            f"{phases[phase]:.3f}",
+            f"{phases[phase] / whole:.1%}",
+            f"{phases[phase] * per_turn:.3g}",
+        )
+        for phase in order
+    ]
+    parts = ", ".join(f"{phase} {spent:.3f} s" for phase, spent in run.parts().items())
+    return join(
+        [
+            table(
+                ("phase", "spent by", "seconds", "share", "ms a turn"),
+                rows,
+                numeric=(2, 3, 4),
+                caption=f"Seed {run.data.seed}: {run.turns:,} turns, {run.worker_seconds:.2f} s",
+            ),
+            tag("p", f"As parts of these: {parts}.", class_="quiet") if parts else "",
+        ]
+    )
+
+
+def said(value: object) -> str:
+    """Return a setting as a person would write it: a rule as a call, a function by its name."""
+    if isinstance(value, Mapping):
+        rest = ", ".join(f"{key}={said(item)}" for key, item in value.items() if key != "is")
+        name = str(value.get("is", "")).rpartition(":")[2]
+        return f"{name}({rest})" if "is" in value else f"{{{rest}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(said, value))}]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text.rpartition(":")[2] if text.startswith("core.") else text
+
+
+def _flat(value: Mapping[str, object], before: str = "") -> Iterator[tuple[str, str]]:
+    for name, item in value.items():
+        if isinstance(item, Mapping):
+            yield from _flat(item, f"{before}{name}.")
+        else:
+            yield f"{before}{name}", said(item)

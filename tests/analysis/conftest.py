@@ -1,0 +1,73 @@
+"""Chromium without a window, for the tests of reports; they are left out where there is none."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow phone": (360, 740)}
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a window."""
+    if CHROMIUM is None:
+        pytest.skip(f"there is no {NAMES[0]}, nor is CHROMIUM set")
+    reason = "playwright is not installed"
+    sync_api = pytest.importorskip("playwright.sync_api", reason=reason)
+    with sync_api.sync_playwright() as playwright:
+        # (in a container its own sandbox has no rights)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Open a page from a file; at the end, nothing was fetched, and nothing went wrong."""
+    contexts, wrong = [], []
+
+    def open_page(path: Path, size: str = "desktop", **options: object) -> Any:
+        width, height = SIZES[size]
+        viewport = {"width": width, "height": height}
+        touch = size != "desktop"
+        context = browser.new_context(viewport=viewport, has_touch=touch, **options)
+        contexts.append(context)
+        shown = context.new_page()
+        shown.on("console", lambda message: wrong.append(message.text))
+        shown.on("pageerror", lambda error: wrong.append(str(error)))
+        shown.on("dialog", refused)
+        shown.on("request", lambda request: fetched(request.url))
+        shown.goto(path.as_uri())
+        shown.wait_for_function("window.report && report.run")
+        return shown
+
+    def refused(dialog: Any) -> None:
+        wrong.append(dialog.message)
+        dialog.dismiss()
+
+    def fetched(url: str) -> None:
+        if not url.startswith("data:") and not (url.startswith("file:") and ".html" in url):
+            wrong.append(f"fetched {url}")
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+
+
+def scroll(shown: Any) -> None:
+    """Let the lineage be in sight."""
+    shown.evaluate("document.querySelector('#lineage-plot').scrollIntoView({block: 'center'})")
+
+
+def hover(shown: Any, row: int) -> None:
+    """Move the mouse to a record."""
+    place = shown.evaluate("row => report.placeOf(row)", row)
+    shown.mouse.move(place["x"], place["y"])
