@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import hashlib
 import importlib
 import importlib.machinery
 import importlib.metadata
@@ -11,6 +12,7 @@ import os
 import pkgutil
 import platform
 import re
+import secrets
 import socket
 import subprocess
 import sys
@@ -265,6 +267,16 @@ def open_run(
     return Run(root, preset, pbt, info)
 
 
+def check_same(run: Run) -> None:
+    """Hold a worker to the run that it has joined.
+
+    Raises:
+        RunError: the directory is gone, or holds another run under the same name.
+    """
+    if run.info and read_info(run.root).get("id") != run.info.get("id"):
+        raise RunError(f"{run.root} holds another run than the one that this worker has joined")
+
+
 def _asked(root: Path, info: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
     preset, overrides = info.get("preset"), info.get("overrides")
     if not isinstance(preset, str) or not isinstance(overrides, dict):
@@ -297,6 +309,7 @@ def _begin(root: Path, preset: str, overrides: Mapping[str, object], settings: o
             )
         info = {
             "format": FORMAT,
+            "id": secrets.token_hex(8),
             "preset": preset,
             "overrides": dict(overrides),
             "settings": settings,
@@ -325,18 +338,22 @@ def versions() -> dict[str, str]:
 
 
 def code_version() -> str:
-    """Return the commit of the code, with "+" behind it if the tree has changes; or "unknown".
+    """Return the commit of the code; "unknown" if there is none.
 
-    A frozen copy of the code (slurm/snapshot.py) says of which commit it is.
+    If Python files have changed since, "+" follows and a hash of the changes: two versions that are
+    called the same are the same. A frozen copy of the code (slurm/snapshot.py) says what it is of.
     """
     here = Path(__file__).parent
     with contextlib.suppress(OSError, IndexError):
         return (here.parent / "SNAPSHOT").read_text().split()[0]
-    git = ("git", "-C", str(here))
+    git = ("git", "-C", str(here.parent))
     try:
         commit = _output(*git, "rev-parse", "--short=12", "HEAD")
-        return commit + ("+" if _output(*git, "status", "--porcelain") else "")
-    except (OSError, subprocess.SubprocessError):
+        changes = _output(*git, "diff", "HEAD", "--", "*.py")
+        new = _output(*git, "ls-files", "-o", "--exclude-standard", "--", "*.py").splitlines()
+        changes += "".join(f"{name}\0{(here.parent / name).read_text()}\0" for name in new)
+        return commit + (f"+{hashlib.sha256(changes.encode()).hexdigest()[:8]}" if changes else "")
+    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
         return "unknown"
 
 

@@ -244,11 +244,19 @@ class Open:
 
     def budget(self, name: str) -> int:
         """Return the steps of all members of a run of an arm."""
+        return self.members(name) * self._source(name).steps
+
+    def members(self, name: str) -> int:
+        """Return how many members a run of an arm has."""
+        arm = self.study.arms[name]
+        given = arm.members if isinstance(arm, Replay) else None
+        return given or self._source(name).members
+
+    def _source(self, name: str) -> PBT:
         arm = self.study.arms[name]
         source = self.study.arms[arm.of] if isinstance(arm, Replay) else arm
         assert isinstance(source, PBT), "checked by Study"
-        members = arm.members if isinstance(arm, Replay) and arm.members else source.members
-        return members * source.steps
+        return source
 
 
 def busy(root: Path, members: int) -> int:

@@ -1,5 +1,6 @@
 """A run or a study, for whoever launches its workers and need not know which of them it is."""
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,12 @@ class Whole:
         found = (self.study.view(root) for _, _, root in self.study.places())
         return [view for view in found if view is not None]
 
+    def members(self) -> int:
+        """Return how many members there are to be trained, in all runs together."""
+        if self.study is not None:
+            return sum(self.study.members(name) for name, _, _ in self.study.places())
+        return self.views()[0].members
+
     def is_done(self) -> bool:
         """Whether all members of all runs are done."""
         if self.study is not None:
@@ -42,10 +49,14 @@ class Whole:
         """Return how many records were published: more of them later if anything moves."""
         return sum(row.record.member.n for view in self.views() for row in view.rows())
 
-    def longest(self) -> float:
-        """Return the seconds of the longest turn among the newest ones; 0 before the first."""
-        spent = (row.record.spent for view in self.views() for row in view.rows())
-        return max(spent, default=0.0)
+    def turn(self) -> float:
+        """Return the seconds of a turn: the median of the newest ones; 0 before the first.
+
+        Not the longest: one that was suspended, or waited for a disk, says nothing of the others.
+        """
+        spent = [row.record.spent for view in self.views() for row in view.rows()]
+        spent = [seconds for seconds in spent if seconds > 0]
+        return statistics.median(spent) if spent else 0.0
 
 
 def look(root: Path) -> Whole:

@@ -16,7 +16,7 @@ from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, wo
 from core.peers import Peers
 from core.population import Population
 from core.record import Record, Weights, report_size
-from core.run import Run
+from core.run import Run, check_same
 from core.seat import DiskError, Seat
 from core.task import Report, TaskError
 from core.weights import weights_name
@@ -265,7 +265,7 @@ def work(
                         continue
                     pause = 0.001
                     began = time.monotonic()
-                    if began + MARGIN * max(longest, turn.record.spent) > end:
+                    if taken and began + MARGIN * max(longest, turn.record.spent) > end:
                         break
                     taken += 1
                     me.busy = (turn.lease.id, began)
@@ -385,6 +385,7 @@ class _Search:
         if not lease.orderly:  # if this fails the lease stays ours, and the next one must do it
             self.population.sweep(id, before=lease.epoch)
         try:
+            check_same(self.run)  # else another run's members would be trained as ours
             turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name)
             member = turn.record.member
             reached = member.step

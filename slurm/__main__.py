@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -14,13 +15,13 @@ from core.run import EXAMPLE, OVERRIDES, RunError, resolve_any
 from core.task import TaskError
 from core.whole import begin, look
 from core.worker import AllFailed
-from slurm.check import PROBE
 from slurm.job import Job
 from slurm.launch import Launch
 from slurm.request import Request, make, read_site, sbatch_options
-from slurm.send import would_submit
 from slurm.status import show
-from slurm.submit import Submitted, scale, submit
+
+if TYPE_CHECKING:
+    from slurm.submit import Submitted
 
 FAILED, REFUSED = 1, 2
 ASKED = (  # what the command line asks of Slurm, by the names of a request
@@ -82,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     submits.add_argument(
         "--probe",
         type=float,
-        default=PROBE,
+        default=20,
         metavar="SECONDS",
         help="how long to wait for a node on which to try whether it sees DIR; 0: do not try",
     )
@@ -184,7 +185,22 @@ def _request(options: argparse.Namespace, base: dict[str, object], place: object
     return make(asked | {"worker": _worker_options(options) or None}, base, place)
 
 
+def _forget_outer_job() -> None:
+    """Drop the variables of a job in which this is typed: sbatch and the new jobs would take them.
+
+    SBATCH_NO_REQUEUE or SBATCH_EXPORT=NONE would end what is to come back; SLURM_ARRAY_TASK_ID
+    would give each job another's name.
+    """
+    for name in [*os.environ]:
+        if name.startswith(("SBATCH_", "SLURM_", "SRUN_")) and not name.startswith("SLURM_CONF"):
+            del os.environ[name]
+
+
 def _submit(options: argparse.Namespace) -> int:
+    from slurm.send import would_submit  # needs submitit, which `work` and `status` do not
+    from slurm.submit import submit
+
+    _forget_outer_job()
     base, place = read_site()
     request = _request(options, base, place)
     if options.dry_run:
@@ -207,7 +223,7 @@ def _submit(options: argparse.Namespace) -> int:
     return 0
 
 
-def _tell(submitted: Submitted, out: Path, request: Request) -> None:
+def _tell(submitted: "Submitted", out: Path, request: Request) -> None:
     for note in submitted.notes:
         print(f"Note: {note}")
     if request.cluster == "debug":
@@ -230,15 +246,23 @@ def _tell(submitted: Submitted, out: Path, request: Request) -> None:
 
 
 def _scale(options: argparse.Namespace) -> int:
+    from slurm.submit import scale
+
+    _forget_outer_job()
     if options.workers is None:
         raise RunError("say how many: --workers N")
     arrays = Launch(options.run).arrays()
     last = next((dict(array.request) for array in reversed(arrays) if array.request), None)
     base, place = (last, Launch(options.run).folder) if last is not None else read_site()
-    workers, options.workers = options.workers, None
-    request = _request(options, base, place)
+    workers = options.workers
+
+    def request(count: int) -> Request:
+        options.workers = count
+        return _request(options, base, place)
+
     submitted, cancelled, leaving = scale(options.run, workers, request)
-    _tell(submitted, options.run, request)
+    if submitted.arrays:
+        _tell(submitted, options.run, request(options.workers))
     if cancelled:
         print(f"Cancelled, as they were pending: {' '.join(cancelled)}")
     if leaving:

@@ -99,9 +99,32 @@ def check_code(whole: Whole, launch: Launch, frozen: Snapshot, other_code: bool)
     )
 
 
+def check_imports(frozen: Snapshot, preset: str) -> None:
+    """Make the preset from the frozen code alone, as every job will.
+
+    Raises:
+        RunError: something that it needs was not frozen.
+    """
+    code = "import sys; from core.run import resolve_any; resolve_any(sys.argv[1])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, preset.partition("[")[0]],
+        env=dict(os.environ) | frozen.environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        raise RunError(
+            f"{preset} cannot be made from the code that was frozen in {frozen.folder}: {said[0]}. "
+            "A task is frozen with the folder that it is imported from; what lies elsewhere must "
+            "be installed"
+        )
+
+
 def check_time(whole: Whole, request: Request) -> None:
     """Raise RunError if a turn of this run is longer than a job would be."""
-    longest = whole.longest()
+    longest = whole.turn()
     if request.time is not None and MARGIN * longest + LAST > 60 * minutes(request.time):
         raise RunError(
             f"--time {request.time} is too short: a turn of this run takes {duration(longest)}"

@@ -10,6 +10,7 @@ after three preemptions if its time limit is short (it takes them for time-outs)
 
 import contextlib
 import functools
+import importlib.machinery
 import os
 import signal
 import socket
@@ -18,8 +19,6 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-
-from submitit.helpers import DelayedSubmission
 
 from core.files import make_folder
 from core.lease import Worker
@@ -31,14 +30,13 @@ from core.whole import Whole, look
 from core.worker import MARGIN, work
 from slurm import queue
 from slurm.launch import Launch
-from slurm.snapshot import thaw
+from slurm.snapshot import Snapshot, thaw
 
 TICK = 0.5  # seconds between two looks at the workers
 LOOK = 2.0  # seconds between two looks for a wish that this job should leave
 LAST = 15.0  # seconds before its end at which a job gives up the turns that are not finished
-REPLACED = 3  # workers killed one after the other, each after less than STEADY seconds
-STEADY = 600.0
-GIVE_UP = 75  # exit status of a worker whose turn took longer than --turn-limit
+REPLACED = 3  # times that a worker is replaced while no record is published in the whole run
+TROUBLE, GIVE_UP = 1, 75  # exit statuses of a worker: a broken disk; a turn over --turn-limit
 LOCAL_AGAIN = 144  # exit status by which submitit's local executor starts a job again
 ASSIGNED = (  # what Slurm says which GPUs are the job's
     "CUDA_VISIBLE_DEVICES",
@@ -84,13 +82,14 @@ class Job:
         try:
             return shift.serve()
         except RunError as error:
-            with contextlib.suppress(OSError):  # for `status`: who reads logs?
-                make_folder(shift.root / "workers")
-                Worker(shift.root, name=shift.name or "job").warn(f"job {shift.name}: {error}")
+            if shift.root.exists():
+                shift._warn(str(error))
             raise
 
-    def checkpoint(self) -> DelayedSubmission:
+    def checkpoint(self) -> object:
         """Be called again as it is, if the signal comes before our own handlers are there."""
+        from submitit.helpers import DelayedSubmission  # who asks has it; batch scripts need not
+
         return DelayedSubmission(self)
 
 
@@ -105,13 +104,17 @@ class _Shift:
     asked: str = ""  # the signal, or the wish, that told us to leave
     began: float = field(default_factory=time.monotonic)
     end: float | None = None  # when Slurm ends the job, by the monotonic clock
-    killed: int = 0  # workers, since `steady`
-    steady: float = field(default_factory=time.monotonic)
+    limit: float | None = None  # the same, as far as the time limit alone has it
+    killed: int = 0  # workers, since records were last published
+    records: int = 0  # then
+    ended: set[int] = field(default_factory=set)  # pids of workers that ended with an error
 
     def __post_init__(self) -> None:
         self.root = Path(self.job.root)
         self.launch = Launch(self.root)
         self.name = queue.own_name()
+        if "_" in self.name and self.job.limit is None and not queue.is_own(self.name):
+            self.name = os.environ.get("SLURM_JOB_ID", "")
 
     def serve(self) -> str:
         """Work until the run is done or until told to leave; return what became of it.
@@ -124,10 +127,11 @@ class _Shift:
             signal.signal(number, self._ask)
         whole = self._check()
         self.launch.register(self.name, self.job.together)
-        left = queue.seconds_left(self.job.limit)
-        self.end = None if left is None else self.began + left
-        before = whole.records()
-        self._check_time(whole, left)
+        left = queue.seconds_left(self.name, self.job.limit)
+        self.end = self.limit = None if left is None else self.began + left
+        before = self.records = whole.records()
+        if left is not None and MARGIN * (turn := whole.turn()) > left - LAST:
+            self._warn(f"a turn takes {duration(turn)}, and this job may run for {duration(left)}")
         for variable in THREADS:
             os.environ.setdefault(variable, str(self.job.threads))
         options = [*self.job.options, "--job", self.name]
@@ -143,13 +147,15 @@ class _Shift:
             pool.wait(lambda: None, 1.0)
             codes = pool.codes()
             complaints = pool.complaints()
+        whole = look(self.root)  # a study may have got more seeds meanwhile
         if whole.is_done():
             self.launch.end_all(self.name)
             return self._say("all members are done")
         if self.launch.must_leave(self.name):
             self.launch.has_left(self.name)
             return self._say("left, as asked: the run goes on without this job")
-        if gave_up and before == whole.records():
+        at_limit = self.limit is not None and time.monotonic() > self.limit - 2 * LAST
+        if gave_up and at_limit and before == whole.records():
             raise RunError(
                 f"in {duration(time.monotonic() - self.began)} no turn of any member came to its "
                 "end, and the time limit is reached: a turn is longer than a job may run. Submit "
@@ -170,9 +176,7 @@ class _Shift:
                 "on a file system that all nodes share, under the same name"
             )
         if self.job.code:
-            frozen = thaw(Path(self.job.code)).folder
-            if not Path(__file__).resolve().is_relative_to(frozen.resolve()):
-                raise RunError(f"this job imports {__file__}, and not the code in {frozen}")
+            self._check_imports(thaw(Path(self.job.code)))
         whole, now = look(self.root), code_version()
         if whole.code != now and not self.job.other_code:
             raise RunError(
@@ -194,13 +198,19 @@ class _Shift:
                 )
         return whole
 
-    def _check_time(self, whole: Whole, left: float | None) -> None:
-        longest = whole.longest()
-        if left is not None and MARGIN * longest > left - LAST:
-            raise RunError(
-                f"a turn takes {duration(longest)}, and this job may run for {duration(left)}: "
-                "submit again with a longer --time"
-            )
+    def _check_imports(self, frozen: Snapshot) -> None:
+        preset = look(self.root).preset.partition(":")[0]
+        for module in (__name__, preset):
+            top = module.partition(".")[0]
+            spec = importlib.machinery.PathFinder.find_spec(top)
+            places = [spec.origin, *(spec.submodule_search_locations or [])] if spec else []
+            found = next((Path(place).resolve() for place in places if place), None)
+            inside = found is not None and found.is_relative_to(frozen.folder.resolve())
+            if frozen.has(top) and not inside:
+                raise RunError(
+                    f"this job imports {top} from {found}, and not from the code that was frozen "
+                    f"in {frozen.folder}: does a line of --setup change PYTHONPATH?"
+                )
 
     # ------------------------------------------------------------------------- while
 
@@ -217,7 +227,7 @@ class _Shift:
                 told = True
                 self._say(f"{self.asked}: the workers finish their turns")
                 pool.signal(signal.SIGTERM)
-            if self.end is not None and now > self.end - LAST:
+            if self.end is not None and now > self.end - LAST and not self._has_more_time(now):
                 self._say("the time limit is near: the turns that are not finished are given up")
                 pool.signal(signal.SIGKILL)
                 return True
@@ -225,17 +235,37 @@ class _Shift:
             time.sleep(TICK)
         return False
 
-    def _replaced(self, pool: Pool) -> bool:
-        """Start another worker for each that was killed, or gave up a turn that hung.
+    def _has_more_time(self, now: float) -> bool:
+        """Ask Slurm once more, if it is the time limit: a suspended job has its clock stopped."""
+        if self.end != self.limit or queue.is_local() or not self.name:
+            return False
+        left = queue.ask_seconds_left(self.name)
+        if left is None or left <= 2 * LAST:
+            return False
+        self.end = self.limit = now + left
+        return True
 
-        Not without end: what kills one worker after the other is no accident.
+    def _replaced(self, pool: Pool) -> bool:
+        """Start another worker for each that was killed, gave up a turn, or met a broken disk.
+
+        Not without end: what ends one worker after the other, while nobody in the run gets
+        anything done, is no accident.
         """
-        if time.monotonic() - self.steady > STEADY:
-            self.killed, self.steady = 0, time.monotonic()
-        dead = [i for i, code in enumerate(pool.codes()) if code is not None and _is_accident(code)]
-        if self.asked or not dead or self.killed >= REPLACED:
+        dead = [i for i, code in enumerate(pool.codes()) if code not in (None, DONE, UNFINISHED)]
+        if not dead or self.asked:
             return False
         for i in dead:
+            if (pid := pool.processes[i].pid) not in self.ended:
+                self.ended.add(pid)
+                self._warn(f"worker {i} ended with status {pool.codes()[i]} (log: {pool.log(i)})")
+        again = [i for i in dead if _is_accident(pool.codes()[i] or 0)]
+        if not again:
+            return False
+        if (records := look(self.root).records()) > self.records:
+            self.killed, self.records = 0, records
+        if self.killed >= REPLACED * len(self.job.devices):
+            return False
+        for i in again:
             self.killed += 1
             self._say(f"worker {i} ended with status {pool.codes()[i]}; another takes its place")
             pool.replace(i)
@@ -250,7 +280,7 @@ class _Shift:
             sys.exit(LOCAL_AGAIN)
         if not self.name:
             return self._say("stopped; the run can be resumed")
-        if not queue.requeue_self(self._say):
+        if not queue.requeue_self(self.name, self._say):
             return self._say("left: this job was cancelled, or is requeued already")
         sys.exit(0)  # at once: Slurm would wait for it, and kill it
 
@@ -260,6 +290,16 @@ class _Shift:
             end = time.monotonic() + self.job.notice
             self.end = end if self.end is None else min(self.end, end)
 
+    def _warn(self, sentence: str) -> None:
+        """Say it in the run directory too, for `status`: who reads logs?"""
+        self._say(sentence)
+        with contextlib.suppress(OSError):
+            make_folder(self.root / "workers")
+            name = self.name or "job"
+            Worker(self.root, name=name).warn(
+                f"job {self.name} on {socket.gethostname()}: {sentence}"
+            )
+
     def _say(self, sentence: str) -> str:
         place = f"{self.name or 'job'} on {socket.gethostname()}"
         print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {place}: {sentence}", flush=True)
@@ -267,4 +307,4 @@ class _Shift:
 
 
 def _is_accident(code: int) -> bool:
-    return code < 0 or code == GIVE_UP
+    return code < 0 or code in (TROUBLE, GIVE_UP)

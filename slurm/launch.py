@@ -13,8 +13,9 @@ lies in RUN.slurm/, which only the user writes:
 import contextlib
 import json
 import os
+import socket
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -29,6 +30,7 @@ class Array:
 
     ids: of the jobs, as Slurm shows them. cluster: where. request: as `slurm.request.make` reads
     it; empty for what was submitted by a script. code: the snapshot; "" for code where it lies.
+    job_name: what Slurm calls its jobs; "" if that is not known.
     """
 
     ids: tuple[str, ...]
@@ -36,6 +38,7 @@ class Array:
     request: Mapping[str, object] = field(default_factory=dict)
     code: str = ""
     commit: str = ""
+    job_name: str = ""
     time: float = 0.0
 
     @property
@@ -63,7 +66,7 @@ class Launch:
     @property
     def folder(self) -> Path:
         """RUN.slurm."""
-        root = Path(os.path.abspath(self.root))
+        root = Path(os.path.realpath(self.root))  # a link to a run is that run
         return root.with_name(root.name + ".slurm")
 
     def add(self, array: Array) -> None:
@@ -76,6 +79,8 @@ class Launch:
             "request": array.request,
             "code": array.code,
             "commit": array.commit,
+            "job_name": array.job_name,
+            "root": os.path.realpath(self.root),
             "time": time.time(),
         }
         made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
@@ -86,7 +91,9 @@ class Launch:
             os.replace(made, path)
 
     def arrays(self) -> list[Array]:
-        """Return all that was submitted, oldest first.
+        """Return all that was submitted for this run, oldest first.
+
+        What came here with the copy of another run's folder is not ours: nor are its jobs.
 
         Raises:
             RunError: a file of the folder is not what was written.
@@ -95,6 +102,10 @@ class Launch:
         for path in (self.folder / "jobs").glob("*.json"):
             try:
                 body = json.loads(path.read_text())
+                if body["root"] != os.path.realpath(self.root):
+                    continue
+                if not body["ids"]:
+                    raise ValueError("no ids")
                 found.append(
                     Array(
                         tuple(map(str, body["ids"])),
@@ -102,6 +113,7 @@ class Launch:
                         dict(body["request"]),
                         str(body["code"]),
                         str(body["commit"]),
+                        str(body["job_name"]),
                         float(body["time"]),
                     )
                 )
@@ -140,6 +152,12 @@ class Launch:
         """
         found = queue.elements(self.slurm_ids())
         for array in self.arrays():
+            if array.job_name:  # Slurm counts anew after a reset: the number may be another's
+                found = {
+                    id: job
+                    for id, job in found.items()
+                    if id.partition("_")[0] != array.name or job.name == array.job_name
+                }
             if array.cluster == "slurm" and len(array.ids) > 1 and array.name in found:
                 whole = found.pop(array.name)
                 found |= {id: replace(whole, id=id) for id in array.ids if id not in found}
@@ -172,15 +190,52 @@ class Launch:
 
     def end_all(self, name: str) -> None:
         """Cancel what is pending still, as the run is done; the first job to know it does so."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             with open(self.folder / "done", "x"):
                 pass
-        except FileExistsError:
-            return
+        except OSError:
+            return  # another was first; or it cannot be written down: what is pending will see it
         if not name or queue.is_local():
             return
         try:
-            queue.cancel(self.slurm_ids(), pending_only=True)
+            pending = [id for id, job in self.elements().items() if job.state == "PENDING"]
+            ids = {id.partition("_")[0] if self._has_all(id) else id for id in pending}
+            queue.cancel(sorted(ids), pending_only=True)
         except RunError as error:  # they will start, find all done, and end
             print(f"what is pending was not cancelled: {error}", flush=True)
+
+    def _has_all(self, id: str) -> bool:
+        """Whether the array of a job is this run's as a whole."""
+        return any(array.is_whole and id in array.ids for array in self.arrays())
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody else submit jobs of this run meanwhile.
+
+        Raises:
+            RunError: somebody does.
+        """
+        lock = self.folder / "submitting"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(lock, "x") as file:
+                file.write(f"{socket.gethostname()} {os.getpid()} {time.ctime()}\n")
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                who = lock.read_text().strip()
+                raise RunError(
+                    f"somebody is submitting jobs of this run ({who}): wait, or remove {lock} if "
+                    "that is over"
+                ) from None
+            raise RunError("somebody is submitting jobs of this run: try again") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+    def forget(self, live: Sequence[str]) -> None:
+        """Take back that the run was done, and wishes to jobs that are no more."""
+        (self.folder / "done").unlink(missing_ok=True)
+        for id in self.asked_to_leave() - set(live):
+            self.has_left(id)

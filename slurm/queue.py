@@ -12,7 +12,7 @@ from core.run import RunError
 
 SECONDS = 60.0  # for an answer: a controller under load is slow
 # what squeue is asked; a field without a width is neither cut nor filled up
-FIELDS = ("JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "TimeLeft")
+FIELDS = ("JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "TimeLeft", "Name")
 LIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED")
 
 
@@ -22,7 +22,7 @@ class Element:
 
     reason: why it is pending, or how it ended; "None" for nothing to say.
     restarts: how often it was requeued.
-    left: until its time limit, as Slurm writes it.
+    left: until its time limit, as Slurm writes it. name: what sbatch was told to call it.
     """
 
     id: str
@@ -31,6 +31,7 @@ class Element:
     node: str
     restarts: int
     left: str
+    name: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -76,11 +77,11 @@ def elements(ids: Sequence[str]) -> dict[str, Element]:
         raise
     found = {}
     for line in said.splitlines():
-        words = [word.strip() for word in line.split("|")]
-        if len(words) >= len(FIELDS):
-            id, state, reason, node, restarts, left = words[: len(FIELDS)]
+        words = [word.strip() for word in line.split("|", len(FIELDS) - 1)]
+        if len(words) == len(FIELDS):
+            id, state, reason, node, restarts, left, name = words
             count = int(restarts) if restarts.isdecimal() else 0
-            found[id] = Element(id, state, reason, node, count, left)
+            found[id] = Element(id, state, reason, node, count, left, name.removesuffix("|"))
     return found
 
 
@@ -126,7 +127,7 @@ def is_local() -> bool:
     return os.environ.get("SUBMITIT_EXECUTOR") == "local"
 
 
-def seconds_left(limit: float | None) -> float | None:
+def seconds_left(name: str, limit: float | None) -> float | None:
     """Return the seconds until the time limit of the job that this process belongs to.
 
     None if there is no limit, or none that can be known: then only Slurm's signal tells.
@@ -135,14 +136,17 @@ def seconds_left(limit: float | None) -> float | None:
         limit: what the job was submitted with, if that is known: a thousand jobs that start at one
             time should not all ask.
     """
-    if is_local() or not own_name():
+    if is_local() or not name:
         return None
-    if (end := os.environ.get("SLURM_JOB_END_TIME", "")).isdecimal():
-        return int(end) - time.time()
-    if limit is not None:
-        return limit  # the job has begun just now
+    if limit is not None and not os.environ.get("SLURM_RESTART_COUNT"):
+        return limit  # the job has begun just now, and nobody can have changed it
+    return ask_seconds_left(name)
+
+
+def ask_seconds_left(name: str) -> float | None:
+    """Ask Slurm for the seconds until the time limit of a job; None if it does not say."""
     try:
-        said = call("squeue", "-h", "-j", own_name(), "-o", "%L").strip()
+        said = call("squeue", "-h", "-j", name, "-o", "%L").strip()
     except RunError:
         return None
     found = re.fullmatch(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)", said)
@@ -152,23 +156,41 @@ def seconds_left(limit: float | None) -> float | None:
     return float(((24 * day + hour) * 60 + minute) * 60 + second)
 
 
-def requeue_self(say: Callable[[str], object]) -> bool:
+def is_own(name: str) -> bool:
+    """Whether Slurm calls this process's job by this name.
+
+    A job that was submitted from within another array's job still has that array's variables.
+    """
+    try:
+        return call("squeue", "-h", "-j", name, "-o", "%A").split() == [os.environ["SLURM_JOB_ID"]]
+    except (RunError, KeyError):
+        return False
+
+
+def requeue_self(name: str, say: Callable[[str], object]) -> bool:
     """Ask Slurm to start this job again; say whether that was to be done.
 
     Not if it was cancelled, or requeued by somebody else: a job can be requeued even then, and
     whoever has cancelled it would be surprised. Tries again while Slurm's controller is away.
+
+    Raises:
+        RunError: Slurm never will.
     """
     while True:
         try:
-            state = call("squeue", "-h", "-j", own_name(), "-o", "%T").strip()
+            state = call("squeue", "-h", "-j", name, "-o", "%T").strip()
             if state != "RUNNING":
                 return False
-            call("scontrol", "requeue", own_name())
+            call("scontrol", "requeue", name)
             say("requeued: it goes on when Slurm starts it again")
             return True
         except RunError as error:
             if "Invalid job id" in str(error):
                 return False
+            if "disabled" in str(error) or "denied" in str(error):
+                raise RunError(
+                    f"this job may not be requeued, so it does not come back: {error}"
+                ) from error
             say(f"cannot be requeued yet: {error}")
             time.sleep(5)
 

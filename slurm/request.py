@@ -28,6 +28,8 @@ OURS = (
     "nodes",
     "ntasks",
     "ntasks-per-node",
+    "ntasks-per-gpu",
+    "tasks-per-node",
     "cpus-per-task",
     "gpus-per-node",
     "gpus-per-task",
@@ -104,8 +106,10 @@ class Request:
                 f"(--notice) to finish its turn, and needs {STARTUP} s besides; give at least "
                 f"{math.ceil((self.notice + STARTUP) / 60)} minutes"
             )
+        if not STARTUP // 2 <= self.notice < 65535:
+            raise RunError(f"--notice must be 30 to 65534 seconds, got {self.notice}")
         for name in self.sbatch:
-            if name in OURS:
+            if any(ours.startswith(_dash(name)) for ours in OURS):  # sbatch takes abbreviations
                 raise RunError(f"--{name} cannot be given: the jobs need it to be what they set it")
 
     @property

@@ -54,8 +54,13 @@ def _python() -> str:
 def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -> dict[str, object]:
     """Return what submitit's AutoExecutor is told."""
     environment = {} if code is None else code.environment()
+    # after the user's lines: what `module load` puts before PYTHONPATH must not get before the code
     exports = [f"export {key}={shlex.quote(value)}" for key, value in environment.items()]
-    setup = [*exports, *request.setup]
+    exports = [
+        f"{line}${{PYTHONPATH:+:$PYTHONPATH}}" if line.startswith("export PYTHONPATH=") else line
+        for line in exports
+    ]
+    setup = [*request.setup, *exports]
     if request.cluster == "local":
         limit = FOREVER if request.time is None else minutes(request.time)
         return {"timeout_min": limit, "local_setup": setup}
@@ -69,6 +74,7 @@ def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -
         "slurm_setup": setup,
         "slurm_signal_delay_s": request.notice,
         "slurm_array_parallelism": request.array_parallelism or jobs,
+        "slurm_srun_args": ["--export=ALL"],  # where a site exports nothing, the job needs it still
         "slurm_additional_parameters": {"requeue": True} | dict(request.sbatch),
     }
     if request.time is not None:
@@ -103,12 +109,11 @@ def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, 
 def send(launch: Launch, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
     """Submit, in as many arrays as Slurm's limit makes necessary; note each at once."""
     folder = launch.folder / "log"
-    name = f"pbt-{launch.root.name}"
+    name = f"pbt-{Path(os.path.realpath(launch.root)).name}"
 
     def noted(ids: Sequence[str]) -> Array:
-        array = Array(
-            tuple(ids), request.cluster, as_json(request), str(frozen.folder), frozen.commit
-        )
+        code, called = str(frozen.folder), name if request.cluster == "slurm" else ""
+        array = Array(tuple(ids), request.cluster, as_json(request), code, frozen.commit, called)
         launch.add(array)
         return array
 
@@ -144,7 +149,14 @@ def send(launch: Launch, job: Job, request: Request, frozen: Snapshot) -> Iterat
                 f"Slurm has not taken an array of {size} jobs{before}: {error}"
             ) from error
         sent += [job.job_id for job in jobs]
-        yield noted([job.job_id for job in jobs])
+        array = noted([job.job_id for job in jobs])
+        if not launch.elements().keys() & {*array.ids}:
+            raise RunError(
+                f"sbatch seems to have submitted job {array.name}, but Slurm knows no job of that "
+                f"number called {name}: look at `squeue --me`. Does your sbatch print more than "
+                "its own words?"
+            )
+        yield array
 
 
 def _gpus(i: int, request: Request) -> str:

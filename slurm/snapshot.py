@@ -43,8 +43,16 @@ class Snapshot:
     def environment(self) -> dict[str, str]:
         """Return what makes Python import from here alone."""
         paths = [str(self.folder / "own"), str(self.folder / "project")]
-        paths += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
+
+    def has(self, module: str) -> bool:
+        """Whether there is a module of that name in it."""
+        name = module.partition(".")[0]
+        return any(
+            (self.folder / part / f"{name}{end}").exists()
+            for part in ("own", "project")
+            for end in ("", ".py")
+        )
 
 
 def freeze(preset: str, folder: Path) -> Snapshot:
@@ -143,8 +151,11 @@ def _files(root: Path) -> Iterator[Path]:
         packages = {path.parent for path in root.glob("*/*.py")}
         paths = [*root.glob("*.py"), *root.glob("*.toml")]
         paths += [path for package in packages for path in package.rglob("*")]
+    runs = {path.parent for path in paths if path.name in ("run.json", "study.json")}
     for path in sorted(paths):
-        if path.is_file() and "__pycache__" not in path.parts:
+        if not path.is_file() or "__pycache__" in path.parts or runs & {*path.parents}:
+            continue  # a run directory is no code, and changes while the run goes on
+        if not any(part.endswith(".slurm") for part in path.relative_to(root).parts):
             yield path
 
 

@@ -2,19 +2,21 @@
 
 import os
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.run import RunError
 from core.whole import Whole, begin, look
 from slurm import queue
-from slurm.check import PROBE, check, check_code, check_time, probe_node
+from slurm.check import PROBE, check, check_code, check_imports, check_time, probe_node
 from slurm.job import Job
 from slurm.launch import Array, Launch
 from slurm.request import Request, minutes
 from slurm.send import send
 from slurm.snapshot import Snapshot, freeze, thaw
+
+LONGEST_NAME = 200  # bytes, so that there is room for what is put behind it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +47,50 @@ def submit(
     Raises:
         RunError: nothing was submitted, and why.
     """
+    _check_name(out)
     check(request)
-    whole = begin(out, preset, overrides)
     launch = Launch(out)
-    if whole.is_done():
-        raise RunError(f"{out} is done: there is nothing to submit")
-    if live := live_jobs(launch):
-        raise RunError(
-            f"{len(live)} jobs of this run are pending or running already ({live[0]} ...): "
-            f"python -m slurm scale {shlex.quote(str(out))} --workers N changes their number"
-        )
-    frozen = freeze(preset, launch.folder)
-    check_code(whole, launch, frozen, other_code)
-    check_time(whole, request)
-    (launch.folder / "done").unlink(missing_ok=True)
-    notes = [f"{path} is too large to be code: it was not frozen" for path in frozen.left]
-    if request.cluster == "slurm" and probe:
-        notes += probe_node(launch, request, probe)
-    job = _job(whole, request, frozen, other_code)
-    return Submitted(tuple(send(launch, job, request, frozen)), tuple(notes))
+    with launch.alone():
+        if live := live_jobs(launch):
+            raise RunError(
+                f"{len(live)} jobs of this run are pending or running already ({live[0]} ...): "
+                f"python -m slurm scale {shlex.quote(str(out))} --workers N changes their number"
+            )
+        whole = begin(out, preset, overrides)
+        if whole.is_done():
+            raise RunError(f"{out} is done: there is nothing to submit")
+        frozen = freeze(preset, launch.folder)
+        check_code(whole, launch, frozen, other_code)
+        check_imports(frozen, preset)
+        check_time(whole, request)
+        launch.forget(live)
+        notes = [f"{path} is too large to be code: it was not frozen" for path in frozen.left]
+        if (members := whole.members()) < request.workers:
+            notes.append(
+                f"{request.workers} workers for {members} members: some have nothing to do"
+            )
+        if request.cluster == "slurm" and probe:
+            notes += probe_node(launch, request, probe)
+        job = _job(whole, request, frozen, other_code)
+        return Submitted(tuple(send(launch, job, request, frozen)), tuple(notes))
 
 
-def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[str], list[str]]:
+def _check_name(out: Path) -> None:
+    """Raise RunError if a path cannot be that of a run with jobs."""
+    text = os.path.realpath(out)
+    if not text.isprintable() or "%" in text:
+        raise RunError(f"--out {text!r} cannot be used: Slurm gives % a meaning, and ends lines")
+    if len(os.path.basename(text)) > LONGEST_NAME:
+        raise RunError(f"the name of --out has more than {LONGEST_NAME} characters: {text}")
+
+
+def scale(
+    root: Path, workers: int, request: Callable[[int], Request]
+) -> tuple[Submitted, list[str], list[str]]:
     """Let a live run have so many workers.
 
     Args:
-        request: for those that are added.
+        request: for so many workers that are added.
 
     Returns:
         What was submitted; the jobs that were pending and are cancelled; the jobs that will leave
@@ -95,11 +115,13 @@ def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[s
             check_code(whole, launch, frozen, False)
         else:
             frozen = thaw(Path(last.code))
-        request = replace(request, workers=missing)
-        check(request)
-        check_time(whole, request)
-        job = _job(whole, request, frozen, frozen.commit != whole.code)
-        return Submitted(tuple(send(launch, job, request, frozen))), [], []
+        asked = request(missing)
+        check(asked)
+        check_time(whole, asked)
+        job = _job(whole, asked, frozen, frozen.commit != whole.code)
+        with launch.alone():
+            launch.forget(live)
+            return Submitted(tuple(send(launch, job, asked, frozen))), [], []
     states = launch.elements()
     pending = [id for id in live if id in states and states[id].state == "PENDING"]
     cancelled: list[str] = []
@@ -116,7 +138,7 @@ def scale(root: Path, workers: int, request: Request) -> tuple[Submitted, list[s
 
 def _job(whole: Whole, request: Request, frozen: Snapshot, other_code: bool) -> Job:
     return Job(
-        root=os.path.abspath(whole.root),
+        root=os.path.realpath(whole.root),
         devices=request.devices(),
         threads=request.cpus,
         code=str(frozen.folder),

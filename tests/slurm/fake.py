@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 SQUEUE = """\
-1234_0|RUNNING|None|n1|0|1:00:00|
-1234_1|RUNNING|None|n2|2|50:00|
-1234_2|PENDING|Resources||0|4:00:00|
-1234_3|PENDING|Resources||0|4:00:00|
-1234_4|FAILED|NonZeroExitCode|n1|0|INVALID|
+1234_0|RUNNING|None|n1|0|1:00:00|pbt|
+1234_1|RUNNING|None|n2|2|50:00|pbt|
+1234_2|PENDING|Resources||0|4:00:00|pbt|
+1234_3|PENDING|Resources||0|4:00:00|pbt|
+1234_4|FAILED|NonZeroExitCode|n1|0|INVALID|pbt|
 """
 
 

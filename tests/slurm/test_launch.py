@@ -1,5 +1,7 @@
 """The folder beside a run: which jobs there are, who was asked to leave, who ends the rest."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,23 +96,26 @@ def test_the_first_to_see_the_run_done_cancels_what_is_pending(launch: Launch, s
     launch.add(WHOLE)
     launch.add(Array(("99",)))
 
+    slurm.says("squeue", "1234_1|PENDING|Priority||0|9:00|x|\n99|PENDING|Priority||0|9:00|x|")
     launch.end_all("1234_0")
     launch.end_all("1234_1")
 
-    assert slurm.asked() == ["scancel --state=PENDING 1234 99"]
+    assert slurm.asked()[1:] == ["scancel --state=PENDING 1234 99"]
 
 
 def test_a_study_cancels_nobody_elses_jobs(launch: Launch, slurm: Fake) -> None:
     """Its array's other elements have runs of their own."""
     launch.register("55_3", together=False)
+    slurm.says("squeue", "55_3|RUNNING|None|n1|0|9:00|x|")
     launch.end_all("55_3")
-    assert slurm.asked() == ["scancel --state=PENDING 55_3"]
+    assert [line.split()[:6] for line in slurm.asked()] == ["squeue -h -r -t all -j".split()]
+    assert slurm.asked()[0].split()[6] == "55_3"
 
 
 def test_elements_cancelled_while_pending_are_known(launch: Launch, slurm: Fake) -> None:
     """Slurm shows them as one line, that of their array."""
     launch.add(WHOLE)
-    slurm.says("squeue", "1234_0|RUNNING|None|n1|0|9:00|\n1234|CANCELLED|None||0|9:00|")
+    slurm.says("squeue", "1234_0|RUNNING|None|n1|0|9:00|x|\n1234|CANCELLED|None||0|9:00|x|")
 
     jobs = launch.elements()
 
@@ -119,3 +124,46 @@ def test_elements_cancelled_while_pending_are_known(launch: Launch, slurm: Fake)
         "1234_1": "CANCELLED",
         "1234_2": "CANCELLED",
     }
+
+
+def test_a_number_that_is_another_jobs_now_is_not_ours(launch: Launch, slurm: Fake) -> None:
+    """Slurm counts anew after a reset: what is done to our jobs must not be done to it."""
+    launch.add(replace(WHOLE, job_name="pbt-a run"))
+    slurm.says("squeue", "1234_0|PENDING|Priority||0|9:00|somebody|")
+    assert launch.elements() == {}
+
+
+def test_the_jobs_of_a_copied_folder_are_not_ours(launch: Launch) -> None:
+    """`cp -r RUN RUN.slurm` makes another run, without any."""
+    launch.add(WHOLE)
+    other = Launch(launch.root.with_name("copy"))
+    shutil.copytree(launch.folder, other.folder)
+    assert other.arrays() == []
+
+
+def test_a_link_to_a_run_is_that_run(launch: Launch) -> None:
+    """With the same jobs."""
+    launch.root.mkdir(parents=True)
+    launch.add(WHOLE)
+    link = launch.root.with_name("latest")
+    link.symlink_to(launch.root)
+    assert Launch(link).folder == launch.folder
+    assert len(Launch(link).arrays()) == 1
+
+
+def test_one_at_a_time_submits(launch: Launch) -> None:
+    """The other is told who does."""
+    other = launch.alone()
+    with launch.alone(), pytest.raises(RunError, match="somebody is submitting jobs"):
+        other.__enter__()
+    with launch.alone():
+        pass
+
+
+def test_wishes_of_an_earlier_life_are_forgotten(launch: Launch) -> None:
+    """But not those to jobs that are still there."""
+    launch.ask_to_leave(["1234_0", "7_1"])
+    launch.end_all("")
+    launch.forget(["7_1"])
+    assert launch.asked_to_leave() == {"7_1"}
+    assert not (launch.folder / "done").exists()

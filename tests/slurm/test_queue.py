@@ -22,7 +22,7 @@ def test_the_jobs_of_an_array_are_read_in_one_question(slurm: Fake) -> None:
     jobs = queue.elements(["1234"])
 
     assert len(slurm.asked()) == 1
-    assert jobs["1234_1"] == queue.Element("1234_1", "RUNNING", "None", "n2", 2, "50:00")
+    assert jobs["1234_1"] == queue.Element("1234_1", "RUNNING", "None", "n2", 2, "50:00", "pbt")
     assert [id for id, job in jobs.items() if job.is_live] == [
         "1234_0",
         "1234_1",
@@ -86,7 +86,7 @@ def test_the_last_element_of_an_array_is_not_the_array(
     slurm.says("squeue", "RUNNING")
 
     assert queue.own_name() == "1234_2"
-    assert queue.requeue_self(print)
+    assert queue.requeue_self(queue.own_name(), print)
     assert slurm.asked()[-1] == "scontrol requeue 1234_2"
 
 
@@ -98,7 +98,7 @@ def test_a_job_that_was_cancelled_does_not_come_back(
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     slurm.says("squeue", state)
 
-    assert not queue.requeue_self(print)
+    assert not queue.requeue_self(queue.own_name(), print)
     assert not any("requeue" in line for line in slurm.asked())
 
 
@@ -115,7 +115,7 @@ def test_a_job_comes_back_although_the_controller_was_away(
 
     monkeypatch.setattr("slurm.queue.time.sleep", back)
 
-    assert queue.requeue_self(said.append)
+    assert queue.requeue_self("1234", said.append)
     assert said[0].startswith("cannot be requeued yet: squeue: Unable to contact")
 
 
@@ -128,20 +128,37 @@ def test_the_time_that_is_left_is_read(
 ) -> None:
     """As squeue writes it."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
-    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     slurm.says("squeue", text)
-    assert queue.seconds_left(None) == seconds
+    assert queue.seconds_left("1234", None) == seconds
 
 
-def test_the_end_that_slurm_tells_a_job_costs_no_question(
+def test_a_job_whose_limit_may_have_changed_asks(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Later versions put it into the environment."""
-    monkeypatch.setenv("SLURM_JOB_ID", "1234")
-    monkeypatch.setenv("SLURM_JOB_END_TIME", "1000")
-    monkeypatch.setattr("slurm.queue.time.time", lambda: 900.0)
-    assert queue.seconds_left(None) == 100
-    assert slurm.asked() == []
+    """One that was requeued: `scontrol update` may have come in between."""
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    slurm.says("squeue", "1:00:00")
+    assert queue.seconds_left("1234", 600.0) == 3600
+
+
+def test_a_job_that_may_not_be_requeued_says_so(slurm: Fake) -> None:
+    """Rather than asking until it is killed."""
+    slurm.says("squeue", "RUNNING")
+    slurm.says("scontrol", "Requested operation is presently disabled", 1, stream=2)
+    with pytest.raises(RunError, match="may not be requeued, so it does not come back"):
+        queue.requeue_self("1234", print)
+
+
+def test_variables_of_another_array_are_not_believed(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job submitted from within an array's job has them still."""
+    monkeypatch.setenv("SLURM_JOB_ID", "99")
+    slurm.says("squeue", "77")
+    assert not queue.is_own("1234_1")
+    slurm.says("squeue", "99")
+    assert queue.is_own("1234_1")
 
 
 def test_a_limit_that_is_known_costs_no_question(
@@ -149,6 +166,6 @@ def test_a_limit_that_is_known_costs_no_question(
 ) -> None:
     """A thousand jobs that start at one time do not all ask."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
-    monkeypatch.delenv("SLURM_JOB_END_TIME", raising=False)
-    assert queue.seconds_left(600.0) == 600
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    assert queue.seconds_left("1234", 600.0) == 600
     assert slurm.asked() == []

@@ -58,6 +58,7 @@ def test_the_batch_file_says_what_was_asked() -> None:
     ):
         assert lines.count(f"#SBATCH {option}") == 1, option
     assert "export PYTHONSAFEPATH=1" in lines
+    assert lines.index("module load cuda") < lines.index("export PYTHONSAFEPATH=1")
     assert lines.index("module load cuda") < next(
         i for i, line in enumerate(lines) if line.startswith("srun")
     )
@@ -72,7 +73,10 @@ def test_the_batch_file_is_a_shell_script_whatever_is_in_the_names() -> None:
     """bash itself reads it, spaces and all."""
     text = "\n".join(_lines(Request(workers=2, time="60")))
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    assert "PYTHONPATH='/shared/a run.slurm/code-1/own:/shared/a run.slurm/code-1/project" in text
+    assert (
+        "PYTHONPATH='/shared/a run.slurm/code-1/own:/shared/a run.slurm/code-1/project'${PYTHONPATH:+:$PYTHONPATH}"
+        in text
+    )
 
 
 def test_python_is_deaf_to_the_notice_until_it_has_its_handler() -> None:
