@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import compare
+from analysis import comparison_files
 from analysis.runs import RunData, read_runs
 from analysis.samples import draw_samples, has_samples
 from analysis.scores import draw_run
@@ -30,8 +30,8 @@ def _parser() -> argparse.ArgumentParser:
     figures = commands.add_parser("figures", help="draw what the runs hold, as PNG and PDF")
     figures.set_defaults(do=_figures)
     comparison = commands.add_parser("compare", help="one arm against another, seed by seed")
-    comparison.set_defaults(do=_compare)
-    comparison.add_argument("--against", type=Path, nargs="+", required=True, metavar="RUN")
+    comparison.set_defaults(do=comparison_files.command)
+    comparison_files.options(comparison)
     members = commands.add_parser("members", help="how each member ended, as a CSV file")
     members.set_defaults(do=_members)
     for command in (figures, comparison, members):
@@ -92,19 +92,6 @@ def _members(options: argparse.Namespace) -> int:
 
 def _baseline(run: RunData, runs: Sequence[RunData]) -> RunData | None:
     return next((other for other in runs if other.is_baseline_of(run)), None)
-
-
-def _compare(options: argparse.Namespace) -> int:
-    ours, theirs = (compare.arm(read_runs(paths)) for paths in (options.runs, options.against))
-    text = compare.table(ours, theirs)
-    options.out.mkdir(parents=True, exist_ok=True)
-    mine, other = (name.replace(" ", "_") for name in compare.names(ours, theirs))
-    path = options.out / f"{mine}_against_{other}.md"
-    path.write_text(text)
-    path.with_suffix(".csv").write_text(compare.csv(ours, theirs))
-    print(text)
-    print(path)
-    return 0
 
 
 if __name__ == "__main__":
