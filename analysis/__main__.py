@@ -1,4 +1,4 @@
-"""`python -m analysis figures|compare|members`: from run directories to files."""
+"""`python -m analysis figures|compare|members|tables`: from run directories to files."""
 
 import argparse
 import csv
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import comparison_files
+from analysis import comparison_files, tables
 from analysis.runs import RunData, read_runs
 from analysis.samples import draw_samples, has_samples
 from analysis.scores import draw_run
@@ -34,6 +34,10 @@ def _parser() -> argparse.ArgumentParser:
     comparison_files.options(comparison)
     members = commands.add_parser("members", help="how each member ended, as a CSV file")
     members.set_defaults(do=_members)
+    paper = commands.add_parser("tables", help="the paper's tables 1 to 4, ours beside its numbers")
+    paper.set_defaults(do=tables.command)
+    tables.options(paper)
+    paper.add_argument("--out", type=Path, required=True, metavar="DIR")
     for command in (figures, comparison, members):
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")

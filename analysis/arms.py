@@ -144,14 +144,20 @@ def _as_far_as(run: RunData, step: int | None) -> Columns:
     data = columns_of(run)
     if step is not None:
         return until(data, step)
-    last = data.last()
-    late = data.member[last][(data.step[last] < run.steps) | data.waiting[last]]
-    if len(late):
+    if late := unfinished(run, data):
         raise ValueError(
-            f"{run.path} is not done: members {late.tolist()} have steps to go; let it finish, or "
+            f"{run.path} is not done: members {late} have steps to go; let it finish, or "
             "give --so-far to compare all runs at the last step that all have done"
         )
     return data
+
+
+def unfinished(run: RunData, data: Columns | None = None) -> list[int]:
+    """Return the members that have steps to go, or a decision."""
+    data = columns_of(run) if data is None else data
+    last = data.last()
+    late: list[int] = data.member[last][(data.step[last] < run.steps) | data.waiting[last]].tolist()
+    return late
 
 
 def _but_seed(run: RunData) -> dict[str, object]:

@@ -181,8 +181,8 @@ def _notes(found: Comparison) -> list[str]:
         )
         tested = sum(not math.isnan(row.holm) for row in found.rows)
         notes.append(
-            f"{tested} numbers are tested, so some p are small by chance; p, Holm is the first p of "
-            f"a row, corrected for that. Tests: {'; '.join(_tests(found.rows))}."
+            f"{tested} numbers are tested, so some p are small by chance; p, Holm is the first p "
+            f"of a row, corrected for that. Tests: {'; '.join(_tests(found.rows))}."
         )
         if (least := least_p(ours, theirs, paired=found.paired)) > FEW:
             kind = "sign flips" if found.paired else "permutations"

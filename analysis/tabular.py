@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -95,10 +96,10 @@ def show(parts: Sequence[Table | str], console: Console) -> None:
             continue
         found = RichTable(box=None, pad_edge=False, header_style="bold", title_justify="left")
         for place, name in enumerate(part.header):
-            found.add_column(Text(name), justify="left" if place < part.left else "right")
+            side: Literal["left", "right"] = "left" if place < part.left else "right"
+            found.add_column(Text(name), justify=side, overflow="fold")
         for number, row in enumerate(part.rows):
             found.add_row(*map(Text, row), end_section=number + 1 in part.groups)
         console.print()
         console.print(Text(part.title), style="bold")
         console.print(found)
-        console.print()
