@@ -55,7 +55,7 @@ class Course:
     """A run step by step, before any decision: [members, steps] each, the first step first.
 
     row: the row with which the member came to the step; -1 where it did not.
-    score: with which it came; NaN where there was none.
+    score: with which it came; NaN where it was no finite number, or there was none.
     """
 
     row: Ints
@@ -63,8 +63,7 @@ class Course:
 
     def leaders(self) -> Ints:
         """Return the member that is best at each step, the lower one of equals."""
-        fitness = np.where(np.isfinite(self.score), self.score, -np.inf)
-        return np.asarray(fitness.argmax(axis=0))
+        return np.asarray(np.nan_to_num(self.score, nan=-np.inf).argmax(axis=0))
 
 
 def columns_of(run: RunData) -> Columns:
@@ -97,7 +96,7 @@ def until(data: Columns, step: int) -> Columns:
         value = getattr(data, field.name)
         if isinstance(value, Mapping):
             cut[field.name] = {name: column[kept] for name, column in value.items()}
-        elif field.name != "first":
+        elif isinstance(value, np.ndarray) and field.name != "first":
             cut[field.name] = value[kept]
     cut |= {"first": np.concatenate(([0], np.cumsum(counts))), "parent": parent[kept]}
     return replace(data, **cut)  # type: ignore[arg-type]  # each by its own name
@@ -121,7 +120,8 @@ def course(data: Columns) -> Course:
     rows = np.full(data.members * last, -1, dtype=np.int64)
     rows[key[::-1]] = trained[::-1]  # the first of a step is written last
     row: Ints = rows.reshape(data.members, last)
-    return Course(row, np.where(row >= 0, came(data)[row], np.nan))
+    score = came(data)[row]
+    return Course(row, np.where((row >= 0) & np.isfinite(score), score, np.nan))
 
 
 def reported(data: Columns, found: Course, name: str) -> Floats:
@@ -142,7 +142,8 @@ def results(data: Columns) -> dict[str, float]:
     found, steps = course(data), np.arange(int(data.step.max()))
     leaders = found.leaders()
     every = np.concatenate((data.score, data.dropped))
-    values = {"selected": float(data.score[best])}
+    selected = float(data.score[best])
+    values = {"selected": selected if math.isfinite(selected) else math.nan}
     values |= {label(name): float(data.report[name][best]) for name in data.report}
     values["top five"] = top_mean(data.score[last].tolist())
     values["area"] = float(found.score[leaders, steps].mean()) if len(steps) else math.nan
@@ -198,8 +199,7 @@ def times(data: Columns, target: Target, horizon: int) -> tuple[float, float, bo
     """
     found = course(data)
     if not target.of:
-        best = np.where(np.isfinite(found.score), found.score, np.nan)
-        met = np.asarray(target.met(best).any(axis=0))
+        met = np.asarray(target.met(found.score).any(axis=0))
     else:
         leaders = found.leaders()
         met = target.met(reported(data, found, target.of)[leaders, np.arange(len(leaders))])

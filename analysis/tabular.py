@@ -12,6 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 NONE = "–"  # what is not there
+NAME = 18  # letters of a name that a narrow terminal does not break
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -97,7 +98,9 @@ def show(parts: Sequence[Table | str], console: Console) -> None:
         found = RichTable(box=None, pad_edge=False, header_style="bold", title_justify="left")
         for place, name in enumerate(part.header):
             side: Literal["left", "right"] = "left" if place < part.left else "right"
-            found.add_column(Text(name), justify=side, overflow="fold")
+            words = [word for row in part.rows for word in row[place].split()]
+            least = min(max(map(len, words), default=1), NAME) if side == "left" else None
+            found.add_column(Text(name), justify=side, overflow="fold", min_width=least)
         for number, row in enumerate(part.rows):
             found.add_row(*map(Text, row), end_section=number + 1 in part.groups)
         console.print()
