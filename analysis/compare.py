@@ -102,7 +102,7 @@ def compare(
         target: the selected score to come to; None for the median of what `theirs` ended with.
         held_out: numbers of the report to compare, and to time; () for all, without times, for
             which of them should be high is not known.
-        lower: those of them of which a lower one is better.
+        lower: numbers of the report that should be low, which are timed too.
         method: of the intervals.
         step: where unfinished runs were cut, to be said.
 
@@ -112,6 +112,8 @@ def compare(
     check_alike(ours, theirs)
     notes = [f"{line}." for line in dict.fromkeys((*ours.left_out, *theirs.left_out))]
     known = [name for name in ours.held_out if name in theirs.held_out]
+    if alone := sorted(set(ours.numbers) ^ set(theirs.numbers)):
+        notes.append(f"Only one arm has {', '.join(n for n in alone if ', ' not in n)}.")
     for name in (*held_out, *lower):
         if name not in known:
             there = ", ".join(known) if known else "none"
@@ -119,15 +121,14 @@ def compare(
                 f"no held-out number {name!r} was reported by the best members of all runs; "
                 f"there are: {there}"
             )
-    chosen = list(dict.fromkeys((*held_out, *lower))) if held_out else known
-    mine, other, paired = _seeds(ours, theirs)
+    named = list(dict.fromkeys((*held_out, *lower)))
+    chosen = named if held_out else known
+    mine, other, paired = _seeds(ours, theirs, notes)
     sides = ours, theirs
-    if left := sorted({*ours.seeds, *theirs.seeds} - {*mine, *other}):
-        notes.append(f"Left out, because only one arm has them: seeds {left}.")
     rows = []
     for name in _names(ours, theirs, chosen, notes):
         rows.append(_row(name, ours, theirs, (mine, other), paired, method))
-    targets = _targets(theirs, other, target, held_out, lower)
+    targets = _targets(theirs, other, target, named, lower)
     for goal in targets:
         rows += _timed(goal, sides, (mine, other), paired, method)
     primary = [test.p if (test := row.t or row.permutation) else math.nan for row in rows]
@@ -150,19 +151,25 @@ def compare(
     )
 
 
-def _seeds(ours: Arm, theirs: Arm) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-    """Return which seeds to compare, and whether in pairs."""
+def _seeds(
+    ours: Arm, theirs: Arm, notes: list[str]
+) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """Return which seeds to compare, and whether in pairs: where at least half are shared."""
     shared = tuple(sorted(set(ours.seeds) & set(theirs.seeds)))
-    alone = min(len(ours.seeds), len(theirs.seeds)) == 1
-    if len(shared) > 1 or (shared and alone):
+    fewer = min(len(ours.seeds), len(theirs.seeds))
+    if shared and 2 * len(shared) >= fewer and (len(shared) > 1 or fewer == 1):
+        if left := sorted(set(ours.seeds) ^ set(theirs.seeds)):
+            notes.append(f"Left out, because only one arm has them: seeds {left}.")
         return shared, shared, True
-    if alone:
+    if fewer == 1:
         mine, other = names(ours, theirs)
         raise ValueError(
             f"{mine} has seeds {list(ours.seeds)}, {other} {list(theirs.seeds)}: no seed in common "
             "to be paired, and a single run has no spread to be tested by; run the seeds of the "
             "one in the other, or at least two of each"
         )
+    if shared:
+        notes.append(f"Not paired: of the seeds, both arms have {list(shared)} alone.")
     return ours.seeds, theirs.seeds, False
 
 

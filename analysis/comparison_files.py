@@ -43,7 +43,7 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="of this number of the report, a lower one is better",
+        help="time this number of the report, of which a lower one is better; may be given again",
     )
     add(
         "--interval",

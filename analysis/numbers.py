@@ -128,8 +128,8 @@ def reported(data: Columns, found: Course, name: str) -> Floats:
     """Return what each member reported at each step, [members, steps]; of its own weights alone."""
     own = np.where(copied(data), np.nan, data.report[name])
     values = np.full(found.row.shape, np.nan)
-    for row in np.flatnonzero(np.isfinite(own) & (data.step > 0)):
-        values[data.member[row], data.step[row] - 1] = own[row]
+    said = np.isfinite(own) & (data.step > 0)
+    values[data.member[said], data.step[said] - 1] = own[said]
     return values
 
 

@@ -94,6 +94,39 @@ def test_seeds_that_are_not_shared_are_compared_without_pairs() -> None:
     assert "| 10 | – | 1 |" in text
 
 
+def test_a_few_shared_seeds_do_not_throw_away_the_others() -> None:
+    """Pairs are made where at least half of the seeds of the smaller arm are shared."""
+    few = _compared(_ending([1.0, 2.0, 3.0, 4.0]), _ending([1.0, 2.0, 3.0, 5.0], first=3))
+    half = _compared(_ending([1.0, 2.0, 3.0, 4.0]), _ending([1.0, 2.0, 3.0, 5.0], first=2))
+
+    assert (few.paired, len(few.rows[0].ours)) == (False, 4)
+    assert "Not paired: of the seeds, both arms have [3] alone." in few.notes
+    assert (half.paired, half.seeds[0]) == (True, (2, 3))
+    assert "Left out, because only one arm has them: seeds [0, 1, 4, 5]." in half.notes
+
+
+def test_a_low_number_is_timed_downwards() -> None:
+    """And the others are compared as before."""
+    ours = [written([[-1.0, -3.0, 1.0]], seed=s) for s in range(2)]
+    theirs = [written([[0.0, 0.0, -3.0]], seed=s) for s in range(2)]
+
+    found = _compared(ours, theirs, lower=["twice"])
+
+    assert found.rows[_row(found, "steps to target, twice")].ours == (2, 2)
+    assert "The target of twice is at most -6." in as_markdown(found)
+
+
+def test_a_number_of_one_arm_alone_is_named() -> None:
+    """It is not compared, and not forgotten."""
+    ours = _ending([3.0, 4.0])
+    theirs = [
+        replace(run, histories=[[replace(r, report={}) for r in h] for h in run.histories])
+        for run in _ending([1.0, 2.0])
+    ]
+
+    assert "Only one arm has twice." in _compared(ours, theirs).notes
+
+
 def test_the_committed_table_of_the_digits_is_found_again() -> None:
     """Means, t intervals and p of twelve pairs, as they were published, from their seeds."""
     folder = ROOT / "tasks/gan/results"
