@@ -128,7 +128,8 @@ def _seeds(found: Comparison) -> Table:
 
 def _means(found: Comparison) -> Table:
     rows = [[row.name, *(_mean(row, side) for side in (0, 1))] for row in found.rows]
-    return Table("Means, with 95 % intervals:", ["", *found.names], rows)
+    title = "Means, with 95 % intervals:" if found.n > 1 else "Numbers:"
+    return Table(title, ["", *found.names], rows)
 
 
 def _differences(found: Comparison) -> Table:
@@ -143,7 +144,8 @@ def _differences(found: Comparison) -> Table:
             rows[-1] = [row.name, NONE, NONE, NONE]
     kind = "Paired differences" if found.paired else "Differences of means"
     header = ["", "difference", "g", "higher in"]
-    return Table(f"{kind}, with 95 % intervals:", header, rows)
+    title = f"{kind}, with 95 % intervals:" if found.n > 1 else "Differences:"
+    return Table(title, header, rows)
 
 
 def _tested(found: Comparison) -> Table:

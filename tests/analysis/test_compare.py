@@ -96,11 +96,12 @@ def test_seeds_that_are_not_shared_are_compared_without_pairs() -> None:
 
 def test_a_few_shared_seeds_do_not_throw_away_the_others() -> None:
     """Pairs are made where at least half of the seeds of the smaller arm are shared."""
-    few = _compared(_ending([1.0, 2.0, 3.0, 4.0]), _ending([1.0, 2.0, 3.0, 5.0], first=3))
+    five = [1.0, 2.0, 3.0, 4.0, 6.0]
+    few = _compared(_ending(five), _ending(five, first=3))
     half = _compared(_ending([1.0, 2.0, 3.0, 4.0]), _ending([1.0, 2.0, 3.0, 5.0], first=2))
 
-    assert (few.paired, len(few.rows[0].ours)) == (False, 4)
-    assert "Not paired: of the seeds, both arms have [3] alone." in few.notes
+    assert (few.paired, len(few.rows[0].ours)) == (False, 5)
+    assert "Not paired: of the seeds, both arms have [3, 4] alone." in few.notes
     assert (half.paired, half.seeds[0]) == (True, (2, 3))
     assert "Left out, because only one arm has them: seeds [0, 1, 4, 5]." in half.notes
 
@@ -203,6 +204,10 @@ def test_unequal_budgets_are_said_aloud_and_first() -> None:
     assert budgets[0].startswith("UNEQUAL BUDGETS: walk (first) trained 4 steps a run, walk (s")
     assert budgets[1].startswith("UNEQUAL EVALUATIONS: walk (first) 5 a run, walk (second) 2: +150")
     assert budgets[2].startswith("UNEQUAL SECONDS: walk (first) 4.5 a run, walk (second) 2: +125.0")
+    back = _compared(_ending([3.0, 4.0]), ours).budgets  # the baseline has copied
+    assert back[0].startswith("UNEQUAL EVALUATIONS: walk (first) 4 a run, walk (second) 5: -20.0%")
+    assert back[1].startswith("UNEQUAL SECONDS: walk (first) 4 a run, walk (second) 4.5: -11.1%")
+    assert back[2].startswith("Equal budgets: 4 steps a run")
     equal = _compared(_ending([3.0, 4.0]), _ending([3.0, 4.0]))
     assert [line[:30] for line in equal.budgets] == ["Equal budgets: 4 steps a run; "]
     lines = as_markdown(_compared(ours, theirs)).splitlines()

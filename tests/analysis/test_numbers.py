@@ -16,6 +16,7 @@ from analysis.numbers import (
     highest,
     last_step,
     report_steps,
+    reported,
     results,
     times,
     until,
@@ -108,6 +109,9 @@ def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
 
     assert course(data).score[3].tolist() == [1.0, 1.0, 1.0]
     assert costs(data)["evaluations"] == 13.0
+    said = reported(data, course(data), "twice")
+    assert said[3, :2].tolist() == [2.0, 2.0]
+    assert math.isnan(said[3, 2])  # what it reported then is of the donor's weights
 
 
 def test_times_to_a_target_are_as_by_hand() -> None:
@@ -127,8 +131,11 @@ def test_a_run_is_cut_where_all_have_been() -> None:
     run = written([[1.0, 2.0, 3.0], [4.0, 5.0]])
 
     data = columns_of(run)
+    *before, last = run.histories[1]
+    waits = replace(last, member=replace(last.member, waiting=True))
 
     assert last_step(data) == 2
+    assert last_step(columns_of(replace(run, histories=[run.histories[0], [*before, waits]]))) == 1
     cut = until(data, 2)
     other = columns_of(written([[1.0, 2.0], [4.0, 5.0]]))
     for name in ("first", "member", "step", "score", "parent"):
