@@ -205,14 +205,17 @@ def _table_1() -> PaperTable:
                 )
     return PaperTable(
         name="table_1",
-        title="Table 1. Atari, FuN: score of the best member; N = 10 to 80.",
+        title=(
+            "Table 1. Atari, FuN: score of the best member; N = 10 to 80. Normalised: of a human, "
+            "with human starts; ratio: the mean of the games' ratios, normalised."
+        ),
         columns=columns,
         rows=list(ATARI),
         cells=cells,
         digits=0,
         derived=(
-            Derived("human-normalised mean", lambda own, _: mean_normalised(own, HUMAN_STARTS)),
-            Derived("ratio to FuN (figure 5a)", ratio_normalised, compared=True),
+            Derived("normalised mean", lambda own, _: mean_normalised(own, HUMAN_STARTS)),
+            Derived("ratio (figure 5a)", ratio_normalised, compared=True),
         ),
     )
 
@@ -226,7 +229,10 @@ def _table_2() -> PaperTable:
             cells[level, column] = Cell(preset=preset, paper=score, members=members)
     return PaperTable(
         name="table_2",
-        title="Table 2. DeepMind Lab, UNREAL: percent of a human's score, best member.",
+        title=(
+            "Table 2. DeepMind Lab, UNREAL: percent of a human's score, best member. Ratio: the "
+            "mean of the levels' ratios to UNREAL."
+        ),
         columns={column: baseline for column, (baseline, _, _) in LABYRINTH_COLUMNS.items()},
         rows=list(LABYRINTH),
         cells=cells,
@@ -234,7 +240,7 @@ def _table_2() -> PaperTable:
         derived=(
             Derived("mean", lambda own, _: fmean(own.values())),
             Derived("median", lambda own, _: median(own.values())),
-            Derived("mean ratio to UNREAL (figure 5c)", mean_ratio, compared=True),
+            Derived("ratio (figure 5c)", mean_ratio, compared=True),
         ),
     )
 
@@ -248,15 +254,16 @@ def _table_3() -> PaperTable:
             cells[game, column] = Cell(preset=preset, paper=score, members=30)
     return PaperTable(
         name="table_3",
-        title="Table 3. StarCraft II, A3C: score of the game, best member.",
+        title=(
+            "Table 3. StarCraft II, A3C: score of the game, best member. Normalised: of a "
+            "grandmaster."
+        ),
         columns={"A3C": "", "PBT": "A3C"},
         rows=list(STARCRAFT),
         cells=cells,
         digits=1,
         derived=(
-            Derived(
-                "grandmaster-normalised mean", lambda own, _: mean_normalised(own, GRANDMASTER)
-            ),
+            Derived("normalised mean", lambda own, _: mean_normalised(own, GRANDMASTER)),
             Derived("ratio of the means", ratio_grandmaster, compared=True),
         ),
     )
@@ -268,7 +275,7 @@ def _peak_ratio(scores: Scores, baseline: Scores) -> float:
     return scores[peak] / baseline[peak]
 
 
-FIGURE_5B = (Derived("ratio of the peaks (figure 5b)", _peak_ratio, compared=True),)
+FIGURE_5B = (Derived("ratio of peaks (figure 5b)", _peak_ratio, compared=True),)
 
 
 def _table_4() -> PaperTable:

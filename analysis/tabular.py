@@ -12,7 +12,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 NONE = "–"  # what is not there
-NAME = 18  # letters of a name that a narrow terminal does not break
+GAP = 2  # columns of a terminal between those of a table
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -89,20 +89,48 @@ def comma_separated(header: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
 
 def show(parts: Sequence[Table | str], console: Console) -> None:
-    """Print tables and paragraphs on a terminal."""
-    for part in parts:
+    """Print tables and paragraphs on a terminal; a table that is too wide, in several parts."""
+    for number, part in enumerate(parts):
         if isinstance(part, str):
-            loud = part.startswith(("UNEQUAL", "NOT DONE"))
+            if number and isinstance(parts[number - 1], Table):
+                console.print()
+            loud = part.startswith(("UNEQUAL", "NOT "))
             console.print(Text(part), style="bold red" if loud else "")
             continue
-        found = RichTable(box=None, pad_edge=False, header_style="bold", title_justify="left")
-        for place, name in enumerate(part.header):
-            side: Literal["left", "right"] = "left" if place < part.left else "right"
-            words = [word for row in part.rows for word in row[place].split()]
-            least = min(max(map(len, words), default=1), NAME) if side == "left" else None
-            found.add_column(Text(name), justify=side, overflow="fold", min_width=least)
-        for number, row in enumerate(part.rows):
-            found.add_row(*map(Text, row), end_section=number + 1 in part.groups)
         console.print()
         console.print(Text(part.title), style="bold")
-        console.print(found)
+        for place, columns in enumerate(fitting(part, console.width)):
+            if place:
+                console.print()
+            console.print(_rich(part, columns))
+
+
+def fitting(table: Table, width: int) -> list[list[int]]:
+    """Return which columns to print together so that none is cut: the names in each part."""
+    lines = [[max(name.split(), key=len, default="") for name in table.header], *table.rows]
+    widths = [max(len(line[place]) for line in lines) + GAP for place in range(len(table.header))]
+    names, numbers = list(range(table.left)), list(range(table.left, len(widths)))
+    room = width - sum(widths[: table.left]) + GAP  # the last has no gap behind it
+    each = len(numbers)  # in each part as many, as far as they go
+    parts = [numbers]
+    while each > 1 and any(sum(widths[place] for place in part) > room for part in parts):
+        each = -(-len(numbers) // (len(parts) + 1))
+        parts = [numbers[i : i + each] for i in range(0, len(numbers), each)]
+    return [names + part for part in parts]
+
+
+def _rich(table: Table, columns: Sequence[int]) -> RichTable:
+    found = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for place in columns:
+        side: Literal["left", "right"] = "left" if place < table.left else "right"
+        word = max(map(len, table.header[place].split()), default=0)
+        found.add_column(
+            Text(table.header[place]),
+            justify=side,
+            overflow="fold",
+            min_width=word,
+            no_wrap=place < table.left,
+        )
+    for row in table.rows:
+        found.add_row(*(Text(row[place]) for place in columns))
+    return found
