@@ -2,7 +2,8 @@
 
 A mean has a BCa bootstrap interval from five seeds on, a t interval below that, none for one seed.
 Bootstrap intervals of few seeds are too narrow: of those called 95 %, the following share covers
-the mean (20,000 samples each, `python -m benchmarks.bench_intervals`).
+the mean (20,000 samples each, `python -m benchmarks.bench_intervals`,
+benchmarks/results/intervals.json).
 
 | seeds | normal, BCa | normal, t | skewed (exponential), BCa | skewed, t |
 | --- | --- | --- | --- | --- |

@@ -110,12 +110,12 @@ def fitting(table: Table, width: int) -> list[list[int]]:
     lines = [[max(name.split(), key=len, default="") for name in table.header], *table.rows]
     widths = [max(len(line[place]) for line in lines) + GAP for place in range(len(table.header))]
     names, numbers = list(range(table.left)), list(range(table.left, len(widths)))
-    room = width - sum(widths[: table.left]) + GAP  # the last has no gap behind it
-    each = len(numbers)  # in each part as many, as far as they go
-    parts = [numbers]
-    while each > 1 and any(sum(widths[place] for place in part) > room for part in parts):
-        each = -(-len(numbers) // (len(parts) + 1))
+    room = width - sum(widths[: table.left])
+    for wanted in range(1, len(numbers) + 1):
+        each = -(-len(numbers) // wanted)  # in each part as many, as far as they go
         parts = [numbers[i : i + each] for i in range(0, len(numbers), each)]
+        if all(sum(widths[place] for place in part) <= room for part in parts):
+            break
     return [names + part for part in parts]
 
 

@@ -1,6 +1,6 @@
 """How often an interval that is called 95 % covers the mean, by seeds and distribution.
 
-`python -m benchmarks.bench_intervals`: some two minutes on one core; prints the numbers of
+`python -m benchmarks.bench_intervals`: some four minutes on one busy core; prints the numbers of
 the table in analysis/statistics.py.
 """
 
