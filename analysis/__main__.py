@@ -1,4 +1,4 @@
-"""`python -m analysis figures|compare|members|report`: from run directories to files."""
+"""`python -m analysis figures|compare|tables|ablation|members|report`: directories to files."""
 
 import argparse
 import csv
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis import ablation, compare
+from analysis import ablation, comparison_files, tables
 from analysis.report import write_report
 from analysis.runs import RunData, read_runs
 from analysis.samples import draw_samples, has_samples
@@ -32,8 +32,8 @@ def _parser() -> argparse.ArgumentParser:
     figures = commands.add_parser("figures", help="draw what the runs hold, as PNG and PDF")
     figures.set_defaults(do=_figures)
     comparison = commands.add_parser("compare", help="one arm against another, seed by seed")
-    comparison.set_defaults(do=_compare)
-    comparison.add_argument("--against", type=Path, nargs="+", required=True, metavar="RUN")
+    comparison.set_defaults(do=comparison_files.command)
+    comparison_files.options(comparison)
     members = commands.add_parser("members", help="how each member ended, as a CSV file")
     members.set_defaults(do=_members)
     ablations = commands.add_parser("ablation", help="the arms of a study, axis by axis")
@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     ablations.add_argument("study", type=Path, metavar="DIR", help="the directory of a study")
     ablations.add_argument("--number", help="a reported number instead of the selected score")
     ablations.add_argument("--out", type=Path, required=True, metavar="DIR")
+    paper = commands.add_parser("tables", help="the paper's tables 1 to 4, ours beside its numbers")
+    paper.set_defaults(do=tables.command)
+    tables.options(paper)
+    paper.add_argument("--out", type=Path, required=True, metavar="DIR")
     for command in (figures, comparison, members):
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
@@ -124,19 +128,6 @@ def _members(options: argparse.Namespace) -> int:
 
 def _baseline(run: RunData, runs: Sequence[RunData]) -> RunData | None:
     return next((other for other in runs if other.is_baseline_of(run)), None)
-
-
-def _compare(options: argparse.Namespace) -> int:
-    ours, theirs = (compare.arm(read_runs(paths)) for paths in (options.runs, options.against))
-    text = compare.table(ours, theirs)
-    options.out.mkdir(parents=True, exist_ok=True)
-    mine, other = (name.replace(" ", "_") for name in compare.names(ours, theirs))
-    path = options.out / f"{mine}_against_{other}.md"
-    path.write_text(text)
-    path.with_suffix(".csv").write_text(compare.csv(ours, theirs))
-    print(text)
-    print(path)
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,214 +1,297 @@
-"""Is one arm better than another: the same seeds, equal budgets, every seed shown, an interval."""
+"""Is one arm better than another: equal budgets, every seed, intervals, tests that are named."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import stats
 
-from analysis.runs import RunData, trained
-from analysis.scores import top_mean
-from core.run import differences
+from analysis.arms import Arm, budgets, check_alike, names
+from analysis.numbers import COSTS, TIMES, Target, label, times
+from analysis.statistics import (
+    Interval,
+    Method,
+    Test,
+    difference_interval,
+    hedges_g,
+    holm,
+    interval,
+    logrank_scores,
+    permutation_test,
+    t_test,
+)
 
-LEVEL = 0.95
+AT_END, REPEATED = "selected", ("top five", "area", "peak")  # the latter of held-out numbers too
 
 
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """What several seeds of one preset came to: a number per seed, by name of the number.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One number in both arms.
 
-    budget: steps that all members of a run were to train for.
-    lost: of all runs together, steps of failed members that were not trained.
+    ours, theirs: a value each seed; where the seeds are shared, in pairs.
+    means, intervals: of ours and theirs; NaN and None where there is none.
+    never: of times, in how many runs of each arm the target was never reached. Those count with the
+        time at which they were given up: the means are then of the time within that limit.
+    difference, of: the difference of the means and its interval.
+    effect: Hedges' g.
+    higher, comparisons: in how many pairs ours is the higher one (equal: half); of seeds that are
+        not shared, of all pairs that can be made.
+    t, permutation: the two tests; of times with runs that never came there, the log-rank scores are
+        permuted.
+    holm: the p of the first of them that there is, corrected for all rows of the comparison.
     """
 
     name: str
-    seeds: tuple[int, ...]
-    numbers: Mapping[str, tuple[float, ...]]
-    budget: int
-    code: str
-    lost: int = 0
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    means: tuple[float, float]
+    intervals: tuple[Interval | None, Interval | None]
+    never: tuple[int, int] = (0, 0)
+    difference: float = math.nan
+    of: Interval | None = None
+    effect: float = math.nan
+    higher: float = math.nan
+    comparisons: int = 0
+    t: Test | None = None
+    permutation: Test | None = None
+    holm: float = math.nan
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """The mean of paired differences, its 95 % interval, and who won how often."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One arm against another.
 
-    mean: float
-    half: float
-    wins: int
-    n: int
-    p: float
+    names, seeds: of both arms; the seeds that are compared.
+    paired: whether both have these seeds.
+    budgets: sentences, unequal ones first. notes: what else must be known.
+    rows: the results; costs: steps, evaluations, seconds, which are not tested.
+    step: where unfinished runs were cut; None if all are done.
+    """
+
+    names: tuple[str, str]
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    paired: bool
+    score: str
+    targets: tuple[Target, ...]
+    budgets: tuple[str, ...]
+    rows: tuple[Row, ...]
+    costs: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    step: int | None = None
+    method: Method = "bootstrap"
+
+    @property
+    def n(self) -> int:
+        """The number of pairs, or of the seeds of the smaller arm."""
+        return min(map(len, self.seeds))
 
 
-def numbers_of(run: RunData) -> dict[str, float]:
-    """Return what a run came to: its best member's last score, and what that member reported."""
-    best = run.best()
-    found = {"selected": best.member.score}
-    found |= {
-        name: float(value) for name, value in best.report.items() if isinstance(value, int | float)
-    }
-    found["top five"] = top_mean([history[-1].member.fitness for history in run.histories])
-    found["seconds"] = seconds(run)
+def compare(
+    ours: Arm,
+    theirs: Arm,
+    *,
+    target: float | None = None,
+    held_out: Sequence[str] = (),
+    lower: Sequence[str] = (),
+    method: Method = "bootstrap",
+    step: int | None = None,
+) -> Comparison:
+    """Compare two arms in all numbers that both have.
+
+    Args:
+        target: the selected score to come to; None for the median of what `theirs` ended with.
+        held_out: numbers of the report to compare, and to time; () for all, without times, for
+            which of them should be high is not known.
+        lower: numbers of the report that should be low, which are timed too.
+        method: of the intervals.
+        step: where unfinished runs were cut, to be said.
+
+    Raises:
+        ValueError: the arms cannot be compared; the message says why.
+    """
+    check_alike(ours, theirs)
+    notes = [f"{line}." for line in dict.fromkeys((*ours.left_out, *theirs.left_out))]
+    known = [name for name in ours.held_out if name in theirs.held_out]
+    if alone := sorted(set(ours.numbers) ^ set(theirs.numbers)):
+        notes.append(f"Only one arm has {', '.join(n for n in alone if ', ' not in n)}.")
+    for name in (*held_out, *lower):
+        if name not in known:
+            there = ", ".join(known) if known else "none"
+            raise ValueError(
+                f"no held-out number {name!r} was reported by the best members of all runs; "
+                f"there are: {there}"
+            )
+    named = list(dict.fromkeys((*held_out, *lower)))
+    chosen = named if held_out else known
+    mine, other, paired = _seeds(ours, theirs, notes)
+    sides = ours, theirs
+    rows = []
+    for name in _names(ours, theirs, chosen, notes):
+        rows.append(_row(name, ours, theirs, (mine, other), paired, method))
+    targets = _targets(theirs, other, target, named, lower)
+    for goal in targets:
+        rows += _timed(goal, sides, (mine, other), paired, method)
+    primary = [test.p if (test := row.t or row.permutation) else math.nan for row in rows]
+    rows = [replace(row, holm=p) for row, p in zip(rows, holm(primary), strict=True)]
+    for row in rows:
+        if not np.isfinite((*row.ours, *row.theirs)).all():
+            notes.append(f"{row.name} is not compared: a seed has no such number.")
+    return Comparison(
+        names=names(ours, theirs),
+        seeds=(mine, other),
+        paired=paired,
+        score=str(ours.task["score"]),
+        targets=targets,
+        budgets=tuple(budgets(ours, theirs)),
+        rows=tuple(rows),
+        costs=tuple(_row(n, ours, theirs, (mine, other), paired, method) for n in COSTS),
+        notes=tuple(notes),
+        step=step,
+        method=method,
+    )
+
+
+def _seeds(
+    ours: Arm, theirs: Arm, notes: list[str]
+) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """Return which seeds to compare, and whether in pairs: where at least half are shared."""
+    shared = tuple(sorted(set(ours.seeds) & set(theirs.seeds)))
+    fewer = min(len(ours.seeds), len(theirs.seeds))
+    if shared and 2 * len(shared) >= fewer and (len(shared) > 1 or fewer == 1):
+        if left := sorted(set(ours.seeds) ^ set(theirs.seeds)):
+            notes.append(f"Left out, because only one arm has them: seeds {left}.")
+        return shared, shared, True
+    if fewer == 1:
+        mine, other = names(ours, theirs)
+        raise ValueError(
+            f"{mine} has seeds {list(ours.seeds)}, {other} {list(theirs.seeds)}: no seed in common "
+            "to be paired, and a single run has no spread to be tested by; run the seeds of the "
+            "one in the other, or at least two of each"
+        )
+    if shared:
+        notes.append(f"Not paired: of the seeds, both arms have {list(shared)} alone.")
+    return ours.seeds, theirs.seeds, False
+
+
+def _names(ours: Arm, theirs: Arm, held_out: Sequence[str], notes: list[str]) -> list[str]:
+    found = [AT_END, *map(label, held_out)]
+    for name in REPEATED:
+        found.append(name)
+        for other in held_out:
+            if ours.held_out[other] == theirs.held_out[other] != ():
+                found.append(f"{name}, {other}")
+            elif name == REPEATED[0]:
+                found.append(f"{name}, {other}")  # of the last step alone
+                notes.append(
+                    f"Area and peak of {other} are left out: it was not reported at the same steps "
+                    "in all runs."
+                )
     return found
 
 
-def seconds(run: RunData) -> float:
-    """Return the worker time that a run took, without waiting for others."""
-    apart = ("step", "eval", "report", "load", "save", "read", "pin", "publish", "claim")
-    return math.fsum(
-        record.seconds.get(phase, 0.0)
-        for history in run.histories
-        for record in history
-        for phase in apart
+def _row(
+    name: str,
+    ours: Arm,
+    theirs: Arm,
+    seeds: tuple[tuple[int, ...], tuple[int, ...]],
+    paired: bool,
+    method: Method,
+) -> Row:
+    mine, other = (
+        tuple(arm.numbers[name][arm.seeds.index(seed)] for seed in some)
+        for arm, some in zip((ours, theirs), seeds, strict=True)
+    )
+    return row_of(name, mine, other, paired=paired, method=method)
+
+
+def row_of(
+    name: str,
+    ours: tuple[float, ...],
+    theirs: tuple[float, ...],
+    *,
+    paired: bool,
+    method: Method = "bootstrap",
+    reached: tuple[tuple[bool, ...], tuple[bool, ...]] | None = None,
+) -> Row:
+    """Compare one number.
+
+    Args:
+        reached: of times, whether the target was reached; None of other numbers.
+    """
+    finite = [bool(np.isfinite(values).all()) for values in (ours, theirs)]
+    means = [
+        float(np.mean(v)) if f else math.nan for v, f in zip((ours, theirs), finite, strict=True)
+    ]
+    spans = [
+        interval(v, method) if f else None for v, f in zip((ours, theirs), finite, strict=True)
+    ]
+    row = Row(
+        name=name,
+        ours=ours,
+        theirs=theirs,
+        means=(means[0], means[1]),
+        intervals=(spans[0], spans[1]),
+    )
+    if not all(finite):
+        return row
+    signs = np.sign(np.subtract(ours, theirs) if paired else np.subtract.outer(ours, theirs))
+    row = replace(
+        row,
+        difference=means[0] - means[1],
+        of=difference_interval(ours, theirs, paired=paired, how=method),
+        higher=float((signs + 1).sum() / 2),
+        comparisons=signs.size,
+    )
+    if reached is None or all(map(all, reached)):
+        return replace(
+            row,
+            effect=hedges_g(ours, theirs),
+            t=t_test(ours, theirs, paired=paired),
+            permutation=permutation_test(ours, theirs, paired=paired),
+        )
+    scores = logrank_scores((*ours, *theirs), (*reached[0], *reached[1]))
+    return replace(
+        row,
+        never=(reached[0].count(False), reached[1].count(False)),
+        permutation=permutation_test(scores[: len(ours)], scores[len(ours) :], paired=paired),
     )
 
 
-def arm(runs: Sequence[RunData]) -> Arm:
-    """Collect the seeds of one preset.
+def _targets(
+    theirs: Arm,
+    seeds: Sequence[int],
+    target: float | None,
+    held_out: Sequence[str],
+    lower: Sequence[str],
+) -> tuple[Target, ...]:
+    """Return the targets; there is none where what the baseline ended with is no number."""
+    at = [theirs.seeds.index(seed) for seed in seeds]
 
-    Raises:
-        ValueError: they differ in more than their seed, are unfinished, or twice the same.
-    """
-    first = runs[0]
-    for run in runs:
-        if different := differences(_but_seed(first), _but_seed(run)):
-            raise ValueError(
-                f"an arm is several seeds of one run; {first.path} and {run.path} differ in more: "
-                + "; ".join(different)
-                .replace("in the run", "in the first")
-                .replace("now", "in the other")
-            )
-        ends = [history[-1].member for history in run.histories]
-        if late := [me.id for me in ends if me.step < run.steps or me.waiting]:
-            raise ValueError(f"{run.path} is not done: members {late} have steps to go")
-    runs = sorted(runs, key=lambda run: run.seed)
-    seeds = tuple(run.seed for run in runs)
-    if len(set(seeds)) < len(seeds):
-        raise ValueError(f"a seed is given twice: {seeds}")
-    found = [numbers_of(run) for run in runs]
-    common = [name for name in found[0] if all(name in numbers for numbers in found)]
-    columns = {name: tuple(numbers[name] for numbers in found) for name in common}
-    codes = ", ".join(sorted({run.code for run in runs}))
-    lost = sum(
-        record.weights is None
-        for run in runs
-        for history in run.histories
-        for record in trained(history)
+    def median(name: str) -> float:
+        return float(np.median(np.array(theirs.numbers[name])[at]))
+
+    found = [Target(median(AT_END) if target is None else target)]
+    found += [Target(median(label(n)), n, n in lower) for n in dict.fromkeys(held_out)]
+    return tuple(goal for goal in found if math.isfinite(goal.value))
+
+
+def _timed(
+    goal: Target,
+    arms: tuple[Arm, Arm],
+    seeds: tuple[tuple[int, ...], tuple[int, ...]],
+    paired: bool,
+    method: Method,
+) -> list[Row]:
+    """Return steps and seconds to a target, within the length of the shorter runs."""
+    horizon = min(arm.steps for arm in arms)
+    mine, other = (
+        [times(arm.runs[arm.seeds.index(seed)], goal, horizon) for seed in some]
+        for arm, some in zip(arms, seeds, strict=True)
     )
-    return Arm(first.name, seeds, columns, first.steps * len(first.histories), codes, lost)
-
-
-def _but_seed(run: RunData) -> dict[str, object]:
-    return {"preset": run.preset} | {k: v for k, v in run.settings.items() if k != "seed"}
-
-
-def paired(ours: Sequence[float], theirs: Sequence[float]) -> Difference:
-    """Return the mean paired difference with its 95 % t interval and two-sided t-test."""
-    differences = np.subtract(ours, theirs)
-    wins = int((differences > 0).sum())
-    n = len(differences)
-    if n < 2 or not np.isfinite(differences).all():
-        return Difference(float(differences.mean()), math.nan, wins, n, math.nan)
-    if differences.std() == 0:
-        mean = float(differences[0])
-        return Difference(mean, 0.0, wins, n, 0.0 if mean else 1.0)
-    test = stats.ttest_rel(ours, theirs)
-    interval = test.confidence_interval(LEVEL)
-    half = (interval.high - interval.low) / 2
-    return Difference(float(differences.mean()), float(half), wins, n, float(test.pvalue))
-
-
-def interval(values: Sequence[float]) -> str:
-    """Return the mean with the half width of its 95 % t interval."""
-    mean = float(np.mean(values))
-    if len(values) < 2 or not np.isfinite(values).all():
-        return f"{mean:.5g}"
-    half = float(stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
-    return f"{mean:.5g} ± {half:.3g}"
-
-
-def pair(ours: Arm, theirs: Arm) -> tuple[list[int], dict[str, tuple[list[float], list[float]]]]:
-    """Return the seeds that both arms have, and of each number in both, our and their column.
-
-    Raises:
-        ValueError: there is no such seed.
-    """
-    seeds = sorted(set(ours.seeds) & set(theirs.seeds))
-    if not seeds:
-        raise ValueError(
-            f"{ours.name} and {theirs.name} have no seed in common: none can be paired"
-        )
-
-    def column(arm: Arm, name: str) -> list[float]:
-        return [arm.numbers[name][arm.seeds.index(seed)] for seed in seeds]
-
-    names = [name for name in ours.numbers if name in theirs.numbers]
-    return seeds, {name: (column(ours, name), column(theirs, name)) for name in names}
-
-
-def names(ours: Arm, theirs: Arm) -> tuple[str, str]:
-    """Return what to call the arms: their presets' functions, told apart should they be equal."""
-    if ours.name != theirs.name:
-        return ours.name, theirs.name
-    return f"{ours.name} (first)", f"{theirs.name} (second)"
-
-
-def table(ours: Arm, theirs: Arm) -> str:
-    """Return the comparison as Markdown: every seed, then each number's means and differences.
-
-    Seeds that only one arm has are left out, and said to be. All numbers of all seeds are in `csv`.
-    """
-    seeds, columns = pair(ours, theirs)
-    arms = names(ours, theirs)
-    shown = list(columns)[:2]  # what selected, and the first number that selection has not seen
-    lines = [f"{arms[0]} against {arms[1]}: {len(seeds)} seeds in pairs", ""]
-    lines += _row("seed", *(f"{name}, {arm}" for name in shown for arm in arms))
-    lines += ["|" + " --- |" * (1 + 2 * len(shown))]
-    for i, seed in enumerate(seeds):
-        lines += _row(
-            str(seed), *(f"{column[i]:.5g}" for name in shown for column in columns[name])
-        )
-    lines += ["", "Means and paired differences, ± half of the 95 % t interval:", ""]
-    lines += _row("", *arms, "difference", "higher in", "p")
-    lines += ["|" + " --- |" * 6]
-    for name, (mine, other) in columns.items():
-        difference = paired(mine, other)
-        higher = f"{difference.wins} of {difference.n}"
-        found, p = f"{difference.mean:+.4g}", "–"  # of one pair there is no interval
-        if math.isfinite(difference.half):
-            found, p = f"{found} ± {difference.half:.3g}", f"{difference.p:.2g}"
-        lines += _row(name, interval(mine), interval(other), found, higher, p)
-    lines += ["", _budgets(ours, theirs, arms)]
-    if left := sorted(set(ours.seeds) ^ set(theirs.seeds)):
-        lines.append(f"Left out, because only one arm has them: seeds {left}.")
-    return "\n".join(lines) + "\n"
-
-
-def csv(ours: Arm, theirs: Arm) -> str:
-    """Return all numbers of all seeds as comma-separated values."""
-    seeds, columns = pair(ours, theirs)
-    arms = names(ours, theirs)
-    lines = [",".join(["seed", *(f"{name} of {arm}" for name in columns for arm in arms)])]
-    for i, seed in enumerate(seeds):
-        numbers = (f"{column[i]:.6g}" for both in columns.values() for column in both)
-        lines.append(",".join([str(seed), *numbers]))
-    return "\n".join(lines) + "\n"
-
-
-def _row(*cells: str) -> list[str]:
-    return ["| " + " | ".join(cells) + " |"]
-
-
-def _budgets(ours: Arm, theirs: Arm, arms: tuple[str, str]) -> str:
-    code = f"code {ours.code}" if ours.code == theirs.code else f"code {ours.code}; {theirs.code}"
-    said = f"Equal budgets: {ours.budget} steps a run; {code}."
-    if ours.budget != theirs.budget:
-        said = (
-            f"UNEQUAL BUDGETS: {arms[0]} trained {ours.budget} steps a run, {arms[1]} "
-            f"{theirs.budget}; {code}."
-        )
-    for arm, name in zip((ours, theirs), arms, strict=True):
-        if arm.lost:
-            said += f" Of {name}, {arm.lost} steps of failed members were not trained."
-    return said
+    reached = tuple(r for _, _, r in mine), tuple(r for _, _, r in other)
+    rows = []
+    for place, name in enumerate(TIMES):
+        values = [tuple(float(found[place]) for found in side) for side in (mine, other)]
+        name = f"{name}, {goal.of}" if goal.of else name
+        rows.append(row_of(name, *values, paired=paired, method=method, reached=reached))
+    return rows

@@ -7,32 +7,24 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
-from scipy import stats
 
 from analysis.__main__ import main
-from analysis.compare import Arm, arm, interval, paired, table
-from analysis.runs import RunData, decided, read_runs, trained
+from analysis.runs import decided, read_runs, trained
 from analysis.samples import picture
 from analysis.scores import draw_run, draw_scores, limits, top_mean
 from analysis.style import new_figure
 from analysis.toy import PANELS, path
 from core.run import RunError, open_run
-from core.worker import work
-
-
-def _run(root: Path, preset: str, **overrides: object) -> Path:
-    run = open_run(root, preset, overrides)
-    assert work(run, durable=False)
-    return root
+from tests.analysis.runs import run_of
 
 
 @pytest.fixture(scope="module")
 def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
     """Four seeds of a small task, PBT and random search."""
     root = tmp_path_factory.mktemp("arms")
-    ours = [_run(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
+    ours = [run_of(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
     preset = "tests.trainers:walk_random_search"
-    theirs = [_run(root / f"random-{s}", preset, seed=s) for s in range(4)]
+    theirs = [run_of(root / f"random-{s}", preset, seed=s) for s in range(4)]
     return ours, theirs
 
 
@@ -40,7 +32,7 @@ def test_figures_are_drawn_from_run_directories(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As PNG and PDF, the baseline behind its run and not on its own."""
-    toy = [_run(tmp_path / name, f"tasks.toy.presets:{name}") for name in PANELS]
+    toy = [run_of(tmp_path / name, f"tasks.toy.presets:{name}") for name in PANELS]
     runs = map(str, [*toy, *arms[0][:2], *arms[1][:2]])
 
     assert main(["figures", *runs, "--out", str(tmp_path / "figures")]) == 0
@@ -127,89 +119,12 @@ def test_a_baseline_is_known_by_its_settings(arms: tuple[list[Path], list[Path]]
 
 def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
     """Eight steps of four updates, after the start."""
-    [run] = read_runs([_run(tmp_path / "grid", "tasks.toy.presets:figure_2_grid")])
+    [run] = read_runs([run_of(tmp_path / "grid", "tasks.toy.presets:figure_2_grid")])
 
     way = path(run.histories[0])
 
     assert way.shape == (33, 2)
     assert way[-1] == pytest.approx([0.9 * 0.9**32, 0.9])
-
-
-def test_paired_differences_are_scipys() -> None:
-    """Mean, interval and p-value against a case by hand and against scipy."""
-    ours, theirs = [3.0, 5.0, 4.0, 8.0], [1.0, 4.0, 4.0, 5.0]
-
-    difference = paired(ours, theirs)
-
-    by_hand = 1.5  # of 2, 1, 0, 3
-    half = stats.t.ppf(0.975, 3) * np.std([2, 1, 0, 3], ddof=1) / 2
-    assert difference.mean == by_hand
-    assert difference.half == pytest.approx(half)
-    assert difference.p == pytest.approx(stats.ttest_1samp([2, 1, 0, 3], 0).pvalue)
-    assert (difference.wins, difference.n) == (3, 4)
-    assert paired([1.0], [2.0]).p != paired([1.0], [2.0]).p  # one pair tells nothing
-    assert paired([2.0, 2.0], [1.0, 1.0]).half == 0
-
-
-def test_an_interval_covers_the_mean_as_often_as_it_claims() -> None:
-    """95 % of a thousand samples of six."""
-    rng = np.random.default_rng(0)
-    covered = 0
-    for _ in range(1000):
-        mean, half = map(float, interval(rng.normal(size=6).tolist()).split(" ± "))
-        covered += abs(mean) <= half
-
-    assert stats.binomtest(covered, 1000, 0.95).pvalue > 0.001
-
-
-def test_a_comparison_shows_every_seed_and_says_whether_budgets_are_equal(
-    tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """And pairs by seed, whatever the order of the directories."""
-    ours, theirs = map(str, reversed(arms[0])), map(str, arms[1][:3])
-
-    assert main(["compare", *ours, "--against", *theirs, "--out", str(tmp_path)]) == 0
-
-    said = capsys.readouterr().out
-    assert (tmp_path / "walk_against_walk_random_search.md").read_text() in said
-    for seed in range(3):
-        assert f"| {seed} |" in said
-    assert "| selected |" in said
-    assert "| twice |" in said
-    assert "Equal budgets: 60 steps a run" in said
-    assert "Left out, because only one arm has them: seeds [3]" in said
-
-
-def test_arms_of_one_name_are_told_apart(
-    tmp_path: Path, arms: tuple[list[Path], list[Path]]
-) -> None:
-    """Another module, or another size: the columns are never one arm's twice."""
-    small = [_run(tmp_path / f"s{s}", "tests.trainers:walk", seed=s, members=3) for s in range(2)]
-
-    text = table(arm(read_runs(arms[0])), arm(read_runs(small)))
-
-    assert "walk (first) against walk (second)" in text
-    assert "UNEQUAL BUDGETS: walk (first) trained 60 steps a run, walk (second) 36" in text
-    seed_0 = next(line for line in text.splitlines() if line.startswith("| 0 |")).split("|")
-    assert seed_0[2] != seed_0[3]
-
-
-def test_steps_that_failed_members_did_not_train_are_counted(tmp_path: Path) -> None:
-    """A baseline with dead members has spent less than it seems."""
-    run = _run(tmp_path / "run", "tests.trainers:raises_random_search")
-
-    found = arm(read_runs([run]))
-
-    assert found.lost > 0
-    assert f"{found.lost} steps of failed members were not trained" in table(found, found)
-
-
-def test_one_pair_has_no_interval_and_no_nan(arms: tuple[list[Path], list[Path]]) -> None:
-    """A dash says so."""
-    text = table(arm(read_runs(arms[0][:1])), arm(read_runs(arms[1][:1])))
-
-    assert "nan" not in text
-    assert "| – |" in text
 
 
 def test_how_each_member_ended_is_a_csv_file(
@@ -241,42 +156,10 @@ def test_figures_of_one_name_are_refused(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Rather than one of them lost."""
-    other = _run(tmp_path / "walk-0", "tests.trainers:walk", seed=9)
+    other = run_of(tmp_path / "walk-0", "tests.trainers:walk", seed=9)
 
     assert main(["figures", str(arms[0][0]), str(other), "--out", str(tmp_path)]) == 2
     assert "two run directories are called 'walk-0'" in capsys.readouterr().err
-
-
-def test_unequal_budgets_are_said_aloud() -> None:
-    """A baseline with less budget is no baseline."""
-    ours = Arm("a", (1, 2), {"selected": (1.0, 2.0)}, 100, "abc")
-    theirs = Arm("b", (1, 2), {"selected": (1.0, 1.0)}, 50, "abc")
-
-    assert "UNEQUAL BUDGETS: a trained 100 steps a run, b 50" in table(ours, theirs)
-
-
-@pytest.mark.parametrize("case", ["mixed", "unfinished", "twice", "nothing in common"])
-def test_what_cannot_be_compared_is_refused(
-    case: str, tmp_path: Path, arms: tuple[list[Path], list[Path]]
-) -> None:
-    """With the reason."""
-    ours, theirs = read_runs(arms[0]), read_runs(arms[1])
-    if case == "mixed":
-        _refused(ours + theirs, "differ in more: preset: .*walk.* ready: ")
-    elif case == "twice":
-        _refused([ours[0], ours[0]], "a seed is given twice")
-    elif case == "unfinished":
-        run = open_run(tmp_path / "run", "tests.trainers:walk")
-        work(run, durable=False, turns=20)
-        _refused(read_runs([tmp_path / "run"]), "is not done: members")
-    else:
-        with pytest.raises(ValueError, match="no seed in common"):
-            table(arm(ours[:1]), arm(theirs[1:]))
-
-
-def _refused(runs: list[RunData], words: str) -> None:
-    with pytest.raises(ValueError, match=words):
-        arm(runs)
 
 
 def test_a_directory_that_is_no_run_is_refused(

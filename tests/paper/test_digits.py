@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.compare import arm
+from analysis.arms import arm
 from analysis.runs import read_runs
 from core.pool import Pool
 from core.run import open_run

@@ -108,7 +108,9 @@ def test_a_study_cancels_nobody_elses_jobs(launch: Launch, slurm: Fake) -> None:
     launch.register("55_3", together=False)
     slurm.says("squeue", "55_3|RUNNING|None|n1|0|9:00|x|")
     launch.end_all("55_3")
-    assert [line.split()[:6] for line in slurm.asked()] == [["squeue", "-h", "-r", "-t", "all", "-j"]]
+    assert [line.split()[:6] for line in slurm.asked()] == [
+        ["squeue", "-h", "-r", "-t", "all", "-j"]
+    ]
     assert slurm.asked()[0].split()[6] == "55_3"
 
 

@@ -1,0 +1,255 @@
+"""A comparison as Markdown, comma-separated values and JSON, and the command that makes them."""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from analysis.arms import Arm, arm, common_step, names
+from analysis.compare import AT_END, Comparison, Row, compare
+from analysis.numbers import TIMES
+from analysis.runs import read_runs
+from analysis.statistics import FEWEST, Interval, least_p
+from analysis.tabular import NONE, Table, comma_separated, markdown, show
+
+NARROW = 20  # seeds below which bootstrap intervals are clearly too narrow: analysis/statistics.py
+FEW = 0.05  # the p that too few seeds cannot come below
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add what `compare` understands, besides the runs and --out."""
+    add = parser.add_argument
+    add("--against", type=Path, nargs="+", required=True, metavar="RUN", help="the baseline")
+    add(
+        "--target",
+        type=float,
+        metavar="SCORE",
+        help="time how long it takes to this score (default: what the baseline ended with, median)",
+    )
+    add(
+        "--held-out",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="compare this number of the report alone, and time it; may be given again",
+    )
+    add(
+        "--lower",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="time this number of the report, of which a lower one is better; may be given again",
+    )
+    add(
+        "--interval",
+        choices=("bootstrap", "t"),
+        default="bootstrap",
+        help="BCa bootstrap (the default), or t, which is the safer one of few seeds",
+    )
+    add("--so-far", action="store_true", help="compare runs that are not done, at a common step")
+
+
+def command(options: argparse.Namespace) -> int:
+    """Compare, write three files and print."""
+    runs, against = read_runs(options.runs), read_runs(options.against)
+    step = common_step([*runs, *against]) if options.so_far else None
+    ours, theirs = arm(runs, step), arm(against, step)
+    steps = {run.steps for run in (*runs, *against)}
+    found = compare(
+        ours,
+        theirs,
+        target=options.target,
+        held_out=options.held_out,
+        lower=options.lower,
+        method=options.interval,
+        step=step if steps != {step} else None,
+    )
+    mine, other = (name.replace(" ", "_") for name in found.names)
+    path = options.out / f"{mine}_against_{other}.md"
+    options.out.mkdir(parents=True, exist_ok=True)
+    path.write_text(text := as_markdown(found))
+    path.with_suffix(".csv").write_text(as_csv(ours, theirs, found))
+    path.with_suffix(".json").write_text(as_json(found))
+    if sys.stdout.isatty():
+        show([title(found), *parts(found)], Console())
+        print("\n".join(str(path.with_suffix(kind)) for kind in (".md", ".csv", ".json")))
+    else:
+        print(text)
+        print(path)
+    return 0
+
+
+def title(found: Comparison) -> str:
+    """Return what is compared, in a line."""
+    mine, other = map(len, found.seeds)
+    seeds = f"{found.n} seeds in pairs" if found.paired else f"{mine} seeds against {other} others"
+    seeds = "1 seed" if found.paired and found.n == 1 else seeds
+    return f"{found.names[0]} against {found.names[1]}: {seeds}"
+
+
+def as_markdown(found: Comparison) -> str:
+    """Return a comparison as Markdown."""
+    return "\n".join(
+        [title(found) + "\n"]
+        + [part + "\n" if isinstance(part, str) else markdown(part) for part in parts(found)]
+    )
+
+
+def parts(found: Comparison) -> list[Table | str]:
+    """Return what to show, in its order: budgets, seeds, means, differences, costs, notes."""
+    so_far = f"NOT DONE: runs are compared at step {found.step}, the last that all have done."
+    said = [so_far, *found.budgets] if found.step is not None else list(found.budgets)
+    tables = [_seeds(found), _means(found), _differences(found)]
+    tables += [_tested(found)] if found.n > 1 else []
+    return [*said, *tables, _costs(found), *_notes(found)]
+
+
+def _seeds(found: Comparison) -> Table:
+    rows = [row for row in found.rows if row.name != "top five"][:2]
+    shown = [row for row in rows if "," not in row.name and row.name not in TIMES]
+    seeds = sorted({*found.seeds[0], *found.seeds[1]})
+
+    def cell(row: Row, side: int, seed: int) -> str:
+        if seed not in found.seeds[side]:
+            return NONE
+        return _number((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
+
+    header = ["seed", *(f"{row.name}, {name}" for row in shown for name in found.names)]
+    lines = [
+        [str(seed), *(cell(row, side, seed) for row in shown for side in (0, 1))] for seed in seeds
+    ]
+    return Table(f"Every seed ({AT_END}: {found.score}).", header, lines)
+
+
+def _means(found: Comparison) -> Table:
+    rows = [[row.name, *(_mean(row, side) for side in (0, 1))] for row in found.rows]
+    title = "Means, with 95 % intervals:" if found.n > 1 else "Numbers:"
+    return Table(title, ["", *found.names], rows)
+
+
+def _differences(found: Comparison) -> Table:
+    rows = []
+    for row in found.rows:
+        count = f"{row.higher:g} of {row.comparisons}"
+        if not found.paired and row.comparisons:
+            count = f"{row.higher / row.comparisons:.0%}"
+        span = _span(row.difference, row.of, sign="+")
+        rows.append([row.name, span, _number(row.effect, ".2f", sign="+"), count])
+        if not row.comparisons:
+            rows[-1] = [row.name, NONE, NONE, NONE]
+    kind = "Paired differences" if found.paired else "Differences of means"
+    header = ["", "difference", "g", "higher in"]
+    title = f"{kind}, with 95 % intervals:" if found.n > 1 else "Differences:"
+    return Table(title, header, rows)
+
+
+def _tested(found: Comparison) -> Table:
+    tests = ("paired t", "sign flips") if found.paired else ("Welch's t", "permutation")
+    header = ["", f"p, {tests[0]}", f"p, {tests[1]}", "p, Holm"]
+    rows = []
+    for row in found.rows:
+        ps = [test.p if test else math.nan for test in (row.t, row.permutation)]
+        rows.append([row.name, *(_number(p, ".2g") for p in (*ps, row.holm))])
+    return Table("Tests:", header, rows)
+
+
+def _costs(found: Comparison) -> Table:
+    rows = []
+    for row in found.costs:
+        ratio = row.means[0] / row.means[1] if row.means[1] else math.nan
+        rows.append([f"{row.name} a run", *map(_number, row.means), _number(ratio, ".3f")])
+    return Table("What it cost (means):", ["", *found.names, "ratio"], rows)
+
+
+def _notes(found: Comparison) -> list[str]:
+    ours, theirs = map(len, found.seeds)
+    notes = []
+    if found.n < 2:
+        notes.append("One pair of seeds: no interval is claimed, and nothing can be tested.")
+    else:
+        below = found.n < NARROW and found.n >= FEWEST and found.method == "bootstrap"
+        method = "BCa bootstrap" if found.method == "bootstrap" else "t"
+        if found.n < FEWEST and found.method == "bootstrap":
+            method = f"t (the bootstrap needs {FEWEST} seeds)"
+        notes.append(
+            f"Intervals: {method}"
+            + (f"; too narrow for {found.n} seeds, see analysis/statistics.py" * below)
+            + ". g: Hedges' g, the difference in standard deviations of a seed."
+        )
+        tested = sum(not math.isnan(row.holm) for row in found.rows)
+        notes.append(
+            f"{tested} numbers are tested, so some p are small by chance; p, Holm is the first p "
+            f"of a row, corrected for that. Tests: {'; '.join(_tests(found.rows))}."
+        )
+        if (least := least_p(ours, theirs, paired=found.paired)) > FEW:
+            kind = "sign flips" if found.paired else "permutations"
+            notes.append(f"Of so few seeds, {kind} cannot give a p below {least:.2g}.")
+    for goal in found.targets:
+        of = f" of {goal.of}" if goal.of else ""
+        notes.append(f"The target{of} is {'at most ' * goal.lower}{goal.value:.5g}.")
+    for row in found.rows:
+        if sum(row.never) and row.name.startswith(TIMES[0]):
+            notes.append(
+                f"{row.name}: {row.never[0]} of {ours} runs of {found.names[0]} and {row.never[1]} "
+                f"of {theirs} of {found.names[1]} never came there, and count with the time they "
+                "had: the means are bounds (≥), and log-rank scores are permuted."
+            )
+    notes.append(
+        "Members are chosen by the selected score alone; held-out numbers are what they reported."
+    )
+    return [*notes, *found.notes]
+
+
+def _tests(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(t.name for row in rows for t in (row.t, row.permutation) if t))
+
+
+def _mean(row: Row, side: int) -> str:
+    text = _span(row.means[side], row.intervals[side])
+    return f"≥ {text}" if row.never[side] else text
+
+
+def _span(mean: float, span: Interval | None, sign: str = "") -> str:
+    text = _number(mean, ".4g" if sign else ".5g", sign)
+    if span is None or math.isnan(mean):
+        return text
+    if span.method != "BCa bootstrap":
+        return f"{text} ± {(span.high - span.low) / 2:.3g}"
+    return f"{text} [{span.low:{sign}.4g}, {span.high:{sign}.4g}]"
+
+
+def _number(value: float, form: str = ".5g", sign: str = "") -> str:
+    return NONE if math.isnan(value) else f"{value:{sign}{form}}"
+
+
+def as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
+    """Return all numbers of all seeds that are compared, a row a seed."""
+    rows = [*found.rows, *found.costs]
+    seeds = sorted({*found.seeds[0], *found.seeds[1]})
+    header = ["seed", *(f"{row.name} of {name}" for row in rows for name in names(ours, theirs))]
+    lines = []
+    for seed in seeds:
+        line = [str(seed)]
+        for row in rows:
+            for some, values in zip(found.seeds, (row.ours, row.theirs), strict=True):
+                line.append(f"{values[some.index(seed)]:.6g}" if seed in some else "")
+        lines.append(line)
+    return comma_separated(header, lines)
+
+
+def as_json(found: Comparison) -> str:
+    """Return all of a comparison as JSON; what is no number is null."""
+    return json.dumps(_plain(asdict(found)), indent=1, ensure_ascii=False) + "\n"
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,136 @@
+"""A table as Markdown, LaTeX (booktabs), comma-separated values, or on a terminal."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+NONE = "–"  # what is not there
+GAP = 2  # columns of a terminal between those of a table
+SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "−": "$-$",
+    "θ": r"$\theta$",
+    "→": r"$\rightarrow$",
+    "≥": r"$\geq$",
+    "<": r"$<$",
+    ">": r"$>$",
+} | {char: "\\" + char for char in "&%$#_{}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of texts under a header.
+
+    groups: the numbers of the rows before which a rule is drawn.
+    left: how many columns hold names; the others hold numbers.
+    """
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    groups: Sequence[int] = ()
+    left: int = 1
+
+    def __post_init__(self) -> None:
+        assert all(len(row) == len(self.header) for row in self.rows), self.title
+
+
+def markdown(table: Table) -> str:
+    """Return a table as GitHub shows it, its title above."""
+    rules = ["---"] * table.left + ["---:"] * (len(table.header) - table.left)
+    lines = [table.header, rules, *table.rows]
+    body = "\n".join("| " + " | ".join(map(_no_bars, line)) + " |" for line in lines)
+    return f"{table.title}\n\n{body}\n" if table.title else body + "\n"
+
+
+def _no_bars(cell: str) -> str:
+    return cell.replace("|", r"\|")
+
+
+def escape(text: str) -> str:
+    """Return a text as LaTeX prints it."""
+    return re.sub("|".join(map(re.escape, SPECIAL)), lambda found: SPECIAL[found[0]], text)
+
+
+def latex(table: Table, label: str) -> str:
+    r"""Return a table for `\input`, of the package booktabs."""
+    columns = "l" * table.left + "r" * (len(table.header) - table.left)
+    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}"]
+    lines += [rf"\label{{{label}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [_latex_row(table.header), r"\midrule"]
+    for number, row in enumerate(table.rows):
+        lines += [r"\midrule"] if number in table.groups else []
+        lines.append(_latex_row(row))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _latex_row(cells: Sequence[str]) -> str:
+    return " & ".join(map(escape, cells)) + r" \\"
+
+
+def comma_separated(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return rows as a CSV file holds them; None is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def show(parts: Sequence[Table | str], console: Console) -> None:
+    """Print tables and paragraphs on a terminal; a table that is too wide, in several parts."""
+    for number, part in enumerate(parts):
+        if isinstance(part, str):
+            if number and isinstance(parts[number - 1], Table):
+                console.print()
+            loud = part.startswith(("UNEQUAL", "NOT "))
+            console.print(Text(part), style="bold red" if loud else "")
+            continue
+        console.print()
+        console.print(Text(part.title), style="bold")
+        for place, columns in enumerate(fitting(part, console.width)):
+            if place:
+                console.print()
+            console.print(_rich(part, columns))
+
+
+def fitting(table: Table, width: int) -> list[list[int]]:
+    """Return which columns to print together so that none is cut: the names in each part."""
+    lines = [[max(name.split(), key=len, default="") for name in table.header], *table.rows]
+    widths = [max(len(line[place]) for line in lines) + GAP for place in range(len(table.header))]
+    names, numbers = list(range(table.left)), list(range(table.left, len(widths)))
+    room = width - sum(widths[: table.left])
+    for wanted in range(1, len(numbers) + 1):
+        each = -(-len(numbers) // wanted)  # in each part as many, as far as they go
+        parts = [numbers[i : i + each] for i in range(0, len(numbers), each)]
+        if all(sum(widths[place] for place in part) <= room for part in parts):
+            break
+    return [names + part for part in parts]
+
+
+def _rich(table: Table, columns: Sequence[int]) -> RichTable:
+    found = RichTable(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    for place in columns:
+        side: Literal["left", "right"] = "left" if place < table.left else "right"
+        word = max(map(len, table.header[place].split()), default=0)
+        found.add_column(
+            Text(table.header[place]),
+            justify=side,
+            overflow="fold",
+            min_width=word,
+            no_wrap=place < table.left,
+        )
+    for row in table.rows:
+        found.add_row(*(Text(row[place]) for place in columns))
+    return found

@@ -1,0 +1,74 @@
+"""Runs for tests of what is read from them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from analysis.runs import RunData
+from core.member import Dropped, Member
+from core.record import Record, Weights
+from core.run import open_run
+from core.worker import work
+
+THETA = Weights(name="w", bytes=1, sha256="0" * 64)
+
+
+def run_of(root: Path, preset: str, **overrides: object) -> Path:
+    """Train a run to its end; return where."""
+    run = open_run(root, preset, overrides)
+    assert work(run, durable=False)
+    return root
+
+
+def written(
+    scores: Sequence[Sequence[float]],
+    *,
+    seed: int = 0,
+    steps: int | None = None,
+    preset: str = "tests.trainers:walk",
+    trainer: str = "tests.trainers:Walk",
+    members: int | None = None,
+) -> RunData:
+    """Return a run in memory whose members came to each step with these scores.
+
+    A second of work each, and twice the score as a report. Nobody copies anybody.
+    """
+    histories = [
+        [Record(member=Member(id=id, hypers={"rate": 0.1}))]
+        + [
+            Record(
+                member=Member(id=id, n=step, step=step, score=score, hypers={"rate": 0.1}),
+                report={"twice": 2 * score},
+                seconds={"step": 1.0},
+                weights=THETA,
+            )
+            for step, score in enumerate(line, 1)
+        ]
+        for id, line in enumerate(scores)
+    ]
+    space: dict[str, dict[str, object]] = {"priors": {"rate": {}}}
+    settings = {
+        "seed": seed,
+        "steps": steps or max(map(len, scores)),
+        "members": members or len(scores),
+        "task": {"trainer": trainer, "space": space, "score": "height (m)"},
+        "ready": "core.strategies:never",
+    }
+    return RunData(Path(f"run-{seed}"), preset, settings, "abc", histories)
+
+
+def with_copy(run: RunData, child: int, donor: int, score: float) -> RunData:
+    """Return the run in which a member copied another at the last step, and was scored again."""
+    mine, other = run.histories[child][-1].member, run.histories[donor][-1].member
+    copy = replace(
+        mine,
+        n=mine.n + 1,
+        score=score,
+        cause="exploit",
+        parent=(other.id, other.n),
+        dropped=Dropped(score=mine.score, scores=(mine.score,), hypers=mine.hypers),
+    )
+    record = Record(member=copy, report={"twice": 2 * score}, seconds={"eval": 0.5}, weights=THETA)
+    histories = [list(history) for history in run.histories]
+    histories[child].append(record)
+    return replace(run, histories=histories)
