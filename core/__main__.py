@@ -34,9 +34,10 @@ from core.schedule import schedule_of
 from core.study import is_study, open_study, work_study
 from core.study_view import StudyView
 from core.task import TaskError
+from core.trust import AllFailed
 from core.verify import verify
 from core.view import View, show_status
-from core.worker import AllFailed, work
+from core.worker import work
 
 FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/pool.py; 130 after Ctrl-C
 

@@ -35,8 +35,9 @@ from core.run import (
 )
 from core.schedule import Along, schedule_of
 from core.task import TaskError
+from core.trust import AllFailed
 from core.view import View
-from core.worker import AllFailed, work
+from core.worker import work
 
 Level = str | float  # what an arm has on an axis, as a table shows it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")

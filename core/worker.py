@@ -3,206 +3,24 @@
 import contextlib
 import errno
 import math
-import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from core.agenda import Agenda, is_done
-from core.files import Clock, Files, Taken, Unreadable
-from core.lease import Lease, LeaseLost, Worker, read_lease
-from core.member import Member
-from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start, worker
-from core.peers import Peers
+from core.files import Clock, Files, Taken
+from core.lease import LeaseLost, Worker, read_lease
+from core.pbt import PBT, worker
 from core.population import Population
-from core.record import Record, Weights, report_size
 from core.run import Run, check_same
-from core.seat import DiskError, Seat
-from core.task import Report, TaskError
-from core.weights import weights_name
+from core.seat import Seat
+from core.trust import AllFailed, Doubtful, Trust
+from core.turn import Turn, begin_turn
 
 # a server of the file system is gone, maybe to return; or it has forgotten a file that we had open
 PASSING = (errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE)
 PASSES = 60.0  # seconds after which that is no longer waited for
 MARGIN = 1.25  # times as long as the longest turn so far, the next one may take
-LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
-
-
-class AllFailed(Exception):
-    """Every member has failed: there is nothing left to go on from."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """The population as Algorithm 1 sees it from one member, as long as its lease is held."""
-
-    pbt: PBT
-    population: Population
-    lease: Lease
-    seat: Seat
-    name: str
-    record: Record
-    copied: int = 0
-    known: dict[Loadable, Weights] = field(default_factory=dict)
-
-    def release(self) -> None:
-        """Let the member go."""
-        self.lease.release(self.record.member.step)
-
-    def sit(self) -> None:
-        """Let the seat be this member's: what it was trained to, or its start."""
-        record, id = self.record, self.record.member.id
-        beginning: Loadable | int | None = None  # of a member that failed: until it copies somebody
-        if record.weights is not None:
-            try:
-                path = self.population.weights.find(id, record.weights)
-                beginning = Loadable(path, record.weights.reseed)
-                self.known[beginning] = record.weights
-            except WeightsLost as error:
-                self.population.warn(f"{error}: member {id} counts as failed until it copies one")
-        elif record.member.step == 0:
-            beginning = random_seed(self.pbt.seed, "trainer", id)
-        self.seat.take(id, beginning)
-
-    def seen_by(self, me: Member) -> Peers | None:
-        """Return the others' newest records (in lockstep: those of this very step), and `me`."""
-        if self.pbt.mode == "lockstep":
-            with self.seat.clock("read"):
-                if not (me.waiting and self.population.have_all_come(me.step, self.pbt.members)):
-                    return None
-        return Peers(me, self.pbt.members, self._look)
-
-    def _look(self, id: int) -> Member | None:
-        """Return another member as this one may see it; None if it cannot be compared with."""
-        began, me, record = time.perf_counter(), self.record.member, None
-        try:
-            if self.pbt.mode == "lockstep":
-                record = self.population.at_step(id, me.step)
-            else:
-                record = self.population.newest(id)
-        except (FileNotFoundError, Unreadable) as error:
-            self.population.complain(f"{error}; member {me.id} decides without it")
-            record = None
-        self.seat.clock.add("read", time.perf_counter() - began)
-        if record is None or record.member.step == 0:
-            return None  # not evaluated yet: to rank it last would flatter the others
-        return record.member
-
-    def weights(self, member: Member) -> Loadable:
-        """Link a donor's weights into our own folder, and look at each byte of them."""
-        with self.seat.clock("pin"):
-            try:
-                source = self.population.record(member.id, member.n).weights
-            except (FileNotFoundError, Unreadable) as error:
-                raise WeightsLost(str(error)) from error
-            if source is None:
-                raise WeightsLost(f"member {member.id} has no weights at record {member.n}")
-            me = self.record.member
-            name = weights_name(me.n + 1, self.lease.epoch)
-            try:
-                path, copied = self.population.weights.pin(
-                    member.id, source, me.id, name, self.lease
-                )
-            except WeightsLost as error:
-                self.population.warn(f"{error}: member {me.id} looks for another donor")
-                raise
-            self.copied += copied
-            seed = random_seed(self.pbt.seed, "reseed", me.id, me.n + 1)
-            loadable = Loadable(path, seed)
-            self.known[loadable] = replace(source, name=name, reseed=seed)
-            return loadable
-
-    def update(self, me: Member, trainer: Learner) -> Member:
-        """Publish the member: its weights first, then the record that names them."""
-        seat = self.seat
-        assert trainer is seat, "another trainer"
-        assert seat.member == me.id, f"weights of member {seat.member}, hypers of {me.id}"
-        before = self.record.member
-        me = replace(me, n=before.n + 1)
-        weights, written = self._weights(me)
-        last = not me.waiting and me.step >= self.pbt.steps
-        news = me.parent is not None or not before.waiting  # θ is not that of before
-        report = self._report() if last or (news and self.pbt.report(me)) else {}
-        me = replace(
-            me,
-            failures=before.failures + seat.raised,
-            score=math.nan if seat.failed else me.score,  # it may have failed to save
-        )
-        record = Record(
-            member=me,
-            report=report,
-            weights=weights,
-            error=seat.error,
-            seconds={phase: round(spent, 6) for phase, spent in seat.clock.take().items()},
-            bytes=written + self.copied,
-            worker=self.name,
-            host=socket.gethostname(),
-            time=round(time.time(), 3),
-        )
-        with seat.clock("publish"):
-            self.population.publish(record, self.lease)
-            self.record, self.copied = record, 0
-            seat.error, seat.raised = None, 0
-            self._prune()
-        return me
-
-    def _weights(self, me: Member) -> tuple[Weights | None, int]:
-        """Return the file that the trainer is equal to, and the bytes that had to be written."""
-        seat = self.seat
-        if seat.failed:
-            return None, 0
-        if isinstance(seat.state, Loadable) and seat.state in self.known:
-            return self.known[seat.state], 0
-        name = weights_name(me.n, self.lease.epoch)
-        try:
-            weights = self.population.weights.save(me.id, name, seat.save, self.lease)
-        except (OSError, LeaseLost, Taken, TaskError):
-            raise  # a full disk, say, is not the trainer's failure
-        except Exception:
-            seat.fail()
-            return None, 0
-        seat.holds = Loadable(self.population.folder(me.id) / "weights" / name)
-        self.known = {seat.holds: weights}
-        return weights, weights.bytes
-
-    def _report(self) -> Report:
-        try:
-            report = self.seat.report()
-            if (size := report_size(report)) > LARGEST_REPORT:
-                raise ValueError(f"it has {size} bytes, of {LARGEST_REPORT} at most")
-            return report
-        except DiskError:
-            raise
-        except Exception as error:  # no reason to lose what was trained
-            id = self.record.member.id
-            self.population.warn(f"report() of member {id} failed and is left out: {error!r}")
-            return {}
-
-    def _prune(self) -> None:
-        """Keep the weights of the last two steps: what another may still want to copy."""
-        record, keep = self.record, []
-        id, oldest = record.member.id, record.member.step - 1
-        while record.member.step >= oldest:
-            if record.weights is not None:
-                keep.append(record.weights.name)
-            if record.member.n == 0:
-                break
-            try:
-                record = self.population.record(id, record.member.n - 1)
-            except (Unreadable, FileNotFoundError) as error:
-                self.population.warn(f"{error}; no weights of member {id} are removed for now")
-                return
-        self.population.weights.prune(id, keep, self.lease.epoch)
-
-
-def begin_turn(run: Run, population: Population, lease: Lease, seat: Seat, name: str) -> Turn:
-    """Find out where a member is; publish its start if it was never trained before."""
-    id, pbt = lease.id, run.pbt
-    record = population.head(id, lease)
-    if record is None:
-        record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
-        population.publish(replace(record, time=round(time.time(), 3)), lease)
-    return Turn(pbt, population, lease, seat, name, record)
 
 
 def work(
@@ -236,6 +54,7 @@ def work(
     Raises:
         TaskError: the task cannot be trained at all.
         AllFailed: every member has failed.
+        Broken: the trainer works for no member here; or not any more, where it had worked before.
         OSError: the run directory cannot be written.
     """
     clock = Clock()
@@ -243,7 +62,8 @@ def work(
     end, longest = time.monotonic() + lifetime, 0.0
     with Worker(run.root, patience=patience, turn_limit=turn_limit, job=job) as me:
         population = Population(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
-        search = _Search(run, population, me, seat)
+        trust = Trust(run, population, device)
+        search = _Search(run, population, me, seat, trust)
         turn: Turn | None = None
         pause = 0.001
         taken = 0
@@ -258,6 +78,7 @@ def work(
                         lost = None
                         if search.agenda.is_empty:
                             return True
+                        trust.give_up()
                         time.sleep(pause)
                         spent = time.perf_counter() - looked - pause
                         # a tenth of the time for looks
@@ -272,6 +93,12 @@ def work(
                     before = turn.record
                     try:
                         next(worker(turn.record.member, seat, turn, run.pbt), None)
+                    except Doubtful as error:
+                        me.warn(f"{error}: nothing of it is published yet")
+                        seat.holds = None
+                        turn.release()
+                        trust.doubt(turn.lease.id, turn.record.member.step, error)
+                        turn = None
                     except (LeaseLost, Taken) as error:
                         me.warn(f"{error}; what this worker had not published is dropped")
                         seat.holds = None
@@ -324,6 +151,7 @@ class _Search:
     population: Population
     me: Worker
     seat: Seat
+    trust: Trust
     agenda: Agenda = field(init=False)
     _elsewhere: set[int] = field(default_factory=set)  # held by others, when last looked at
     _again: float = 0.0  # when to look at these again
@@ -364,7 +192,7 @@ class _Search:
         return 0 if record is None else record.member.step
 
     def _find(self, ours: Turn | None) -> Turn | None:
-        for step, id in self.agenda.candidates(self._elsewhere):
+        for step, id in self.agenda.candidates(self._elsewhere | self.trust.doubtful(self._look)):
             if ours is not None:
                 mine = ours.record.member
                 may_go = not is_done(mine, self.run.pbt) and self.agenda.may_go(mine.step)
@@ -386,7 +214,7 @@ class _Search:
             self.population.sweep(id, before=lease.epoch)
         try:
             check_same(self.run)  # else another run's members would be trained as ours
-            turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name)
+            turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name, self.trust)
             member = turn.record.member
             reached = member.step
             self.agenda.note(member)

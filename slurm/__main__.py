@@ -13,8 +13,8 @@ from rich.console import Console
 from core.pool import UNFINISHED
 from core.run import EXAMPLE, OVERRIDES, RunError, resolve_any
 from core.task import TaskError
+from core.trust import AllFailed
 from core.whole import begin, look
-from core.worker import AllFailed
 from slurm.job import Job
 from slurm.launch import Launch
 from slurm.request import Request, make, read_site, sbatch_options

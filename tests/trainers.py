@@ -156,6 +156,30 @@ def raises_random_search() -> PBT:
     return replace(raises(), ready=never)
 
 
+class Picky(Walk):
+    """A climb that is possible on sound devices alone."""
+
+    def __init__(self, seed: int, device: str) -> None:
+        super().__init__(seed, device)
+        self.device = device
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, if the device lasts: that of the name "dies after 3" does three steps."""
+        global steps_of_this_process
+        steps_of_this_process += 1
+        if self.device.startswith("dies after ") and steps_of_this_process > int(self.device[11:]):
+            raise RuntimeError(f"{self.device}: uncorrectable error")
+        super().step(hypers)
+
+
+steps_of_this_process = 0
+
+
+def picky() -> PBT:
+    """A run for devices of which some are broken."""
+    return replace(walk(), task=Task(Picky, SPACE))
+
+
 class AlwaysRaises(Walk):
     """Raises at once."""
 

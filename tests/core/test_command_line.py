@@ -95,7 +95,7 @@ def test_a_run_whose_every_member_fails_says_why(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert "no rope for" in done.stdout
     assert "every one of the 5 members has failed" in " ".join(done.stdout.split())
-    assert "mend the task, and begin anew with another --out" in done.stdout
+    assert "The same command goes on from there" in done.stdout
 
 
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:

@@ -20,8 +20,9 @@ from core.record import Record
 from core.run import Run, open_run
 from core.strategies import keep
 from core.task import TaskError
+from core.trust import AllFailed
 from core.verify import verify
-from core.worker import AllFailed, work
+from core.worker import work
 from tests import trainers
 
 

@@ -18,7 +18,8 @@ from core.files import Files, Unreadable
 from core.population import Population
 from core.record import OtherFormat, Weights, decode, encode, seal, unseal
 from core.run import Run, RunError, open_run
-from core.worker import AllFailed, work
+from core.trust import AllFailed
+from core.worker import work
 
 pytestmark = pytest.mark.faults
 COMMANDS = ("work", "status", "verify")

@@ -1,0 +1,146 @@
+"""Whether a failure is the trainer's or this machine's: who has never worked is not believed.
+
+A trainer that raises fails its member. But on a broken GPU it raises for every member, at once: as
+the fastest worker of all it would take one after the other and fail the whole population. So a
+worker's failure counts if a turn has gone well here since the last one that counted. Else what is
+known to work is tried again: a step that is in the history. If that raises too, this worker ends,
+and its members are as they were; if there is no such step yet, another member is tried first.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.files import Unreadable
+from core.pbt import WeightsLost
+from core.population import Population
+from core.record import Record
+from core.run import Run
+from core.task import Reseeds, TaskError
+
+WAIT = 20.0  # seconds for others to train what failed here, before this worker ends
+
+
+class Doubtful(Exception):
+    """A failure that may be this machine's: nothing of the turn is published."""
+
+
+class Broken(TaskError):
+    """The trainer does not work on this device, or not any more."""
+
+
+class AllFailed(Exception):
+    """Every member has failed: there is nothing left to go on from."""
+
+
+@dataclass(slots=True)
+class Trust:
+    """What a worker knows of itself."""
+
+    run: Run
+    population: Population
+    device: str
+    _good: int = 0  # turns that went well
+    _at_failure: int = 0  # how many these were when a failure last counted
+    _doubts: dict[int, tuple[int, int]] = field(default_factory=dict)  # id -> its step, _good then
+    _error: str = ""
+    _since: float | None = None  # when there was first nothing but doubts
+
+    def note(self, raised: int, trained: bool) -> None:
+        """Take in a turn that was published."""
+        if raised:
+            self._at_failure = self._good
+        elif trained:
+            self._good += 1
+            self._since = None
+
+    def believes(self, id: int) -> bool:
+        """Whether a failure of this member is its own.
+
+        Raises:
+            Broken: what had worked before does not work here.
+        """
+        if self._good > self._at_failure:
+            return True
+        if id in self._doubts and self._good > self._doubts[id][1]:
+            return True
+        others = (other for other in range(self.run.pbt.members) if other != id)
+        return any(self._repeats(other) for other in (id, *others))
+
+    def doubt(self, id: int, step: int, error: Doubtful) -> None:
+        """Leave a member alone until a turn has gone well here."""
+        self._doubts[id] = step, self._good
+        self._error = str(error)
+
+    def doubtful(self, look: Callable[[int], int]) -> set[int]:
+        """Return the members to leave alone.
+
+        Args:
+            look: returns the step that a member has reached: another worker may have trained it.
+        """
+        if self._doubts:
+            self._doubts = {id: (s, n) for id, (s, n) in self._doubts.items() if look(id) <= s}
+        return {id for id, (_, good) in self._doubts.items() if good == self._good}
+
+    def give_up(self) -> None:
+        """End this worker if there is nothing left for it but what it has failed at.
+
+        Raises:
+            AllFailed: that is every member, so there is nobody for whom it works.
+            Broken: others have not trained them either, for a while.
+        """
+        if not self._doubts:
+            return
+        members = self.run.pbt.members
+        if len(self._doubts) == members:
+            raise AllFailed(
+                f"every one of the {members} members has failed; the last error was:\n{self._error}"
+            )
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since > WAIT:
+            raise Broken(
+                f"the trainer raised for members {sorted(self._doubts)}, and for none did it work "
+                f"on {self.device} in between: {self._error}. They are as they were; is it this "
+                "machine, or the task?"
+            )
+
+    def _repeats(self, id: int) -> bool:
+        """Whether a step of a member that is in the history can be done again.
+
+        Raises:
+            Broken: it cannot.
+        """
+        record = self._before_last(id)
+        if record is None or record.weights is None:
+            return False
+        task = self.run.pbt.task
+        try:
+            path = self.population.weights.find(id, record.weights)
+            trainer = task.trainer(0, self.device)
+            trainer.load(path)
+            if record.weights.reseed is not None and isinstance(trainer, Reseeds):
+                trainer.reseed(record.weights.reseed)
+            trainer.step(record.member.hypers)
+            trainer.eval()
+        except (WeightsLost, FileNotFoundError):
+            return False
+        except Exception as error:
+            raise Broken(
+                f"the trainer raised on {self.device}, and raised again where it had worked before "
+                f"(member {id}, step {record.member.step + 1}): {error!r}. Nothing is published of "
+                "it; is this machine broken?"
+            ) from error
+        return True
+
+    def _before_last(self, id: int) -> Record | None:
+        """Return the record from which a member was trained to its newest step, and well."""
+        try:
+            last = self.population.newest(id)
+            record = last
+            while record is not None and last is not None and record.member.n > 0:
+                if record.member.step < last.member.step:
+                    return record if last.weights is not None else None
+                record = self.population.record(id, record.member.n - 1)
+        except (FileNotFoundError, Unreadable):
+            return None
+        return None
