@@ -1,5 +1,6 @@
 """What a study looks like from outside: how far each arm is, and how long it will take still."""
 
+import itertools
 import math
 import time
 from collections import deque
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.study import Open
-from core.view import duration
+from core.view import View, duration
 
 
 @dataclass(slots=True)
@@ -70,7 +71,15 @@ class StudyView:
         below = [Text(self.line())]
         if (hidden := len(self.study.study.arms) - limit) > 0:
             below.append(Text(f"{hidden} more arms are not shown", style="dim"))
+        for sentence in self.warnings()[-3:]:
+            below.append(Text(f"warning: {sentence}", style="yellow"))
         return Group(grid, *below)
+
+    def warnings(self) -> list[str]:
+        """Return what workers and jobs warned of: of the study, then of its runs."""
+        views = (self.study.view(root) for _, _, root in self.study.places())
+        found = [view.warnings() for view in views if view is not None]
+        return [*itertools.chain(*found), *View(self.study.root, {}).warnings()]
 
     def _score(self, root: Path) -> float:
         view = self.study.view(root)

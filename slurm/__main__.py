@@ -273,7 +273,10 @@ def _scale(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
-    show(look(options.run), Launch(options.run), Console())
+    console = Console()
+    if not console.is_terminal:  # a pipe has no width: numbers of jobs must not be cut
+        console = Console(width=200)
+    show(look(options.run), Launch(options.run), console)
     return 0
 
 

@@ -31,7 +31,7 @@ def sbatch_file(request: Request, folder: Path, jobs: int, code: Snapshot | None
     named = {"timeout_min": "time", "mem_gb": "mem", "name": "job_name"}
     parameters: dict[str, Any] = {
         named.get(key, key.removeprefix("slurm_")): value
-        for key, value in _parameters(request, jobs, code, "pbt").items()
+        for key, value in _parameters(request, jobs, code, job_name(folder.parent)).items()
     }
     if "mem" in parameters:
         parameters["mem"] = submitit_slurm._convert_mem(parameters["mem"])
@@ -86,6 +86,11 @@ def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -
     return found
 
 
+def job_name(folder: Path) -> str:
+    """Return what Slurm calls the jobs of the run beside which this folder lies."""
+    return f"pbt-{folder.name.removesuffix('.slurm')}"
+
+
 def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, int | None]]:
     """Return the arrays that so many jobs need: how many jobs each, and its share of parallelism.
 
@@ -109,7 +114,7 @@ def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, 
 def send(launch: Launch, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
     """Submit, in as many arrays as Slurm's limit makes necessary; note each at once."""
     folder = launch.folder / "log"
-    name = f"pbt-{Path(os.path.realpath(launch.root)).name}"
+    name = job_name(launch.folder)
 
     def noted(ids: Sequence[str]) -> Array:
         code, called = str(frozen.folder), name if request.cluster == "slurm" else ""

@@ -30,22 +30,32 @@ def show(whole: Whole, launch: Launch, console: Console) -> None:
     if not arrays:
         console.print("No job of this run was submitted by `python -m slurm`.")
         return
+    jobs: dict[str, Element] = {}
+    asked = True
     try:
         jobs = launch.elements()
     except RunError as error:
+        asked = False
         console.print(Text(f"Slurm cannot be asked: {error}", style="yellow"))
-        jobs = {}
     ids = [id for array in arrays for id in array.ids if array.cluster == "slurm"]
-    leaving = launch.asked_to_leave()
-    console.print(summary(ids, jobs))
+    if ids:
+        console.print(summary(ids, jobs, "over" if asked else "unknown"), soft_wrap=True)
+    local = [id for array in arrays for id in array.ids if array.cluster == "local"]
+    if local:
+        alive = sum(Path(f"/proc/{id}").exists() for id in local)
+        console.print(f"Local jobs: {alive} running, {len(local) - alive} over")
     shown = [job for job in jobs.values() if job.is_live or job.state in FAILED]
     if shown:
-        console.print(job_table(rows, shown, leaving, whole.root))
+        console.print(job_table(rows, shown, launch.asked_to_leave(), whole.root))
 
 
-def summary(ids: list[str], jobs: Mapping[str, Element]) -> str:
-    """Return one line: how many jobs are in which state, and why some are pending."""
-    states = Counter(jobs[id].state.lower() if id in jobs else "over" for id in ids)
+def summary(ids: list[str], jobs: Mapping[str, Element], other: str) -> str:
+    """Return one line: how many jobs are in which state, and why some are pending.
+
+    Args:
+        other: what those are that Slurm has not spoken of.
+    """
+    states = Counter(jobs[id].state.lower() if id in jobs else other for id in ids)
     parts = [f"{count} {state}" for state, count in states.most_common()]
     if requeued := sum(job.restarts > 0 for job in jobs.values()):
         parts.append(f"{requeued} of them requeued before")
