@@ -24,19 +24,22 @@ pytestmark = pytest.mark.slurm
 
 
 @pytest.fixture(scope="module", autouse=True)
-def overdue(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Launched:
+def overdue(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launched, Launched]:
     """Submit a run that needs 65 s to a cluster of its own, where its job has two minutes.
 
-    Slurm sends its signal a minute or more before the end. Meanwhile the other tests run.
+    And one that never ends a turn. Slurm sends its signal a minute or more before the end.
+    Meanwhile the other tests run.
     """
-    folder = tmp_path_factory.mktemp("overdue")
-    run = Launched(start(), folder / "run", steps=26, members=5)
-    run.submit("--notice", "60", time="2")
-    return run
+    folder, cluster = tmp_path_factory.mktemp("overdue"), start()
+    run = Launched(cluster, folder / "run", steps=26, members=5)
+    endless = Launched(cluster, folder / "endless", "tests.slurm.trainers:endless")
+    for launched in (run, endless):
+        launched.submit("--notice", "60", time="2")
+    return run, endless
 
 
-def test_a_time_limit_shorter_than_a_turn(cluster: Cluster, tmp_path: Path) -> None:
-    """The jobs say so and fail, and others like them are not submitted."""
+def test_turns_that_were_longer_than_the_limit(cluster: Cluster, tmp_path: Path) -> None:
+    """No jobs are submitted for such; one that is there says so, and tries it nevertheless."""
     run = Launched(cluster, tmp_path / "run", steps=4)
     begun = open_run(run.root, run.preset, {"steps": run.steps, "members": run.members})
     population = Population(run.root)
@@ -49,12 +52,9 @@ def test_a_time_limit_shorter_than_a_turn(cluster: Cluster, tmp_path: Path) -> N
         f"exec {sys.executable} -m slurm work {' '.join(map(str, run.run_words()))}\n"
     )
     run.arrays.append(cluster.sh("sbatch", "--parsable", script))
-    run.until(lambda: run.count("FAILED") == 1)
+    run.finished()
     said = (tmp_path / "log").read_text()
     assert "a turn takes 0:08:20, and this job may run for 0:0" in said
-    assert "submit again with a longer --time" in said
-    run.submit("--workers", "3", time="20")
-    run.finished()
 
 
 # ---------------------------------------------------------------------------- requeues
@@ -210,10 +210,23 @@ def test_two_copies_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------- a real time limit
 
 
-def test_a_time_limit_that_comes_before_the_end(overdue: Launched) -> None:
+def test_a_time_limit_that_comes_before_the_end(overdue: tuple[Launched, Launched]) -> None:
     """Slurm's own signal lets the job leave; it is requeued, and goes on in its next life."""
-    (job,) = overdue.arrays
-    overdue.finished(150)
-    assert overdue.jobs()[job].state == "COMPLETED"
-    assert overdue.jobs()[job].restarts >= 1
-    assert "requeued: it goes on when Slurm starts it again" in overdue.log(job)
+    run, _ = overdue
+    (job,) = run.arrays
+    run.finished(150)
+    assert run.jobs()[job].state == "COMPLETED"
+    assert run.jobs()[job].restarts >= 1
+    assert "requeued: it goes on when Slurm starts it again" in run.log(job)
+
+
+def test_a_time_limit_that_no_turn_fits_into(overdue: tuple[Launched, Launched]) -> None:
+    """The job fails after one life, and says so: it does not try for ever."""
+    _, run = overdue
+    (job,) = run.arrays
+    run.until(lambda: run.jobs()[job].state == "FAILED", 150)
+    assert run.jobs()[job].restarts == 0
+    status = run.command("status", run.root).stdout
+    assert "no turn of any member came to its end, and the time limit is reached" in " ".join(
+        status.split()
+    )

@@ -1,11 +1,13 @@
 """Presets for the tests of a cluster."""
 
 import os
+import time
 from dataclasses import replace
 
+from core.member import Hypers
 from core.pbt import PBT
 from core.task import Report, Task
-from tests.trainers import SPACE, HalfSecond, half_seconds
+from tests.trainers import SPACE, HalfSecond, Walk, half_seconds
 
 
 class Placed(HalfSecond):
@@ -21,6 +23,20 @@ class Placed(HalfSecond):
         node = os.environ["SLURMD_NODENAME"]
         job = os.environ.get("SLURM_ARRAY_TASK_ID", "")
         return {"device": self.device, "visible": visible, "node": node, "job": job}
+
+
+class Endless(Walk):
+    """A climb whose first step is never done."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb for ever."""
+        super().step(hypers)
+        time.sleep(3600)
+
+
+def endless() -> PBT:
+    """A run no turn of which fits into a job."""
+    return replace(half_seconds(), task=Task(Endless, SPACE))
 
 
 def placed() -> PBT:
