@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from analysis.runs import RunData, trained
+from analysis.runs import RunData
 from analysis.scores import top_mean
 from core.run import differences
 
@@ -48,7 +48,7 @@ def numbers_of(run: RunData) -> dict[str, float]:
     found |= {
         name: float(value) for name, value in best.report.items() if isinstance(value, int | float)
     }
-    found["top five"] = top_mean([history[-1].member.fitness for history in run.histories])
+    found["top five"] = top_mean(run.columns.score[run.columns.last()])
     found["seconds"] = seconds(run)
     return found
 
@@ -57,10 +57,7 @@ def seconds(run: RunData) -> float:
     """Return the worker time that a run took, without waiting for others."""
     apart = ("step", "eval", "report", "load", "save", "read", "pin", "publish", "claim")
     return math.fsum(
-        record.seconds.get(phase, 0.0)
-        for history in run.histories
-        for record in history
-        for phase in apart
+        float(spent.sum()) for phase, spent in run.columns.seconds.items() if phase in apart
     )
 
 
@@ -79,8 +76,12 @@ def arm(runs: Sequence[RunData]) -> Arm:
                 .replace("in the run", "in the first")
                 .replace("now", "in the other")
             )
-        ends = [history[-1].member for history in run.histories]
-        if late := [me.id for me in ends if me.step < run.steps or me.waiting]:
+        ends = {id: record.member for id, record in run.last.items()}
+        if late := [
+            id
+            for id in range(run.members)
+            if id not in ends or ends[id].step < run.steps or ends[id].waiting
+        ]:
             raise ValueError(f"{run.path} is not done: members {late} have steps to go")
     runs = sorted(runs, key=lambda run: run.seed)
     seeds = tuple(run.seed for run in runs)
@@ -90,13 +91,8 @@ def arm(runs: Sequence[RunData]) -> Arm:
     common = [name for name in found[0] if all(name in numbers for numbers in found)]
     columns = {name: tuple(numbers[name] for numbers in found) for name in common}
     codes = ", ".join(sorted({run.code for run in runs}))
-    lost = sum(
-        record.weights is None
-        for run in runs
-        for history in run.histories
-        for record in trained(history)
-    )
-    return Arm(first.name, seeds, columns, first.steps * len(first.histories), codes, lost)
+    lost = sum(int(run.columns.failed[run.columns.trained()].sum()) for run in runs)
+    return Arm(first.name, seeds, columns, first.steps * first.members, codes, lost)
 
 
 def _but_seed(run: RunData) -> dict[str, object]:
