@@ -35,9 +35,9 @@ def draw_copies(figure: Figure, run: RunData) -> None:
         ways = np.stack([np.column_stack([before, whom]), np.column_stack([steps, who])], axis=1)
         of = [colours.get(int(id), "0.7") for id in whom]
         main.add_collection(LineCollection(list(ways), colors=of, linewidths=0.6, zorder=1))
-    size = float(np.clip(4000 / len(rows), 1.5, 22))
+    size = float(np.clip(4000 / len(rows), 6, 22))
     others = ~np.isin(whom, most)
-    drawn = main.scatter(steps[others], who[others], size * 0.6, color="0.6", marker=".", zorder=2)
+    drawn = main.scatter(steps[others], who[others], size * 0.4, color="0.6", marker=".", zorder=2)
     lighten(drawn, int(others.sum()))
     for (id, colour), marker in zip(colours.items(), MARKERS, strict=False):
         at = whom == id

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.columns import Columns, Floats
 from analysis.runs import RunData
@@ -23,6 +23,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }
 COLOURS = (BLUE, SKY, PINK, GREEN, ORANGE, RED, YELLOW, "0.5")
 MARKS = (*HATCHES, "++")
+UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
 BINS = 50  # of the steps, at most
 
 
@@ -68,21 +69,28 @@ def draw_costs(figure: Figure, runs: Sequence[RunData]) -> None:
     left.set_xlim(edges[0] - 0.5, edges[-1] - 0.5)
     left.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     whole_steps(left)
+    longest = max(sum(of_run.values()) for of_run in spent)
+    unit, size = next((name, size) for name, size in UNITS.items() if longest >= size or size == 1)
     for y, of_run in enumerate(spent):
         begin = 0.0
         for part, seconds in of_run.items():
-            i = list(PARTS).index(part)
+            i, share = list(PARTS).index(part), seconds / size
             right.barh(
-                y, seconds, 0.6, begin, color=COLOURS[i], hatch=MARKS[i], edgecolor="black", lw=0.3
+                y, share, 0.6, begin, color=COLOURS[i], hatch=MARKS[i], edgecolor="black", lw=0.3
             )
-            begin += seconds
-        training = of_run.get("step", 0.0) / begin if begin else 0.0
+            begin += share
+        training = of_run.get("step", 0.0) / (begin * size) if begin else 0.0
         right.text(
-            0, y - 0.38, f"{begin:.3g} s, of which step {training:.1%}", fontsize=7, va="bottom"
+            0,
+            y - 0.38,
+            f"{begin:.3g} {unit}, of which step {training:.1%}",
+            fontsize=7,
+            va="bottom",
         )
     right.set_yticks(range(len(runs)), [run.name for run in runs])
-    right.set(xlabel="seconds of all workers", ylim=(len(runs) - 0.4, -0.7))
+    right.set(xlabel=f"{unit} of all workers", ylim=(len(runs) - 0.4, -0.7))
     right.tick_params(axis="y", length=0)
+    right.xaxis.set_major_locator(MaxNLocator(4))
     figure.legend(
         *left.get_legend_handles_labels(),
         loc="outside upper left",

@@ -47,8 +47,8 @@ def figures(runs: Sequence[RunData]) -> Iterator[Drawing]:
         yield _drawing(
             "figure_2",
             "The toy of the paper's figure 2",
-            "Left, the way of θ of both workers, a dot for each update, on the contours of Q; right, "
-            "Q(θ) at each step (lines) and the values of the paper (circles).",
+            "Left, the way of θ of both workers, a dot for each update, on the contours of Q; "
+            "right, Q(θ) at each step (lines) and the values of the paper (circles).",
             (8, 4.4),
             lambda figure: draw_figure_2(figure, toy),
             toy,
@@ -71,8 +71,8 @@ def _of_run(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
     yield _drawing(
         f"scores_{name}",
         f"Scores and hyperparameters of {name}",
-        f"A thin line is a member, the thick one the mean of the {scores.TOP} that are best at each "
-        f"step, its band reaches from the worst to the best of these{beside}. Beside it the "
+        f"A thin line is a member, the thick one the mean of the {scores.TOP} that are best at "
+        f"each step, its band reaches from the worst to the best of these{beside}. Beside it the "
         "hyperparameters of all members.",
         (WIDTH, max(3.2, 1.15 * panels)),
         lambda figure: scores.draw_run(figure, run, baseline),
@@ -84,8 +84,8 @@ def _of_run(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
         yield _drawing(
             f"costs_{name}",
             f"Where the time of {name} went",
-            "Left, which share of the time of all turns each phase took, over the steps; right, the "
-            "seconds of all workers together. All but step, eval and report is the engine.",
+            "Left, which share of the time of all turns each phase took, over the steps; right, "
+            "the time of all workers together. All but step, eval and report is the engine.",
             (WIDTH, 2.9),
             lambda figure: draw_costs(figure, both),
             both,
@@ -109,9 +109,9 @@ def _of_copies(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
         yield _drawing(
             f"forest_{name}",
             f"Phylogeny of {name}",
-            "Circles are initial members, squares final ones; an edge is the way of weights through "
-            "the training, its colour the score on the way, from black to cyan; it branches where "
-            f"they were copied. Lengths mean nothing.{left}{taken}",
+            "Circles are initial members, squares final ones; an edge is the way of weights "
+            "through the training, its colour the score on the way, from black to cyan; it "
+            f"branches where they were copied. Lengths mean nothing.{left}{taken}",
             (WIDTH, 5),
             lambda figure: draw_forest(figure, run, found),
             [run],
@@ -121,8 +121,8 @@ def _of_copies(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
             f"lineages_{name}",
             f"Lineages of {name}",
             "Each line is what the weights of one member had been trained with when so much of the "
-            "training was done, through all whom they were copied from; the darker, the more members "
-            f"have this past in common{black}.{taken}",
+            "training was done, through all whom they were copied from; the darker, the more "
+            f"members have this past in common{black}.{taken}",
             (WIDTH, 0.7 + 1.1 * rows),
             lambda figure: draw_lineages(figure, run, baseline),
             [run],
@@ -152,8 +152,8 @@ def _of_copies(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
             f"dominance_{name}",
             f"Founders of {name}",
             "Left, how many initial members still have descendants; right, which share of all "
-            "descends from the most frequent of them. Grey: the same if donors were drawn at random "
-            f"({RANGE[0]:.0%} to {RANGE[1]:.0%} of replays of the same copies).{taken}",
+            "descends from the most frequent of them. Grey: the same if donors were drawn at "
+            f"random ({RANGE[0]:.0%} to {RANGE[1]:.0%} of replays of the same copies).{taken}",
             (WIDTH, 2.7),
             lambda figure: draw_dominance(figure, run),
             [run],
@@ -163,8 +163,8 @@ def _of_copies(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
             f"improved_{name}",
             f"Whether copies of {name} improved on their donors",
             "Left, the share of copies whose score is above the donor's at the copy, so many steps "
-            "later (of who copied again before, the score until then); dashed, the same of the donors. "
-            f"Right, each copy after the usual time between two decisions.{taken}",
+            "later (of who copied again before, the score until then); dashed, the same of the "
+            f"donors. Right, each copy after the usual time between two decisions.{taken}",
             (WIDTH, 2.9),
             lambda figure: draw_improved(figure, run),
             [run],
@@ -182,8 +182,8 @@ def _of_all(runs: Sequence[RunData]) -> Iterator[Drawing]:
         yield _drawing(
             f"seeds_{label}",
             f"{label} over its seeds",
-            f"The mean over the seeds of the mean of the top {scores.TOP}; the band reaches from the "
-            "lowest to the highest seed.",
+            f"The mean over the seeds of the mean of the top {scores.TOP}; the band reaches from "
+            "the lowest to the highest seed.",
             (WIDTH * 0.65, 3),
             lambda figure, group=group, theirs=theirs: _draw_seeds(figure, group, theirs),  # type: ignore[misc]
             [*group, *theirs],
@@ -194,8 +194,8 @@ def _of_all(runs: Sequence[RunData]) -> Iterator[Drawing]:
             "bars",
             "Against the baselines",
             "Grey, up to the dashed line: the best member of the baseline; blue: what the run adds "
-            "(an empty frame: where it is lower). Circles are seeds, and error bars one standard error "
-            "to either side. The axis need not begin at 0.",
+            "(an empty frame: where it is lower). Circles are seeds, and error bars one standard "
+            "error to either side. The axis need not begin at 0.",
             (min(WIDTH, 1.2 + 1.2 * count), 3.2),
             lambda figure: bars.draw_panels(figure, drawn),
             runs,

@@ -38,12 +38,14 @@ class Forest:
     edges: Mapping[tuple[int, int], Ints]
     extinct: int
 
-    def trees(self) -> list[nx.Graph]:
-        """Return the trees, that with most nodes first."""
-        graph = nx.Graph()
+    def trees(self) -> list[nx.DiGraph]:
+        """Return the trees, that with most nodes first; each has one start, its root."""
+        graph = nx.DiGraph()
         graph.add_nodes_from(map(int, self.starts))
         graph.add_edges_from(sorted(self.edges))
-        parts = sorted(nx.connected_components(graph), key=lambda part: (-len(part), min(part)))
+        parts = sorted(
+            nx.weakly_connected_components(graph), key=lambda part: (-len(part), min(part))
+        )
         return [graph.subgraph(sorted(part)).copy() for part in parts]
 
 
@@ -86,7 +88,7 @@ def _nodes(before: Ints, ends: Ints, kept: NDArray[np.bool_]) -> Ints:
     return np.flatnonzero(nodes & kept)
 
 
-def layout(tree: nx.Graph) -> dict[int, Floats]:
+def layout(tree: nx.DiGraph) -> dict[int, Floats]:
     """Return where to draw each node of a tree: the same for the same tree.
 
     Forces, which pull at both ends of an edge and push all nodes apart; from a start around the
@@ -94,19 +96,18 @@ def layout(tree: nx.Graph) -> dict[int, Floats]:
     """
     if len(tree) == 1:
         return {node: np.zeros(2) for node in tree}
-    rounds = max(20, min(100, ROUNDS // len(tree)))
     found = nx.spring_layout(
-        tree, pos=_around(tree), k=1.0, weight=None, scale=None, method="force", seed=0,
-        iterations=rounds,
+        tree.to_undirected(), pos=_around(tree), k=1.0, weight=None, scale=None, method="force",
+        seed=0, iterations=max(20, min(100, ROUNDS // len(tree))),
     )  # fmt: skip
     return {int(node): np.asarray(place) for node, place in found.items()}
 
 
-def _around(tree: nx.Graph) -> dict[int, Floats]:
-    """Return a place for each node: as far out as it has edges to the root, by its leaves' share."""
-    root = min(tree)  # no row comes before those it descends from
-    order = list(nx.bfs_tree(tree, root))
-    children = {node: [] for node in order} | nx.to_dict_of_lists(nx.bfs_tree(tree, root))
+def _around(tree: nx.DiGraph) -> dict[int, Floats]:
+    """Return a place for each node: as many out as it is edges from the root."""
+    [root] = (node for node, degree in tree.in_degree() if degree == 0)
+    order = [root, *(node for _, node in nx.bfs_edges(tree, root))]
+    children = {node: list(tree.successors(node)) for node in order}
     leaves: dict[int, int] = {}
     for node in reversed(order):
         leaves[node] = sum(leaves[child] for child in children[node]) or 1
@@ -121,7 +122,7 @@ def _around(tree: nx.Graph) -> dict[int, Floats]:
     return {n: depth[n] * np.array([np.cos(middles[n]), np.sin(middles[n])]) for n in order}
 
 
-def places(trees: Sequence[nx.Graph], shape: float = 1.4) -> dict[int, Floats]:
+def places(trees: Sequence[nx.DiGraph], shape: float = 1.4) -> dict[int, Floats]:
     """Return where to draw each node of all trees, the largest first, in rows from the top left.
 
     Args:
@@ -160,15 +161,13 @@ def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
     lighten(edges, len(pieces) // PIECES // 4)
     ax.add_collection(edges)
     dot = float(np.clip(6000 / size, 4, 30))
-    for nodes, label, colour, marker in (
-        (found.starts, "initial members", PINK, "o"),
-        (found.ends, "final members", BLUE, "s"),
+    for nodes, label, colour, marker, area, order in (
+        (found.ends, "final members", BLUE, "s", dot, 3),
+        (found.starts, "initial members", PINK, "o", max(1.6 * dot, 20.0), 4),
     ):
         xy = np.array([at[int(node)] for node in nodes]).reshape(-1, 2)
-        drawn = ax.scatter(
-            xy[:, 0], xy[:, 1], s=dot * (1.6 if marker == "o" else 1), color=colour, marker=marker,
-            edgecolors="black", linewidths=0.3, zorder=3, label=label,
-        )  # fmt: skip
+        drawn = ax.scatter(xy[:, 0], xy[:, 1], area, color=colour, marker=marker, label=label)
+        drawn.set(edgecolor="black", linewidth=0.3 if dot > 6 else 0, zorder=order)
         lighten(drawn, len(nodes) // 4)
     ax.set_axis_off()
     ax.set_aspect("equal")

@@ -105,10 +105,10 @@ def draw_shares(ax: Axes, run: RunData, name: str) -> None:
     names = options(run, name)
     shares = np.array([(values == option).sum(axis=0) / there for option in names])
     steps = np.arange(shares.shape[1])
-    areas = ax.stackplot(steps, shares, colors=SEVERAL, alpha=0.8, linewidth=0.5, edgecolor="white")
-    middle = np.cumsum(shares[:, -1]) - shares[:, -1] / 2
-    for i, (area, option) in enumerate(zip(areas, names, strict=True)):
+    areas = ax.stackplot(
+        steps, shares, labels=names, colors=SEVERAL, alpha=0.8, linewidth=0.5, edgecolor="white"
+    )
+    for i, area in enumerate(areas):
         area.set_hatch(HATCHES[i % len(HATCHES)])
-        if shares[i, -1] > 0.08:
-            ax.text(steps[-1], middle[i], f" {option}", va="center", fontsize=7, clip_on=False)
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), reverse=True, handlelength=1)
     ax.set(ylim=(0, 1), xlim=(0, max(steps[-1], 1)), ylabel=f"{name}, share")

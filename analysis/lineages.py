@@ -113,9 +113,10 @@ def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
         ax.margins(y=0.15)
         scale(ax, run, name)
     moves = ages[1:][np.diff(run.columns.member[rows]) != 0]
+    high = 1.0 if len(moves) <= 30 else 0.06  # more would be a curtain
     for ax in axes:
         for x in moves:
-            ax.axvline(float(x), color=BASELINE, lw=0.6, ls=":", zorder=0)
+            ax.axvline(float(x), ymax=high, color=BASELINE, lw=0.6, ls=":", zorder=0)
     axes[0].set_ylabel(run.score)
     legend_above(axes[0])
     axes[-1].set(xlabel="steps that these weights were trained for", xlim=(0, max(way.end, 1)))

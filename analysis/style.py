@@ -64,7 +64,10 @@ def save(figure: Figure, out: Path, name: str) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{name}.png", out / f"{name}.pdf"]
     paths[0].write_bytes(rendered(figure, "png"))
+    engine = figure.get_layout_engine()
+    figure.set_layout_engine("none")  # to find the places of all things again takes half the time
     paths[1].write_bytes(rendered(figure, "pdf"))
+    figure.set_layout_engine(engine)
     return paths
 
 

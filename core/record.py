@@ -134,9 +134,11 @@ def unseal(line: bytes, *, lean: bool = False) -> dict[str, object]:
         b'"}\n'
     ):
         raise Unreadable("the checksum does not match")
-    # a quote inside of a text is written \", so this is the name of a field
-    if lean and (begin := text.find(b',"seen":[[')) > 0 and (end := text.find(b"]]", begin)) > 0:
-        text = text[:begin] + b',"seen":[' + text[end + 1 :]
+    # a quote inside of a text is written \", so these are names of fields, in our order
+    if lean and (begin := text.find(b',"seen":[[')) > 0:
+        end = text.find(b"]]", begin)
+        if text.startswith(b']],"dropped":', end):
+            text = text[:begin] + b',"seen":[' + text[end + 1 :]
     try:
         body = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:
