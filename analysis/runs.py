@@ -1,11 +1,11 @@
 """Run directories, as figures and tables need them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from core.member import rank
+from analysis.columns import Columns, columns
 from core.population import Population
 from core.record import Record
 from core.run import RunError, read_info
@@ -16,13 +16,20 @@ RULES = ("ready", "exploit", "explore", "inherit", "rescues")  # all else is the
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run, read: its settings, and the records of each member, oldest first."""
+    """A run, read: its settings, and its records as columns.
+
+    preset: such as "tasks.gan.presets:digits".
+    last: by member, its last record, with report and error; members without any are not in it.
+    problems: what could not be read, a sentence each; the figures are drawn without it.
+    """
 
     path: Path
-    preset: str  # such as "tasks.gan.presets:digits"
+    preset: str
     settings: Mapping[str, object]
     code: str
-    histories: Sequence[Sequence[Record]]
+    columns: Columns
+    last: Mapping[int, Record]
+    problems: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -35,6 +42,11 @@ class RunData:
         return cast(int, self.settings["seed"])
 
     @property
+    def members(self) -> int:
+        """How many members the run has, those included that have published nothing."""
+        return cast(int, self.settings["members"])
+
+    @property
     def steps(self) -> int:
         """How many steps each member is to train for."""
         return cast(int, self.settings["steps"])
@@ -45,10 +57,20 @@ class RunData:
         return str(cast(Mapping[str, object], self.settings["task"])["score"])
 
     @property
+    def priors(self) -> Mapping[str, Mapping[str, object]]:
+        """The priors of the hyperparameters, by name, as the run's settings describe them."""
+        task = cast(Mapping[str, Mapping[str, object]], self.settings["task"])
+        return cast(Mapping[str, Mapping[str, object]], task["space"]["priors"])
+
+    @property
     def hypers(self) -> list[str]:
         """The names of the hyperparameters."""
-        task = cast(Mapping[str, Mapping[str, Mapping[str, object]]], self.settings["task"])
-        return list(task["space"]["priors"])
+        return list(self.priors)
+
+    @property
+    def inherits(self) -> tuple[str, ...]:
+        """What a copy takes: "weights", "hypers", both, or nothing."""
+        return tuple(cast(Sequence[str], self.settings["inherit"]))
 
     @property
     def is_baseline(self) -> bool:
@@ -61,45 +83,77 @@ class RunData:
         theirs = {key: value for key, value in other.settings.items() if key not in RULES}
         return self.is_baseline and not other.is_baseline and mine == theirs
 
-    def best(self) -> Record:
-        """Return the last record of the member whose last score is best: the result of the run."""
-        return min(
-            (history[-1] for history in self.histories), key=lambda record: rank(record.member)
+    @property
+    def is_done(self) -> bool:
+        """Whether every member has come to its last step and decided there."""
+        return len(self.last) == self.members and all(
+            record.member.step >= self.steps and not record.member.waiting
+            for record in self.last.values()
         )
 
+    @property
+    def state(self) -> str:
+        """What is to be said of a run that is not whole, in a sentence; "" of one that is."""
+        said = []
+        if not self.is_done:
+            done = sum(record.member.step for record in self.last.values())
+            said.append(f"not done: {done} of {self.members * self.steps} steps")
+        if missing := self.members - len(self.last):
+            said.append(f"{missing} of {self.members} members have published nothing")
+        if self.problems:
+            said.append(f"{len(self.problems)} records or files cannot be read and are left out")
+        return "; ".join(said)
 
-def read_runs(paths: Sequence[Path]) -> list[RunData]:
+    def best(self) -> Record:
+        """Return the last record of the member whose last score is best: the result of the run."""
+        return self.last[int(self.columns.member[self.columns.best()])]
+
+    def history(self, member: int) -> list[Record]:
+        """Return the records of a member, read once more: reports and tracebacks are large."""
+        return Population(self.path, lean=True).history(member)
+
+
+def read_runs(
+    paths: Sequence[Path], progress: Callable[[float], None] = lambda _: None
+) -> list[RunData]:
     """Read run directories; what lies beside one for its jobs, as RUN.slurm, is passed over.
 
+    Args:
+        progress: told now and then which share has been read.
+
     Raises:
-        RunError: one of them is none, has published nothing, or has a record that is unreadable.
+        RunError: one of them is none, or has published nothing at all.
     """
     beside = [p for p in paths if p.suffix == ".slurm" and not (p / "run.json").exists()]
-    return [_read(path) for path in paths if path not in beside]
+    wanted = [path for path in paths if path not in beside]
+    return [
+        _read(path, lambda done, i=i: progress((i + done) / len(wanted)))  # type: ignore[misc]
+        for i, path in enumerate(wanted)
+    ]
 
 
-def _read(path: Path) -> RunData:
+def _read(path: Path, progress: Callable[[float], None]) -> RunData:
     info = read_info(path)
-    problems: list[str] = []
-    population = Population(path, warn=problems.append)
     settings = cast(Mapping[str, object], info["settings"])
-    histories = [population.history(id) for id in range(cast(int, settings["members"]))]
-    if problems:
-        raise RunError(f"{path} has unreadable records: {problems[0]}")
-    if not all(histories):
-        raise RunError(f"{path} is not ready to be drawn: some members have published nothing yet")
-    return RunData(path, str(info["preset"]), settings, str(info["code"]), histories)
+    members = cast(int, settings["members"])
+    problems: list[str] = []
+    last: dict[int, Record] = {}
+    population = Population(path, warn=problems.append, lean=True)
 
+    def histories() -> Iterator[Sequence[Record]]:
+        for id in range(members):
+            said = len(problems)
+            history = population.history(id)
+            if history:
+                last[id] = history[-1]
+                lost = history[-1].member.n + 1 - len(history)
+                if lost and len(problems) == said:  # else the reason has been given
+                    problems.append(f"{path}: {lost} records of member {id} are not there")
+            yield history
+            progress((id + 1) / members)
 
-def trained(history: Sequence[Record]) -> list[Record]:
-    """Return the record with which a member came to each step, before any decision there."""
-    first: dict[int, Record] = {}
-    for record in history:
-        if record.member.step > 0:
-            first.setdefault(record.member.step, record)
-    return list(first.values())
-
-
-def decided(history: Sequence[Record]) -> list[Record]:
-    """Return the record with which a member left each step, after any copy there."""
-    return list({record.member.step: record for record in history}.values())
+    weights = "weights" in cast(Sequence[str], settings["inherit"])
+    found = columns(histories(), weights=weights)
+    if not last:
+        raise RunError(f"{path} is not ready to be drawn: no member has published anything yet")
+    return RunData(path, str(info["preset"]), settings, str(info["code"]), found, last, problems)

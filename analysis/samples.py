@@ -32,6 +32,6 @@ def draw_samples(figure: Figure, runs: Sequence[RunData]) -> None:
         best = run.best()
         ax.imshow(picture(str(best.report["samples"])), cmap="gray", interpolation="nearest")
         title = f"{run.path.name}\nmember {best.member.id}: {best.member.score:.2f}"
-        ax.set_title(title, fontsize=6)
+        ax.set_title(title, fontsize=7)
     for ax in figure.axes:
         ax.set_axis_off()
