@@ -121,7 +121,5 @@ def _members(options: argparse.Namespace) -> int:
     return 0
 
 
-
-
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,10 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.runs import RULES, RunData
+from analysis.runs import RunData, by_arm, folders
 from analysis.style import BLACK, PBT
 
-SELECTED = "score"
 MOST = 4  # numbers at most that have a panel
 
 
@@ -28,53 +27,32 @@ class Bar:
     theirs: tuple[float, ...]
 
 
-def arms(runs: Sequence[RunData]) -> list[list[RunData]]:
-    """Return the runs in groups that differ in nothing but their seeds, in the order given."""
-    found: dict[str, list[RunData]] = {}
-    for run in runs:
-        settings = {key: value for key, value in run.settings.items() if key != "seed"}
-        found.setdefault(f"{run.preset} {settings}", []).append(run)
-    return [sorted(group, key=lambda run: run.seed) for group in found.values()]
-
-
 def labels(groups: Sequence[Sequence[RunData]]) -> list[str]:
     """Return what to call the arms: their presets' functions, or, if these are equal, a folder."""
-    names = [group[0].name for group in groups]
+    names, apart = [group[0].name for group in groups], folders([group[0] for group in groups])
     return [
-        name if names.count(name) == 1 else group[0].path.resolve().name
-        for name, group in zip(names, groups, strict=True)
+        name if names.count(name) == 1 else folder
+        for name, folder in zip(names, apart, strict=True)
     ]
 
 
-def is_baseline(other: RunData, run: RunData) -> bool:
-    """Whether `other` is the baseline of `run`, or of another of its seeds."""
-    apart = (*RULES, "seed")
-    mine = {key: value for key, value in run.settings.items() if key not in apart}
-    theirs = {key: value for key, value in other.settings.items() if key not in apart}
-    return other.is_baseline and not run.is_baseline and mine == theirs
+def bars(runs: Sequence[RunData], number: str | None = None) -> list[Bar]:
+    """Return a bar for each pair of an arm and its baseline that have the number.
 
-
-def result(run: RunData, number: str) -> float:
-    """Return the last score of the best member, or a number that this member reported with it."""
-    best = run.columns.best()
-    columns = run.columns
-    return float((columns.score if number == SELECTED else columns.report[number])[best])
-
-
-def bars(runs: Sequence[RunData], number: str) -> list[Bar]:
-    """Return a bar for each pair of an arm and its baseline that have the number."""
-    there = [run for run in runs if number == SELECTED or number in run.columns.report]
-    groups = arms(there)
+    Args:
+        number: of the report; None for the score.
+    """
+    groups = by_arm([run for run in runs if number is None or number in run.columns.report])
     return [
         Bar(label, _results(ours, number), _results(theirs, number))
         for ours, label in zip(groups, labels(groups), strict=True)
         for theirs in groups
-        if is_baseline(theirs[0], ours[0])
+        if theirs[0].is_baseline_of(ours[0], any_seed=True)
     ]
 
 
-def _results(runs: Sequence[RunData], number: str) -> tuple[float, ...]:
-    found = (result(run, number) for run in runs)
+def _results(runs: Sequence[RunData], number: str | None) -> tuple[float, ...]:
+    found = (run.result(number) for run in runs)
     return tuple(value for value in found if math.isfinite(value))
 
 
@@ -85,10 +63,10 @@ def panels(runs: Sequence[RunData]) -> list[tuple[str, list[Bar]]]:
     for task in tasks:
         of_task = [run for run in runs if str(run.settings["task"]) == task]
         numbers = dict.fromkeys(name for run in of_task for name in run.columns.report)
-        for number in (SELECTED, *numbers):
+        for number in (None, *numbers):
             drawn = [bar for bar in bars(of_task, number) if bar.ours and bar.theirs]
             if drawn:
-                found.append((of_task[0].score if number == SELECTED else number, drawn))
+                found.append((number or of_task[0].score, drawn))
     return found[:MOST]
 
 

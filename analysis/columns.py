@@ -2,7 +2,7 @@
 
 A row is a record. The rows of member i are first[i] to first[i + 1], in the order of their numbers;
 `parent` points to the row that was copied, `before` to the row from which a row went on: together
-they are the phylogeny of the run.
+they are the phylogeny of the run. It ends, and says so, where a record is not there.
 """
 
 import math
@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Values = Floats | NDArray[np.str_]
 CAUSES = ("init", "train", "exploit", "rescue")
+APART = (*TURN, "claim")  # phases that are no parts of each other: together, a worker's time
+TOP = 5  # members whose mean stands for a population's best; Jaderberg et al. 2017, figure 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +31,10 @@ class Columns:
     member, n, step: [R] whose record it is, its number, t.
     score: [R] p; NaN before the first evaluation and for whoever diverged.
     cause: [R] index into CAUSES.
-    parent: [R] the row that was copied here; -1 where nothing was. Of a donor whose record was
-        lost, the last row before it.
+    donor: [R] the member that was copied here; -1 where nobody was.
+    parent: [R] the row that was copied; -1 where nobody was, and where it is not there.
+    lost: [R] whether nobody knows from which row the weights come: what was copied, here or in a
+        record of the same member before it, is not there.
     dropped: [R] the score that a copy replaced; NaN where there was no copy.
     decided: [R] whether a decision was taken here, be it to stay.
     waiting: [R] whether the decision of this step was still to come (lockstep).
@@ -49,7 +53,9 @@ class Columns:
     step: Ints
     score: Floats
     cause: Ints
+    donor: Ints
     parent: Ints
+    lost: Bools
     dropped: Floats
     decided: Bools
     waiting: Bools
@@ -71,8 +77,32 @@ class Columns:
         """Return the rows of a member, oldest first."""
         return np.arange(self.first[member], self.first[member + 1])
 
+    @property
+    def copied(self) -> Bools:
+        """Which rows are copies: their score and report are of what was copied."""
+        return self.cause >= CAUSES.index("exploit")
+
+    @property
+    def came(self) -> Floats:
+        """The score with which each row came to its step: of a copy, the one that it dropped.
+
+        Members that wait for nobody publish a step and the copy that follows it in one record.
+        """
+        return np.where(self.copied, self.dropped, self.score)
+
+    def course(self, steps: int) -> Floats:
+        """Return [members, steps] the score with which each member came to steps 1 to `steps`.
+
+        NaN where there is none, or where it is no finite number.
+        """
+        found = np.full((self.members, steps + 1), np.nan)
+        rows = self.trained()
+        rows = rows[self.step[rows] <= steps]
+        found[self.member[rows], self.step[rows]] = self.came[rows]
+        return np.where(np.isfinite(found), found, np.nan)[:, 1:]
+
     def trained(self, member: int | None = None) -> Ints:
-        """Return the rows with which a member came to each step, before any decision there.
+        """Return the rows with which a member came to each step, their own scores in `came`.
 
         Of all members, one after the other, if none is named.
         """
@@ -94,7 +124,7 @@ class Columns:
 
     def copies(self) -> Ints:
         """Return the rows of all copies, in the order of their steps."""
-        rows = np.flatnonzero(self.parent >= 0)
+        rows = np.flatnonzero(self.donor >= 0)
         return rows[np.argsort(self.step[rows], kind="stable")]
 
     def grid(self, steps: int) -> Ints:
@@ -113,23 +143,24 @@ class Columns:
         return found
 
     def before(self) -> Ints:
-        """Return the row from which the weights of each row come; -1 for a start.
+        """Return the row from which the weights of each row come; -1 for a start, and if lost.
 
-        That of a copy is its donor's; of any other, the row before of the same member. A copy
-        whose donor has left no record at all counts as a start.
+        That of a copy is its donor's; of any other, the row before of the same member.
         """
         found = np.arange(len(self.member)) - 1
         found[self.first[:-1][np.diff(self.first) > 0]] = -1
-        copied = self.cause >= CAUSES.index("exploit")
-        return np.where(copied, self.parent, found) if self.weights else found
+        if self.weights:
+            found = np.where(self.copied, self.parent, found)
+            found[self.lost] = -1
+        return found
 
     def founders(self) -> Ints:
-        """Return the member from whose start the weights of each row descend."""
+        """Return the member from whose start the weights of each row descend; -1 if lost."""
         before = self.before()
         at = np.where(before < 0, np.arange(len(before)), before)
         while not np.array_equal(again := at[at], at):
             at = again
-        return self.member[at]
+        return np.where(self.lost[at] & self.weights, -1, self.member[at])
 
     def ancestry(self, row: int) -> Ints:
         """Return the rows through which the weights of a row came to be, its start first."""
@@ -149,20 +180,34 @@ class Columns:
     def age(self, ancestry: Ints) -> Ints:
         """Return for how many steps the weights had been trained at each row of an ancestry.
 
-        That is the member's step, unless members of unlike age copy each other.
+        That is the member's step, unless members of unlike age copy each other; and if its start
+        is lost, as far as one knows.
         """
         gains = np.diff(self.step[ancestry])
         gains[self.member[ancestry[1:]] != self.member[ancestry[:-1]]] = 0  # that was a copy
-        return np.concatenate(([0], np.cumsum(gains)))
+        return np.cumsum(np.concatenate((self.step[ancestry[:1]], gains)))
 
-    def best(self) -> int:
-        """Return the row of the result of a run: of all last rows the one with the best score.
+    def ranked(self) -> Ints:
+        """Return the last row of each member that has one, best first.
 
         Of equal ones, whose hypers made the score comes first (as core.member.rank has it).
         """
         last = self.last()
         fitness = np.where(np.isfinite(self.score[last]), self.score[last], -np.inf)
-        return int(last[np.lexsort((self.member[last], self.parent[last] >= 0, -fitness))[0]])
+        return last[np.lexsort((self.member[last], self.donor[last] >= 0, -fitness))]
+
+    def best(self) -> int:
+        """Return the row of the result of a run: of all last rows the one with the best score."""
+        return int(self.ranked()[0])
+
+    def five(self) -> Ints:
+        """Return the last rows of the five best members, fewer of a population that has fewer."""
+        best = self.ranked()[:TOP]
+        return best[np.isfinite(self.score[best])]
+
+    def phases(self) -> dict[str, float]:
+        """Return the seconds that workers spent, by phase, without waiting; they add up."""
+        return {phase: math.fsum(self.seconds[phase]) for phase in APART if phase in self.seconds}
 
 
 COLUMNS: Mapping[str, tuple[type, Callable[[Record], float]]] = {
@@ -187,6 +232,7 @@ class _Part:
 
     plain: Mapping[str, NDArray[np.generic]]
     donors: Ints  # [copies, 3] row within the part, and the donor's id and n
+    astray: Bools  # whether the record of a copy before it is lost
     hypers: Mapping[str, Values]
     report: Mapping[str, Floats]
     seconds: Mapping[str, Floats]
@@ -209,11 +255,14 @@ def columns(histories: Iterable[Sequence[Record]], *, weights: bool = True) -> C
         name: np.concatenate([np.empty(0, kind), *(part.plain[name] for part in parts)])
         for name, (kind, _) in COLUMNS.items()
     }
-    parent = _parents(parts, first, plain["n"].astype(np.int64))
+    donor, parent = _parents(parts, first, plain["n"].astype(np.int64))
+    astray = np.concatenate([np.empty(0, np.bool_), *(part.astray for part in parts)])
     sizes = np.diff(first)
     found = Columns(
         first=first,
+        donor=donor,
         parent=parent,
+        lost=astray | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
         hypers=_joined([part.hypers for part in parts], sizes, math.nan),
         report=_joined([part.report for part in parts], sizes, math.nan),
         seconds=_joined([part.seconds for part in parts], sizes, 0.0),
@@ -234,6 +283,7 @@ def _part(history: Sequence[Record]) -> _Part:
             for name, (kind, value) in COLUMNS.items()
         },
         np.array(donors, dtype=np.int64).reshape(-1, 3),
+        _astray(history),
         {
             name: np.array([r.member.hypers.get(name, math.nan) for r in history])
             for name in dict.fromkeys(name for r in history for name in r.member.hypers)
@@ -251,16 +301,27 @@ def _part(history: Sequence[Record]) -> _Part:
     )
 
 
-def _parents(parts: Sequence[_Part], first: Ints, n: Ints) -> Ints:
-    """Return the rows that were copied: of a lost one, the one before it of the same member."""
-    found = np.full(first[-1], -1, dtype=np.int64)
+def _astray(history: Sequence[Record]) -> Bools:
+    """Return which records follow a gap in which their member copied somebody."""
+    found, n, copied = [], -1, (0, None)
+    for me in (record.member for record in history):
+        now = me.last_copy, me.last_parent
+        found.append(me.n > n + 1 and me.parent is None and now != copied)
+        n, copied = me.n, now  # type: ignore[assignment]
+    return np.array(found, dtype=np.bool_)
+
+
+def _parents(parts: Sequence[_Part], first: Ints, n: Ints) -> tuple[Ints, Ints]:
+    """Return the members that were copied, and the rows; -1 of a row that is not there."""
+    donors, rows = np.full((2, first[-1]), -1, dtype=np.int64)
     for part, begin in zip(parts, first[:-1], strict=True):
         for row, id, number in part.donors:
             if id < len(parts):
-                rows = n[first[id] : first[id + 1]]
-                at = int(np.searchsorted(rows, number, side="right")) - 1
-                found[begin + row] = first[id] + at if at >= 0 else -1
-    return found
+                donors[begin + row] = id
+                at = first[id] + int(np.searchsorted(n[first[id] : first[id + 1]], number))
+                if at < first[id + 1] and n[at] == number:
+                    rows[begin + row] = at
+    return donors, rows
 
 
 def _joined(

@@ -10,7 +10,6 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.columns import Bools, Columns, Floats, Ints
 from analysis.runs import RunData
-from analysis.scores import score_table
 from analysis.style import BASELINE, BLACK, MARKERS, ORANGE, PBT, SEVERAL, lighten, whole_steps
 
 LONG = 10  # times from one decision to the next: how long a copy is followed at most
@@ -24,14 +23,14 @@ def draw_copies(figure: Figure, run: RunData) -> None:
     """
     columns = run.columns
     rows = columns.copies()
-    whom, who = columns.member[columns.parent[rows]], columns.member[rows]
+    whom, who = columns.donor[rows], columns.member[rows]
     times = np.bincount(whom, minlength=run.members)
     most = [int(id) for id in np.argsort(-times, kind="stable")[: len(SEVERAL)] if times[id] > 0]
     main, side = figure.subplots(1, 2, sharey=True, width_ratios=(5, 1))
     steps = columns.step[rows]
     colours = dict(zip(most, SEVERAL, strict=False))
     if len(rows) <= ARROWS:
-        before = steps - 0.7 * interval(columns)  # aslant, or those of one step would be one line
+        before = steps - 0.7 * gap(columns)  # aslant, or those of one step would be one line
         ways = np.stack([np.column_stack([before, whom]), np.column_stack([steps, who])], axis=1)
         of = [colours.get(int(id), "0.7") for id in whom]
         main.add_collection(LineCollection(list(ways), colors=of, linewidths=0.6, zorder=1))
@@ -85,7 +84,7 @@ def outcome(columns: Columns, table: Floats, members: Ints, steps: Ints, later: 
     """Return what came of the members, each at its step, at most so many steps later.
 
     Args:
-        table: of analysis.scores.score_table.
+        table: of Columns.course.
     """
     last = np.zeros(columns.members, dtype=np.int64)
     last[columns.member[columns.last()]] = columns.step[columns.last()]
@@ -120,12 +119,12 @@ def improved(run: RunData) -> Improved:
     and which are at most ten times that between two decisions.
     """
     columns = run.columns
-    rows = columns.copies()
+    rows = _of_known(columns)
     parents = columns.parent[rows]
     goal = columns.score[parents]
-    table = score_table(columns, run.steps)
+    table = columns.course(run.steps)
     shares: list[tuple[int, float, float]] = []
-    for later in range(1, min(run.steps, LONG * interval(columns) + 1)):
+    for later in range(1, min(run.steps, LONG * gap(columns) + 1)):
         mine = outcome(columns, table, columns.member[rows], columns.step[rows], later)
         theirs = outcome(columns, table, columns.member[parents], columns.step[parents], later)
         if 2 * mine.counted.sum() < len(rows) or not theirs.counted.any():
@@ -135,11 +134,17 @@ def improved(run: RunData) -> Improved:
     return Improved(found[:, 0].astype(np.int64), found[:, 1], found[:, 2])
 
 
+def _of_known(columns: Columns) -> Ints:
+    """Return the copies of which the record that was copied is there."""
+    rows = columns.copies()
+    return rows[columns.parent[rows] >= 0]
+
+
 def _share(found: Outcome, goal: Floats) -> float:
     return float((found.score > goal).sum() / found.counted.sum())
 
 
-def interval(columns: Columns) -> int:
+def gap(columns: Columns) -> int:
     """Return how many steps lie between two decisions of a member: the median, at least 1."""
     rows = np.flatnonzero(columns.decided)
     gaps = np.diff(columns.step[rows])[np.diff(columns.member[rows]) == 0]
@@ -158,15 +163,15 @@ def draw_improved(figure: Figure, run: RunData) -> None:
     left.set_xlim(left=0)
     whole_steps(left)
     left.legend(loc="best")
-    draw_pairs(right, run, interval(run.columns))
+    draw_pairs(right, run, gap(run.columns))
 
 
 def draw_pairs(ax: Axes, run: RunData, later: int) -> None:
     """Draw the score of each copy some steps later against its donor's when it was copied."""
     columns = run.columns
-    rows = columns.copies()
+    rows = _of_known(columns)
     goal = columns.score[columns.parent[rows]]
-    table = score_table(columns, run.steps)
+    table = columns.course(run.steps)
     found = outcome(columns, table, columns.member[rows], columns.step[rows], later)
     there = np.isfinite(found.score)
     for name, at, colour, marker in (

@@ -10,7 +10,7 @@ from analysis.columns import Columns, Floats
 from analysis.runs import RunData
 from analysis.style import BLUE, GREEN, HATCHES, ORANGE, PINK, RED, SKY, YELLOW, whole_steps
 
-# what is drawn -> phases of the records; they are no parts of each other (core.record.TURN)
+# what is drawn -> phases of the records; they are no parts of each other (analysis.columns.APART)
 PARTS: Mapping[str, tuple[str, ...]] = {
     "step": ("step",),
     "eval": ("eval",),
@@ -29,10 +29,8 @@ BINS = 50  # of the steps, at most
 
 def totals(columns: Columns) -> dict[str, float]:
     """Return the seconds of a run by part, of those that took any."""
-    found = {
-        part: sum(float(columns.seconds[p].sum()) for p in phases if p in columns.seconds)
-        for part, phases in PARTS.items()
-    }
+    spent = columns.phases()
+    found = {part: sum(spent.get(p, 0.0) for p in phases) for part, phases in PARTS.items()}
     return {part: seconds for part, seconds in found.items() if seconds > 0}
 
 

@@ -17,7 +17,7 @@ ARRIVED = 0.9  # share of the members that have come to a step, for it to be dra
 
 @dataclass(frozen=True, slots=True)
 class Dominance:
-    """Who has descendants after each step.
+    """Who has descendants after each step; a founder that is lost is none, and has no family.
 
     steps: [T]. founders: [T] how many initial members have any, be it themselves.
     largest: [T] which share of the members descends from the one with most.
@@ -35,12 +35,13 @@ def dominance(columns: Columns, steps: int) -> Dominance:
     shown = np.flatnonzero(there >= ARRIVED * len(columns.last()))
     of = columns.founders()
     counts = [
-        np.bincount(of[grid[grid[:, step] >= 0, step]], minlength=columns.members) for step in shown
+        np.bincount(of[grid[grid[:, step] >= 0, step]] + 1, minlength=columns.members + 1)
+        for step in shown  # the first place is for those that are lost
     ]
     return Dominance(
         shown,
-        np.array([(count > 0).sum() for count in counts], dtype=np.int64),
-        np.array([count.max() / count.sum() for count in counts], dtype=np.float64),
+        np.array([(count[1:] > 0).sum() for count in counts], dtype=np.int64),
+        np.array([count[1:].max() / count.sum() for count in counts], dtype=np.float64),
     )
 
 

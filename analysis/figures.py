@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from analysis import bars, scores
+from analysis.columns import TOP
 from analysis.copies import draw_copies, draw_improved, improved
 from analysis.costs import draw_costs, totals
 from analysis.dominance import RANGE, draw_dominance
 from analysis.forest import draw_forest, forest
 from analysis.hypers import varied
 from analysis.lineages import ROWS, draw_lineages, draw_winner
-from analysis.runs import RunData
+from analysis.runs import RunData, by_arm, folders
 from analysis.samples import draw_samples, has_samples
 from analysis.style import BASELINE, PBT, WIDTH, legend_above, new_figure, whole_steps
 from analysis.toy import draw_figure_2, is_figure_2
@@ -38,11 +39,9 @@ def figures(runs: Sequence[RunData]) -> Iterator[Drawing]:
     each has its own figures, and all of them one together.
 
     Raises:
-        ValueError: two runs are in folders of one name.
+        ValueError: a run is given twice.
     """
-    names = [run.path.resolve().name for run in runs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"two run directories are called {twice[0]!r}: so would their figures be")
+    names = dict(zip((run.path for run in runs), folders(runs), strict=True))
     if toy := [run for run in runs if is_figure_2(run)]:
         yield _drawing(
             "figure_2",
@@ -58,20 +57,19 @@ def figures(runs: Sequence[RunData]) -> Iterator[Drawing]:
         if run.is_baseline and any(run.is_baseline_of(other) for other in others):
             continue
         baseline = next((other for other in others if other.is_baseline_of(run)), None)
-        yield from _of_run(run, baseline)
+        yield from _of_run(run, names[run.path], baseline)
     yield from _of_all(others)
 
 
-def _of_run(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
+def _of_run(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawing]:
     """Draw one run, behind it its baseline."""
-    name = run.path.resolve().name
     both = [run] if baseline is None else [run, baseline]
     beside = "" if baseline is None else f"; grey and dashed: the baseline, {baseline.name}"
     panels = len(varied(run)[: scores.PANELS])
     yield _drawing(
         f"scores_{name}",
         f"Scores and hyperparameters of {name}",
-        f"A thin line is a member, the thick one the mean of the {scores.TOP} that are best at "
+        f"A thin line is a member, the thick one the mean of the {TOP} that are best at "
         f"each step, its band reaches from the worst to the best of these{beside}. Beside it the "
         "hyperparameters of all members.",
         (WIDTH, max(3.2, 1.15 * panels)),
@@ -79,7 +77,7 @@ def _of_run(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
         both,
     )
     if len(run.columns.copies()):
-        yield from _of_copies(run, baseline)
+        yield from _of_copies(run, name, baseline)
     if totals(run.columns):
         yield _drawing(
             f"costs_{name}",
@@ -92,9 +90,8 @@ def _of_run(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
         )
 
 
-def _of_copies(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
+def _of_copies(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawing]:
     """Draw what came of the copies of a run, its lineages among it."""
-    name = run.path.resolve().name
     takes = " and ".join(run.inherits) or "nothing, and only explores"
     taken = "" if len(run.inherits) == 2 else f" A copy takes {takes}."
     rows = len(varied(run)[:ROWS])
@@ -173,16 +170,16 @@ def _of_copies(run: RunData, baseline: RunData | None) -> Iterator[Drawing]:
 
 def _of_all(runs: Sequence[RunData]) -> Iterator[Drawing]:
     """Draw what several runs came to: arms over seeds, against baselines, and their pictures."""
-    groups = bars.arms(runs)
+    groups = by_arm(runs)
     labels = bars.labels(groups)
     for group, label in zip(groups, labels, strict=True):
         if group[0].is_baseline or len(group) < 2:
             continue
-        theirs = next((other for other in groups if bars.is_baseline(other[0], group[0])), [])
+        theirs = next((g for g in groups if g[0].is_baseline_of(group[0], any_seed=True)), [])
         yield _drawing(
             f"seeds_{label}",
             f"{label} over its seeds",
-            f"The mean over the seeds of the mean of the top {scores.TOP}; the band reaches from "
+            f"The mean over the seeds of the mean of the top {TOP}; the band reaches from "
             "the lowest to the highest seed.",
             (WIDTH * 0.65, 3),
             lambda figure, group=group, theirs=theirs: _draw_seeds(figure, group, theirs),  # type: ignore[misc]
@@ -232,5 +229,9 @@ def _drawing(
     """Draw one figure; its caption says of which runs not all is there."""
     with new_figure(*size) as figure:
         draw(figure)
-    said = [f"{run.path.resolve().name} is {run.state}." for run in runs if run.state]
+    said = [
+        f"{name} is {run.state}."
+        for run, name in zip(runs, folders(runs), strict=True)
+        if run.state
+    ]
     return Drawing(name.replace(" ", "_"), title, " ".join([caption, *said]), figure)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.columns import Columns, Floats, Ints
 from analysis.runs import RunData
 from analysis.scores import limits
-from analysis.style import BLUE, PINK, lighten
+from analysis.style import BLUE, PINK, YELLOW, lighten
 
 DEAD_ENDS = 600  # nodes of a forest at most, if it is to show the branches that died out, too
 ROUNDS = 40_000  # of the layout's forces, for one node: of many nodes there can be fewer
@@ -28,7 +28,8 @@ class Forest:
 
     A node is a row of the columns: a start, a row from which several went on, or an end.
 
-    starts, ends: the nodes where a member began, and where one is now.
+    starts, ends: the nodes where a member began (or where the way to there is lost), and where one
+        is now.
     edges: from a node to a later one, the rows on the way, both included.
     extinct: branches that lead to no end, and are left out; 0 if they are shown.
     """
@@ -161,10 +162,14 @@ def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
     lighten(edges, len(pieces) // PIECES // 4)
     ax.add_collection(edges)
     dot = float(np.clip(6000 / size, 4, 30))
+    lost = run.columns.lost[found.starts]
     for nodes, label, colour, marker, area, order in (
         (found.ends, "final members", BLUE, "s", dot, 3),
-        (found.starts, "initial members", PINK, "o", max(1.6 * dot, 20.0), 4),
+        (found.starts[~lost], "initial members", PINK, "o", max(1.6 * dot, 20.0), 4),
+        (found.starts[lost], "copies of a lost record", YELLOW, "^", max(1.6 * dot, 20.0), 5),
     ):
+        if not len(nodes):
+            continue
         xy = np.array([at[int(node)] for node in nodes]).reshape(-1, 2)
         drawn = ax.scatter(xy[:, 0], xy[:, 1], area, color=colour, marker=marker, label=label)
         drawn.set(edgecolor="black", linewidth=0.3 if dot > 6 else 0, zorder=order)

@@ -6,14 +6,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
 
-from analysis.columns import Columns, Floats
+from analysis.columns import TOP, Columns, Floats
 from analysis.hypers import draw_hyper, varied
 from analysis.runs import RunData
 from analysis.style import BASELINE, PBT, legend_above, lighten, whole_steps
 
-TOP = 5  # members in the thick line; Jaderberg et al. 2017, figure 4
 PANELS = 8  # hyperparameters at most that have a panel
 
 
@@ -43,7 +41,7 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
 
     One member that has nearly diverged would else press all others into a line.
     """
-    scores = np.concatenate([run.columns.score[run.columns.trained()] for run in runs])
+    scores = np.concatenate([run.columns.came[run.columns.trained()] for run in runs])
     scores = scores[np.isfinite(scores)]
     if not len(scores):
         return 0.0, 1.0
@@ -51,19 +49,6 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
     low = max(low, quarter - 2 * (high - quarter))
     margin = 0.05 * (high - low) or 1.0
     return low - margin, high + margin
-
-
-def score_table(columns: Columns, steps: int) -> Floats:
-    """Return [members, steps] the score with which each member came to steps 1 to `steps`.
-
-    NaN where there is none.
-    """
-    found = np.full((columns.members, steps + 1), np.nan)
-    rows = columns.trained()
-    rows = rows[columns.step[rows] <= steps]
-    found[columns.member[rows], columns.step[rows]] = columns.score[rows]
-    found[~np.isfinite(found)] = np.nan
-    return found[:, 1:]
 
 
 def top(columns: Columns, steps: int) -> Floats:
@@ -74,7 +59,7 @@ def top(columns: Columns, steps: int) -> Floats:
     """
     last = columns.last()
     size = min(TOP, len(last))
-    best = -np.sort(-score_table(columns, steps), axis=0)[:size]  # NaN comes last
+    best = -np.sort(-columns.course(steps), axis=0)[:size]  # NaN comes last
     arrived = (columns.step[last][:, None] >= np.arange(1, steps + 1)).sum(axis=0)
     return np.where(arrived >= size, best, np.nan)
 
@@ -91,7 +76,7 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     The five are those that are best at that step, not at the end; the band reaches from the fifth
     of them to the first. A score that is not a number leaves a gap.
     """
-    table = score_table(run.columns, run.steps)
+    table = run.columns.course(run.steps)
     steps = np.arange(1, table.shape[1] + 1)
     lines = [np.column_stack([steps, line]) for line in table if not np.isnan(line).all()]
     thin = LineCollection(
@@ -107,13 +92,6 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     line = ax.plot(steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=f"{label}: {of}")
     line[0].set_marker("o" if len(steps) == 1 else "")
     ax.autoscale_view()
-
-
-def top_mean(scores: ArrayLike) -> float:
-    """Return the mean of the five best finite scores, of all if there are fewer; NaN of none."""
-    values = np.asarray(scores, dtype=np.float64)
-    best = np.sort(values[np.isfinite(values)])[-TOP:]
-    return float(best.mean()) if len(best) else float("nan")
 
 
 def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:

@@ -86,7 +86,7 @@ def draw_scores(ax: Axes, run: RunData) -> None:
     ax.axhline(1.2, color="0.5", ls=":", lw=0.8)
     paper = PAPER[run.name]
     for member, colour, there in zip((0, 1), (BLACK, RED), paper, strict=True):
-        scores = run.columns.score[run.columns.trained(member)]
+        scores = run.columns.came[run.columns.trained(member)]
         ax.plot(range(len(scores)), scores, color=colour)
         ax.plot(range(len(there)), there, "o", mfc="none", mec=colour, ms=3.5, mew=0.6)
     ax.set(xlabel="step", ylabel="Q(θ)", ylim=(0, 1.25))

@@ -18,12 +18,12 @@ from analysis.ablation import (
     Ablation,
     draw_axes,
     half,
-    holm,
     interaction,
     p_value,
     ranking,
     read_ablation,
 )
+from analysis.statistics import holm
 from analysis.style import new_figure
 from core.member import rank
 from core.population import Population

@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.bars import Bar, arms, bars, bottom, draw_bars, said
+from analysis.bars import Bar, bars, bottom, draw_bars, said
 from analysis.copies import draw_copies, improved
 from analysis.costs import draw_costs, totals
 from analysis.dominance import dominance, neutral
@@ -20,7 +20,7 @@ from analysis.figures import Drawing, figures
 from analysis.forest import draw_forest, forest, places
 from analysis.hypers import draw_hyper, is_logarithmic, options, stairs, varied
 from analysis.lineages import SHARES, draw_lineages, draw_winner, lineage
-from analysis.runs import RunData, read_runs
+from analysis.runs import RunData, by_arm, read_runs
 from analysis.scores import top
 from analysis.style import new_figure, rendered
 from core.population import Population
@@ -367,9 +367,9 @@ def test_seeds_are_one_arm_and_have_one_bar(tmp_path: Path) -> None:
     paths = [write_run(tmp_path / f"{p}-{s}", preset=p, seed=s, steps=5) for p, s in names[:-1]]
     runs = read_runs(paths)
 
-    [bar] = bars(runs, "score")
+    [bar] = bars(runs)
 
-    assert [[run.seed for run in arm] for arm in arms(runs)] == [[0, 1, 2], [1, 2]]
+    assert [[run.seed for run in arm] for arm in by_arm(runs)] == [[0, 1, 2], [1, 2]]
     wide = sorted((r for r in runs if not r.is_baseline), key=lambda run: run.seed)
     assert bar.ours == tuple(run.best().member.score for run in wide)
     assert len(bar.theirs) == 2
@@ -394,7 +394,7 @@ def test_numbers_that_are_none_have_no_bar(tmp_path: Path) -> None:
         write_run(tmp_path / "b", steps=2, members=2, preset="wide_random_search"),
     ]
 
-    [bar] = bars(read_runs(paths), "score")
+    [bar] = bars(read_runs(paths))
 
     assert bar.ours == ()
     assert all(math.isfinite(value) for value in bar.theirs)
