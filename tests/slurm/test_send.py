@@ -73,10 +73,8 @@ def test_the_batch_file_is_a_shell_script_whatever_is_in_the_names() -> None:
     """bash itself reads it, spaces and all."""
     text = "\n".join(_lines(Request(workers=2, time="60")))
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
-    assert (
-        "PYTHONPATH='/shared/a run.slurm/code-1/own:/shared/a run.slurm/code-1/project'${PYTHONPATH:+:$PYTHONPATH}"
-        in text
-    )
+    code = "/shared/a run.slurm/code-1"
+    assert f"PYTHONPATH='{code}/own:{code}/project'${{PYTHONPATH:+:$PYTHONPATH}}" in text
 
 
 def test_python_is_deaf_to_the_notice_until_it_has_its_handler() -> None:
