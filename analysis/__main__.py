@@ -13,7 +13,7 @@ from rich.progress import Progress
 from analysis import ablation, comparison_files, tables
 from analysis.figures import figures
 from analysis.report import write_report
-from analysis.runs import read_runs
+from analysis.runs import RunData, folders, read_runs
 from analysis.style import new_figure, save
 
 
@@ -50,7 +50,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
     report = commands.add_parser("report", help="one page with all of it, that opens anywhere")
-    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
+    report.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="directories of runs, or of studies"
+    )
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     report.set_defaults(do=lambda given: print(write_report(given.runs, given.out)) or 0)
     return parser
@@ -63,11 +65,7 @@ def _figures(options: argparse.Namespace) -> int:
         reading = progress.add_task("reading", total=1.0)
         runs = read_runs(options.runs, lambda done: progress.update(reading, completed=done))
         drawing = progress.add_task("drawing", total=None)
-        for run in runs:
-            for sentence in run.problems:
-                print(f"warning: {sentence}", file=sys.stderr)
-            if run.state:
-                print(f"note: {run.path} is {run.state}", file=sys.stderr)
+        _warn(runs)
         for drawn in figures(runs):
             progress.update(drawing, description=drawn.name)
             for path in save(drawn.figure, options.out, drawn.name):
@@ -75,6 +73,15 @@ def _figures(options: argparse.Namespace) -> int:
             captions.append(f"**{drawn.title}** ({drawn.name}). {drawn.caption}\n")
     (options.out / "captions.md").write_text("\n".join(captions))
     return 0
+
+
+def _warn(runs: Sequence[RunData]) -> None:
+    """Say what cannot be read, and what is not whole."""
+    for run in runs:
+        for sentence in run.problems:
+            print(f"warning: {sentence}", file=sys.stderr)
+        if run.state:
+            print(f"note: {run.path} is {run.state}", file=sys.stderr)
 
 
 def _ablation(options: argparse.Namespace) -> int:
@@ -101,12 +108,13 @@ def _ablation(options: argparse.Namespace) -> int:
 def _members(options: argparse.Namespace) -> int:
     """Write a row for the last record of each member of each run."""
     runs = read_runs(options.runs)
+    _warn(runs)
     lines = []
-    for run in runs:
+    for run, folder in zip(runs, folders(runs), strict=True):
         for record in run.last.values():
             me, report = record.member, record.report
             numbers = {key: value for key, value in report.items() if not isinstance(value, str)}
-            row = {"run": run.path.resolve().name, "seed": run.seed, "member": me.id}
+            row = {"run": folder, "seed": run.seed, "member": me.id}
             row |= {"step": me.step, "score": me.score} | dict(me.hypers)
             row |= {key: value for key, value in numbers.items() if isinstance(value, int | float)}
             lines.append(row)

@@ -37,7 +37,7 @@ def lineage(columns: Columns, ancestry: Ints) -> Lineage:
     ages = columns.age(ancestry)
     last = np.ones(len(ages), dtype=np.bool_)
     last[:-1] = np.diff(ages) != 0
-    last[-1] = ages[-1] == 0  # what was decided at the end was not trained with
+    last[-1] = ages[-1] == ages[0]  # what was decided at the end was not trained with
     return Lineage(ancestry[last], ages[last], float(ages[-1]))
 
 

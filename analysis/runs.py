@@ -118,16 +118,17 @@ class RunData:
 
     @property
     def state(self) -> str:
-        """What is to be said of a run that is not whole, in a sentence; "" of one that is."""
+        """What is to be said of a run that is not whole, after "it is"; "" of one that is."""
         said = []
         if not self.is_done:
             said.append(f"not done: {self.trained} of {self.members * self.steps} steps")
         if self.silent:
-            said.append(f"{len(self.silent)} of {self.members} members have published nothing")
+            missing = f"{len(self.silent)} of {self.members} members"
+            said.append(f"without {missing}, which have published nothing")
         if self.problems:
-            said.append(f"{len(self.problems)} records or files cannot be read and are left out")
+            said.append(f"without what cannot be read ({len(self.problems)} records or files)")
         if lost := int(self.columns.lost.sum()):
-            said.append(f"of {lost} copies the record that was copied is not there")
+            said.append(f"without the record that was copied in {lost} of its copies")
         return "; ".join(said)
 
     def best(self) -> Record:

@@ -1,6 +1,7 @@
 """How every figure looks: one style, colours that survive grey and colour blindness."""
 
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -54,7 +55,9 @@ def rendered(figure: Figure, kind: Literal["png", "pdf", "svg"]) -> bytes:
     """Return a figure as a file's content: the same for the same figure."""
     metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
     file = io.BytesIO()
-    with mpl.rc_context(RC):  # ticks are made as late as this
+    with mpl.rc_context(RC), warnings.catch_warnings():  # ticks are made as late as this
+        # names that leave no room for the axes: drawn all the same, one over the other
+        warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         figure.savefig(file, format=kind, metadata=metadata)
     return file.getvalue()
 

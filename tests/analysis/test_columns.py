@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis.columns import CAUSES, Columns, columns
+from analysis.dominance import dominance
 from analysis.runs import RunData, read_runs
 from core.member import Member
 from core.population import Population
@@ -119,7 +120,7 @@ def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
     assert len(run.problems) == 2
     assert len(run.columns.step) == 8 * 41 - 2
     assert 7 not in run.columns.n[run.columns.rows(5)]
-    assert "2 records or files cannot be read" in run.state
+    assert "without what cannot be read (2 records or files)" in run.state
     assert "not done" in run.state  # the torn one was the last of its member
 
 
@@ -141,7 +142,7 @@ def test_members_that_never_reported_are_absent(tmp_path: Path) -> None:
     assert len(run.columns.rows(3)) == 0
     assert run.columns.members == 8
     assert not run.is_done
-    assert run.state.startswith("not done: 127 of 160 steps; 1 of 8 members have published nothing")
+    assert run.state.startswith("not done: 127 of 160 steps; without 1 of 8 members, which ")
     assert (run.columns.grid(20)[4, 8:] == -1).all()
 
 
@@ -200,3 +201,55 @@ def test_a_run_still_running_is_read_as_far_as_it_is(tmp_path: Path) -> None:
     assert isinstance(found.columns, Columns)
     assert math.isfinite(found.best().member.score)
     assert np.isfinite(found.columns.time).all()
+
+
+def _without(histories: list[list[Record]], id: int, n: int) -> Columns:
+    """Return the records of a run of which one is lost."""
+    return columns([r for r in h if (r.member.id, r.member.n) != (id, n)] for h in histories)
+
+
+def _copying() -> list[list[Record]]:
+    """Three members of two steps; member 1 copies member 0 after the first one, in a record."""
+    starts = [Member(id=id, hypers={}) for id in range(3)]
+    ones = [replace(me.trained((float(me.id),)), n=1) for me in starts]
+    copy = replace(ones[1].copied(ones[0], {}).rescored((5.0,)), n=2)
+    twos = [replace(me.trained((9.0,)), n=me.n + 1) for me in (ones[0], copy, ones[2])]
+    lines = [
+        [starts[0], ones[0], twos[0]],
+        [starts[1], ones[1], copy, twos[1]],
+        [starts[2], ones[2], twos[2]],
+    ]
+    return [[Record(member=me) for me in line] for line in lines]
+
+
+def test_an_ancestry_ends_at_a_copy_of_a_lost_record() -> None:
+    """Whose weights these were nobody knows: they are no founder's; who was copied is known."""
+    found = _without(_copying(), 0, 1)
+
+    copy, last = found.rows(1)[2:]
+    assert found.lost.tolist() == [row == copy for row in range(len(found.n))]
+    assert (found.donor[copy], found.parent[copy], found.before()[copy]) == (0, -1, -1)
+    assert found.founders()[[copy, last]].tolist() == [-1, -1]
+    assert found.ancestry(int(last)).tolist() == [copy, last]
+    assert found.age(found.ancestry(int(last))).tolist() == [1, 2]
+    assert found.copies().tolist() == [copy]
+    assert dominance(found, 2).founders.tolist() == [3, 2, 2]
+
+
+def test_an_ancestry_ends_where_a_copy_is_lost() -> None:
+    """The member goes on, but not with its own weights; a lost step of its own is no such end."""
+    found = _without(_copying(), 1, 2)
+
+    after = int(found.rows(1)[-1])
+    assert np.flatnonzero(found.lost).tolist() == [after]
+    assert found.founders()[after] == -1
+    own = _without(_copying(), 2, 1)
+    assert not own.lost.any()
+    assert own.founders()[own.rows(2)].tolist() == [2, 2]
+
+
+def test_a_copy_in_the_record_of_its_step_came_with_what_it_dropped() -> None:
+    """So do members publish that wait for nobody; its own score is of what it copied."""
+    found = _without(_copying(), 1, 1)
+
+    assert found.course(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]

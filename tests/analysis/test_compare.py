@@ -271,6 +271,16 @@ def test_arms_of_one_name_are_told_apart() -> None:
     assert "| 0 | 3 | 1 | 6 | 2 |" in as_markdown(found)
 
 
+def test_a_run_with_unreadable_records_is_said_first() -> None:
+    """It is compared as far as it can be read."""
+    whole, torn = _ending([3.0, 4.0])
+
+    text = as_markdown(_compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0])))
+
+    said = "NOT WHOLE: run-1 is without what cannot be read (1 records or files)."
+    assert text.splitlines()[2] == said
+
+
 def test_a_diverged_arm_is_said_and_not_averaged() -> None:
     """The other numbers are still compared."""
     nothing = written([[0.0, math.nan], [1.0, math.nan]], seed=1)

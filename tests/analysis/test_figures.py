@@ -77,7 +77,7 @@ def _bars(ax: Axes) -> list[Rectangle]:
 
 def _rendered(drawn: list[Drawing]) -> dict[str, Drawing]:
     for drawing in drawn:
-        assert rendered(drawing.figure, "png")[:4] == b"\x89PNG"
+        assert rendered(drawing.figure, "svg")[:5] == b"<?xml"
         assert drawing.title
         assert drawing.caption.endswith((".", ").")), drawing.caption
     return {drawing.name: drawing for drawing in drawn}
