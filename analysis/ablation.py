@@ -113,7 +113,7 @@ def read_ablation(root: Path, number: str | None = None) -> Ablation:
             unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
         results.setdefault(arm, {})[seed] = run.result(number)
         sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
-        if run.is_baseline and not run.settings.get("schedule"):
+        if run.is_baseline:
             searches[arm] = sizes[arm]
     seeds = dict.fromkeys(seed for _, seed in places)
     whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]

@@ -230,8 +230,8 @@ def _drawing(
     with new_figure(*size) as figure:
         draw(figure)
     said = [
-        f"{name} is {run.state}."
-        for run, name in zip(runs, folders(runs), strict=True)
+        f"{folder} is {run.state}."
+        for run, folder in zip(runs, folders(runs), strict=True)
         if run.state
     ]
     return Drawing(name.replace(" ", "_"), title, " ".join([caption, *said]), figure)

@@ -37,8 +37,9 @@ class RunData:
 
     @property
     def name(self) -> str:
-        """The preset's function, such as "digits"."""
-        return self.preset.rpartition(":")[2]
+        """The preset's function, such as "digits"; of a run along a found schedule, that it is."""
+        function = self.preset.rpartition(":")[2]
+        return f"replay of {function}" if self.settings.get("schedule") else function
 
     @property
     def seed(self) -> int:
@@ -78,8 +79,8 @@ class RunData:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether nobody is ever ready: random search, or fixed values."""
-        return self.settings["ready"] == NEVER
+        """Whether it is a random search or has fixed values: none is ready, or goes along a schedule."""
+        return self.settings["ready"] == NEVER and not self.settings.get("schedule")
 
     def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
         """Whether it differs from `other` in nothing but that nobody is ever ready.
