@@ -79,7 +79,7 @@ class RunData:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether it is a random search or has fixed values: none is ready, or goes along a schedule."""
+        """Whether nobody is ever ready, nor goes along a schedule: random search, or fixed."""
         return self.settings["ready"] == NEVER and not self.settings.get("schedule")
 
     def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
