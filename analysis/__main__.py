@@ -7,13 +7,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import Progress
+
 from analysis import ablation, comparison_files, tables
+from analysis.figures import figures
 from analysis.report import write_report
-from analysis.runs import RunData, read_runs
-from analysis.samples import draw_samples, has_samples
-from analysis.scores import draw_run
+from analysis.runs import RunData, folders, read_runs
 from analysis.style import new_figure, save
-from analysis.toy import draw_figure_2, is_figure_2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -49,37 +50,38 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
     report = commands.add_parser("report", help="one page with all of it, that opens anywhere")
-    report.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
+    report.add_argument(
+        "runs", type=Path, nargs="+", metavar="RUN", help="directories of runs, or of studies"
+    )
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     report.set_defaults(do=lambda given: print(write_report(given.runs, given.out)) or 0)
     return parser
 
 
 def _figures(options: argparse.Namespace) -> int:
-    runs = read_runs(options.runs)
-    names = [run.path.resolve().name for run in runs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"two run directories are called {twice[0]!r}: so would their figures be")
-    paths: list[Path] = []
-    if toy := [run for run in runs if is_figure_2(run)]:
-        with new_figure(8, 4.4) as figure:
-            draw_figure_2(figure, toy)
-            paths += save(figure, options.out, "figure_2")
-    others = [run for run in runs if not is_figure_2(run)]
-    for run in others:
-        baseline = _baseline(run, others)
-        if run.is_baseline and any(run.is_baseline_of(other) for other in others):
-            continue  # it is drawn behind the other
-        with new_figure(7, 3.2) as figure:
-            draw_run(figure, run, baseline)
-            paths += save(figure, options.out, f"scores_{run.path.resolve().name}")
-    if pictures := [run for run in others if has_samples(run)]:
-        with new_figure(7, 2.1 * -(-len(pictures) // 4)) as figure:
-            draw_samples(figure, pictures)
-            paths += save(figure, options.out, "samples")
-    for path in paths:
-        print(path)
+    """Write every figure twice, and what is said of them into captions.md."""
+    captions = []
+    with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as progress:
+        reading = progress.add_task("reading", total=1.0)
+        runs = read_runs(options.runs, lambda done: progress.update(reading, completed=done))
+        drawing = progress.add_task("drawing", total=None)
+        _warn(runs)
+        for drawn in figures(runs):
+            progress.update(drawing, description=drawn.name)
+            for path in save(drawn.figure, options.out, drawn.name):
+                print(path)
+            captions.append(f"**{drawn.title}** ({drawn.name}). {drawn.caption}\n")
+    (options.out / "captions.md").write_text("\n".join(captions))
     return 0
+
+
+def _warn(runs: Sequence[RunData]) -> None:
+    """Say what cannot be read, and what is not whole."""
+    for run in runs:
+        for sentence in run.problems:
+            print(f"warning: {sentence}", file=sys.stderr)
+        if run.state:
+            print(f"note: {run.path} is {run.state}", file=sys.stderr)
 
 
 def _ablation(options: argparse.Namespace) -> int:
@@ -106,12 +108,13 @@ def _ablation(options: argparse.Namespace) -> int:
 def _members(options: argparse.Namespace) -> int:
     """Write a row for the last record of each member of each run."""
     runs = read_runs(options.runs)
+    _warn(runs)
     lines = []
-    for run in runs:
-        for history in run.histories:
-            me, report = history[-1].member, history[-1].report
+    for run, folder in zip(runs, folders(runs), strict=True):
+        for record in run.last.values():
+            me, report = record.member, record.report
             numbers = {key: value for key, value in report.items() if not isinstance(value, str)}
-            row = {"run": run.path.resolve().name, "seed": run.seed, "member": me.id}
+            row = {"run": folder, "seed": run.seed, "member": me.id}
             row |= {"step": me.step, "score": me.score} | dict(me.hypers)
             row |= {key: value for key, value in numbers.items() if isinstance(value, int | float)}
             lines.append(row)
@@ -124,10 +127,6 @@ def _members(options: argparse.Namespace) -> int:
         writer.writerows(lines)
     print(path)
     return 0
-
-
-def _baseline(run: RunData, runs: Sequence[RunData]) -> RunData | None:
-    return next((other for other in runs if other.is_baseline_of(run)), None)
 
 
 if __name__ == "__main__":

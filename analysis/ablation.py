@@ -15,18 +15,15 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from scipy import stats
 
-from analysis.runs import RunData, read_runs
+from analysis.columns import Floats
+from analysis.runs import RunData, read_run, read_study, runs_of_study
+from analysis.statistics import holm, interval, t_test
 from analysis.style import BASELINE, PBT
-from core.files import Unreadable, read
-from core.record import OtherFormat, unseal
-from core.run import LARGEST_INFO, RunError
+from analysis.tabular import NONE, Table, markdown
+from core.run import RunError
 
-LEVEL = 0.95
 Level = str | float
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +34,7 @@ class Ablation:
     levels: of each arm, by axis. is_ratio: whether 1 is the baseline, else 0.
     missing: runs that are not there or not done, as "arm/seed".
     unequal: a sentence for each arm that has another budget than its baseline.
+    unread: a sentence for each run of which something cannot be read.
     """
 
     seeds: tuple[int, ...]
@@ -47,6 +45,7 @@ class Ablation:
     number: str  # what is compared: the selected score, or a reported number
     missing: tuple[str, ...] = field(default=())
     unequal: tuple[str, ...] = field(default=())
+    unread: tuple[str, ...] = field(default=())
 
     @property
     def neutral(self) -> float:
@@ -88,7 +87,9 @@ class Ablation:
 
 
 def read_ablation(root: Path, number: str | None = None) -> Ablation:
-    """Read the directory of a study.
+    """Read the directory of a study; each run once, of which the results alone are kept.
+
+    Arms of which no run is done are left out, then the seeds that the others do not all have.
 
     Args:
         number: a reported number to compare instead of the selected score. Of each run that of the
@@ -97,48 +98,53 @@ def read_ablation(root: Path, number: str | None = None) -> Ablation:
     Raises:
         RunError: it is no study, has no baseline, or no seed of which every arm is done.
     """
-    about = _about(root)
-    seeds = [int(str(seed)) for seed in _list(about["seeds"])]
-    arms = [str(arm) for arm in _list(about["arms"])]
-    levels = {str(a): dict(at) for a, at in dict(about["levels"]).items()}  # type: ignore[call-overload]
-    results: dict[str, dict[int, float]] = {arm: {} for arm in arms}
+    about = read_study(root)
+    results: dict[str, dict[int, float]] = {}
     searches: dict[str, float] = {}  # members of each arm that is a random search
     sizes: dict[str, float] = {}
     budgets: dict[str, int] = {}  # steps of all members of a run
-    missing = []
-    for arm, seed in itertools.product(arms, seeds):
-        run = _finished(root / arm / str(seed))
+    missing, unread = [], []
+    for (arm, seed), path in (places := runs_of_study(root)).items():
+        run = _finished(path)
         if run is None:
             missing.append(f"{arm}/{seed}")
             continue
-        results[arm][seed] = _result(run, number)
-        sizes[arm], budgets[arm] = float(len(run.histories)), len(run.histories) * run.steps
-        if run.is_baseline and not run.settings.get("schedule"):
+        if run.problems:
+            unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
+        results.setdefault(arm, {})[seed] = run.result(number)
+        sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
+        if run.is_baseline:
             searches[arm] = sizes[arm]
-    whole = [seed for seed in seeds if all(seed in results[arm] for arm in arms)]
+    seeds = dict.fromkeys(seed for _, seed in places)
+    whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]
     if not whole:
         raise RunError(f"{root} has no seed of which all arms are done: missing {missing[0]} ...")
-    default = str(about["baseline"])
+    default = str(about["baseline"]) if about["baseline"] in results else ""
     if not default and not searches:
-        raise RunError(f"{root} has no baseline: give the study one, or an arm that is never ready")
+        raise RunError(
+            f"{root} has no baseline that is done: give the study one, or an arm that is never "
+            "ready"
+        )
     against = {
-        arm: next((s for s, size in searches.items() if size == sizes[arm]), default or None)
-        for arm in arms
+        arm: next((s for s, size in searches.items() if size == sizes[arm]), default)
+        for arm in results
         if arm not in searches
     }
-    if lone := [arm for arm, search in against.items() if search is None]:
+    if lone := [arm for arm, search in against.items() if not search]:
         raise RunError(f"there is no random search with as many members as {lone[0]} has")
-    table = {arm: np.array([results[arm][seed] for seed in whole]) for arm in arms}
-    ratio = all((table[str(search)] > 0).all() for search in against.values())
+    if not against:
+        raise RunError(f"{root} has no arm that is done but random searches: nothing to compare")
+    table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
+    ratio = all((table[search] > 0).all() for search in against.values())
     improvements = {
-        arm: table[arm] / table[str(search)] if ratio else table[arm] - table[str(search)]
+        arm: table[arm] / table[search] if ratio else table[arm] - table[search]
         for arm, search in against.items()
     }
     return Ablation(
         tuple(whole),
         improvements,
-        {arm: str(search) for arm, search in against.items()},
-        levels,
+        against,
+        {str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
         ratio,
         number or "selected",
         tuple(missing),
@@ -146,76 +152,35 @@ def read_ablation(root: Path, number: str | None = None) -> Ablation:
             f"UNEQUAL BUDGETS: {arm} trained {budgets[arm]} steps a run, "
             f"{search} {budgets[search]}."
             for arm, search in against.items()
-            if search is not None and budgets[arm] != budgets[search]
+            if budgets[arm] != budgets[search]
         ),
+        tuple(unread),
     )
 
 
-def _about(root: Path) -> dict[str, object]:
+def _finished(path: Path) -> RunData | None:
     try:
-        return unseal(read(root / "study.json", LARGEST_INFO))
-    except FileNotFoundError:
-        raise RunError(f"{root} is not a study: it has no study.json") from None
-    except (Unreadable, OtherFormat, OSError) as error:
-        raise RunError(f"{root / 'study.json'} cannot be read: {error}") from error
-
-
-def _list(value: object) -> list[object]:
-    if not isinstance(value, list):
-        raise RunError(f"study.json has {value!r} where a list is needed")
-    return value
-
-
-def _finished(root: Path) -> RunData | None:
-    try:
-        [run] = read_runs([root])
+        run = read_run(path)
     except RunError:
         return None
-    ends = [history[-1].member for history in run.histories if history]
-    done = len(ends) == len(run.histories) and all(
-        me.step >= run.steps and not me.waiting for me in ends
-    )
-    return run if done else None
-
-
-def _result(run: RunData, number: str | None) -> float:
-    best = run.best()
-    if number is None:
-        return best.member.score
-    value = best.report.get(number)
-    if not isinstance(value, int | float):
-        there = ", ".join(name for name, x in best.report.items() if isinstance(x, int | float))
-        raise RunError(f"{run.path} reports no {number!r}; it reports {there or 'nothing'}")
-    return float(value)
+    return run if run.is_done else None
 
 
 # ----------------------------------------------------------------------------- numbers
 
 
 def half(values: Floats) -> float:
-    """Return half of the 95 % t interval of a mean over seeds; NaN of fewer than two."""
-    if len(values) < 2 or not np.isfinite(values).all():
-        return math.nan
-    return float(stats.sem(values) * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1))
+    """Return half of the 95 % t interval of a mean over seeds; NaN where there is none."""
+    found = interval(values.tolist(), "t") if np.isfinite(values).all() else None
+    return math.nan if found is None else found.half
 
 
 def p_value(values: Floats, neutral: float) -> float:
-    """Return the two-sided p of a t-test that the mean is the baseline's."""
-    if len(values) < 2 or not np.isfinite(values).all():
+    """Return the two-sided p of a t-test that the mean is the baseline's; NaN if there is none."""
+    if not np.isfinite(values).all():
         return math.nan
-    if values.std() == 0:
-        return 1.0 if values[0] == neutral else 0.0
-    return float(stats.ttest_1samp(values, neutral).pvalue)
-
-
-def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values corrected for how many they are (Holm 1979); NaN stays NaN."""
-    order = sorted((p, i) for i, p in enumerate(ps) if not math.isnan(p))
-    found, least = [math.nan] * len(ps), 0.0
-    for rank, (p, i) in enumerate(order):
-        least = max(least, min(p * (len(order) - rank), 1.0))
-        found[i] = least
-    return found
+    found = t_test(values.tolist(), [neutral] * len(values), paired=True)
+    return math.nan if found is None else found.p
 
 
 def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
@@ -240,33 +205,47 @@ def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
 
 def ranking(study: Ablation) -> str:
     """Return all arms as Markdown, the greatest improvement first."""
-    arms = sorted(study.improvements, key=lambda arm: -float(study.improvements[arm].mean()))
-    ps = [p_value(study.improvements[arm], study.neutral) for arm in arms]
+
+    def best_first(arm: str) -> float:
+        mean = float(study.improvements[arm].mean())
+        return math.inf if math.isnan(mean) else -mean
+
+    arms = sorted(study.improvements, key=best_first)
+    improvements = [study.improvements[arm] for arm in arms]
+    ps = [p_value(values, study.neutral) for values in improvements]
     n = len(study.seeds)
     what = "ratio to" if study.is_ratio else "difference from"
-    lines = [
-        f"{len(arms)} arms, {n} seeds each; {study.number} score of the best member at the end, as "
-        f"{what} the random search with as many members and the same seed.",
-        "",
-        "| rank | arm | improvement | 95 % | higher in | p | p (Holm) | against |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
-    for rank, (arm, p, corrected) in enumerate(zip(arms, ps, holm(ps), strict=True), start=1):
-        values = study.improvements[arm]
-        wins = int((values > study.neutral).sum())
-        interval = f"± {half(values):.3g}" if n > 1 else "–"
-        shown = [f"{x:.2g}" if not math.isnan(x) else "–" for x in (p, corrected)]
-        lines.append(
-            f"| {rank} | {arm} | {values.mean():.4g} | {interval} | {wins} of {n} | {shown[0]} | "
-            f"{shown[1]} | {study.baselines[arm]} |"
-        )
-    if study.unequal:
-        lines += ["", *study.unequal]
+    table = Table(
+        f"{len(arms)} arms, {n} seed{'s' * (n > 1)} each; {study.number} score of the best member "
+        f"at the end, as {what} the random search with as many members and the same seed.",
+        ["rank", "arm", "improvement", "95 %", "higher in", "p", "p (Holm)", "against"],
+        [
+            [
+                str(rank),
+                arm,
+                _shown(float(values.mean()), ".4g"),
+                f"± {width:.3g}" if not math.isnan(width := half(values)) else NONE,
+                f"{int((values > study.neutral).sum())} of {n}",
+                _shown(p, ".2g"),
+                _shown(corrected, ".2g"),
+                study.baselines[arm],
+            ]
+            for rank, (arm, values, p, corrected) in enumerate(
+                zip(arms, improvements, ps, holm(ps), strict=True), start=1
+            )
+        ],
+        left=2,
+    )
+    said = [*study.unread, *study.unequal]
     if n < 2:
-        lines += ["", "One seed: no interval is claimed."]
+        said.append("One seed: no interval is claimed.")
     if study.missing:
-        lines += ["", f"Not done, and left out with their seeds: {', '.join(study.missing)}."]
-    return "\n".join(lines) + "\n"
+        said.append(f"Not done, and left out with their seeds: {', '.join(study.missing)}.")
+    return "\n".join([markdown(table), *(f"{sentence}\n" for sentence in said)])
+
+
+def _shown(number: float, form: str) -> str:
+    return NONE if math.isnan(number) else f"{number:{form}}"
 
 
 # ----------------------------------------------------------------------------- figures
@@ -323,12 +302,13 @@ def draw_interaction(figure: Figure, study: Ablation, one: str, other: str) -> N
     )
     effect, halves = interaction(study, one, other)
     left, right = figure.subplots(1, 2)
-    reach = float(np.nanmax(np.abs(means - study.neutral))) or 1.0  # one scale for both
+    there = np.abs(means - study.neutral)[np.isfinite(means)]
+    reach = float(there.max(initial=0.0)) or 1.0  # one scale for both
     for ax, cells, title in ((left, means, "improvement"), (right, effect, "interaction")):
         middle = study.neutral if ax is left else 0.0
         ax.imshow(cells, cmap="PuOr", vmin=middle - reach, vmax=middle + reach, aspect="auto")
         for i, j in itertools.product(range(len(rows)), range(len(columns))):
-            text = f"{cells[i, j]:+.3f}" if ax is right else f"{cells[i, j]:.3f}"
+            text = _shown(cells[i, j], "+.3f" if ax is right else ".3f")
             if ax is right and not math.isnan(halves[i, j]):
                 text += f"\n± {halves[i, j]:.3f}"
             strong = abs(cells[i, j] - middle) > 0.7 * reach
@@ -353,11 +333,12 @@ def as_json(study: Ablation) -> str:
     """Return every number as JSON."""
     arms = {
         arm: {
-            "improvements": values.tolist(),
+            "improvements": [x if math.isfinite(x) else None for x in values.tolist()],
             "against": study.baselines[arm],
             "levels": dict(study.levels.get(arm, {})),
         }
         for arm, values in study.improvements.items()
     }
     body = {"seeds": study.seeds, "number": study.number, "is_ratio": study.is_ratio, "arms": arms}
+    body |= {"missing": study.missing}
     return json.dumps(body, indent=1) + "\n"

@@ -9,17 +9,7 @@ from typing import cast
 import numpy as np
 
 from analysis.columns import Columns
-from analysis.numbers import (
-    COSTS,
-    columns_of,
-    costs,
-    label,
-    last_step,
-    lost,
-    report_steps,
-    results,
-    until,
-)
+from analysis.numbers import COSTS, costs, label, last_step, lost, report_steps, results, until
 from analysis.runs import RunData
 from core.run import differences
 
@@ -38,6 +28,7 @@ class Arm:
     code: the commits.
     lost: of all runs together, steps of failed members that were not trained.
     left_out: sentences: numbers of the report that cannot be compared, and why.
+    damage: sentences: runs of which something cannot be read.
     """
 
     name: str
@@ -52,6 +43,7 @@ class Arm:
     code: str
     lost: int
     left_out: tuple[str, ...] = ()
+    damage: tuple[str, ...] = ()
 
     @property
     def budget(self) -> int:
@@ -71,7 +63,8 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
             are done.
 
     Raises:
-        ValueError: they differ in more than their seed, are unfinished, or twice the same.
+        ValueError: they differ in more than their seed, are unfinished, or twice the same, or a
+            member has published nothing.
     """
     first, runs = runs[0], sorted(runs, key=lambda run: run.seed)
     for run in runs:
@@ -122,6 +115,7 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
         code=", ".join(sorted({run.code for run in runs})),
         lost=sum(map(lost, data)),
         left_out=tuple(left_out),
+        damage=tuple(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
     )
 
 
@@ -129,9 +123,9 @@ def common_step(runs: Sequence[RunData]) -> int:
     """Return the last step that all members of all runs have done.
 
     Raises:
-        ValueError: some have done none.
+        ValueError: some have done none, or published nothing.
     """
-    steps = {run.path: last_step(columns_of(run)) for run in runs}
+    steps = {run.path: last_step(_spoken(run)) for run in runs}
     if min(steps.values()) < 1:
         slow = next(path for path, step in steps.items() if step < 1)
         raise ValueError(
@@ -141,23 +135,24 @@ def common_step(runs: Sequence[RunData]) -> int:
 
 
 def _as_far_as(run: RunData, step: int | None) -> Columns:
-    data = columns_of(run)
+    data = _spoken(run)
     if step is not None:
         return until(data, step)
-    if late := unfinished(run, data):
+    if run.late:
         raise ValueError(
-            f"{run.path} is not done: members {late} have steps to go; let it finish, or "
+            f"{run.path} is not done: members {run.late} have steps to go; let it finish, or "
             "give --so-far to compare all runs at the last step that all have done"
         )
     return data
 
 
-def unfinished(run: RunData, data: Columns | None = None) -> list[int]:
-    """Return the members that have steps to go, or a decision."""
-    data = columns_of(run) if data is None else data
-    last = data.last()
-    late: list[int] = data.member[last][(data.step[last] < run.steps) | data.waiting[last]].tolist()
-    return late
+def _spoken(run: RunData) -> Columns:
+    """Return the records of a run in which every member has some."""
+    if run.silent:
+        raise ValueError(
+            f"{run.path} cannot be compared: members {run.silent} have published nothing"
+        )
+    return run.columns
 
 
 def _but_seed(run: RunData) -> dict[str, object]:
@@ -185,7 +180,7 @@ def check_alike(ours: Arm, theirs: Arm) -> None:
         )
 
 
-def names(ours: Arm, theirs: Arm) -> tuple[str, str]:
+def names(ours: Arm | RunData, theirs: Arm | RunData) -> tuple[str, str]:
     """Return what to call the arms: their presets' functions, told apart should they be equal."""
     if ours.name != theirs.name:
         return ours.name, theirs.name

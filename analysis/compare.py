@@ -63,6 +63,8 @@ class Comparison:
 
     names, seeds: of both arms; the seeds that are compared.
     paired: whether both have these seeds.
+    equal: whether both trained as many steps a run.
+    damage: sentences: runs of which something cannot be read.
     budgets: sentences, unequal ones first. notes: what else must be known.
     rows: the results; costs: steps, evaluations, seconds, which are not tested.
     step: where unfinished runs were cut; None if all are done.
@@ -73,6 +75,8 @@ class Comparison:
     paired: bool
     score: str
     targets: tuple[Target, ...]
+    equal: bool
+    damage: tuple[str, ...]
     budgets: tuple[str, ...]
     rows: tuple[Row, ...]
     costs: tuple[Row, ...]
@@ -142,6 +146,8 @@ def compare(
         paired=paired,
         score=str(ours.task["score"]),
         targets=targets,
+        equal=ours.budget == theirs.budget,
+        damage=(*ours.damage, *theirs.damage),
         budgets=tuple(budgets(ours, theirs)),
         rows=tuple(rows),
         costs=tuple(_row(n, ours, theirs, (mine, other), paired, method) for n in COSTS),

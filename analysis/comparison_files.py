@@ -103,10 +103,11 @@ def as_markdown(found: Comparison) -> str:
 def parts(found: Comparison) -> list[Table | str]:
     """Return what to show, in its order: budgets, seeds, means, differences, costs, notes."""
     so_far = f"NOT DONE: runs are compared at step {found.step}, the last that all have done."
-    said = [so_far, *found.budgets] if found.step is not None else list(found.budgets)
+    said = [so_far] if found.step is not None else []
+    said += [*found.damage, *found.budgets]
     tables = [_seeds(found), _means(found), _differences(found)]
     tables += [_tested(found)] if found.n > 1 else []
-    return [*said, *tables, _costs(found), *_notes(found)]
+    return [*said, *tables, _costs(found), *notes(found)]
 
 
 def _seeds(found: Comparison) -> Table:
@@ -117,7 +118,7 @@ def _seeds(found: Comparison) -> Table:
     def cell(row: Row, side: int, seed: int) -> str:
         if seed not in found.seeds[side]:
             return NONE
-        return _number((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
+        return number((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
 
     header = ["seed", *(f"{row.name}, {name}" for row in shown for name in found.names)]
     lines = [
@@ -127,7 +128,7 @@ def _seeds(found: Comparison) -> Table:
 
 
 def _means(found: Comparison) -> Table:
-    rows = [[row.name, *(_mean(row, side) for side in (0, 1))] for row in found.rows]
+    rows = [[row.name, *(mean(row, side) for side in (0, 1))] for row in found.rows]
     title = "Means, with 95 % intervals:" if found.n > 1 else "Numbers:"
     return Table(title, ["", *found.names], rows)
 
@@ -135,13 +136,8 @@ def _means(found: Comparison) -> Table:
 def _differences(found: Comparison) -> Table:
     rows = []
     for row in found.rows:
-        count = f"{row.higher:g} of {row.comparisons}"
-        if not found.paired and row.comparisons:
-            count = f"{row.higher / row.comparisons:.0%}"
-        span = _span(row.difference, row.of, sign="+")
-        rows.append([row.name, span, _number(row.effect, ".2f", sign="+"), count])
-        if not row.comparisons:
-            rows[-1] = [row.name, NONE, NONE, NONE]
+        effect = number(row.effect, ".2f", sign="+")
+        rows.append([row.name, difference(row), effect, higher(found, row)])
     kind = "Paired differences" if found.paired else "Differences of means"
     header = ["", "difference", "g", "higher in"]
     title = f"{kind}, with 95 % intervals:" if found.n > 1 else "Differences:"
@@ -154,7 +150,7 @@ def _tested(found: Comparison) -> Table:
     rows = []
     for row in found.rows:
         ps = [test.p if test else math.nan for test in (row.t, row.permutation)]
-        rows.append([row.name, *(_number(p, ".2g") for p in (*ps, row.holm))])
+        rows.append([row.name, *(number(p, ".2g") for p in (*ps, row.holm))])
     return Table("Tests:", header, rows)
 
 
@@ -162,68 +158,86 @@ def _costs(found: Comparison) -> Table:
     rows = []
     for row in found.costs:
         ratio = row.means[0] / row.means[1] if row.means[1] else math.nan
-        rows.append([f"{row.name} a run", *map(_number, row.means), _number(ratio, ".3f")])
+        rows.append([f"{row.name} a run", *map(number, row.means), number(ratio, ".3f")])
     return Table("What it cost (means):", ["", *found.names, "ratio"], rows)
 
 
-def _notes(found: Comparison) -> list[str]:
+def notes(found: Comparison) -> list[str]:
+    """Return what must be known of how a comparison was made, a sentence each."""
     ours, theirs = map(len, found.seeds)
-    notes = []
+    said = []
     if found.n < 2:
-        notes.append("One pair of seeds: no interval is claimed, and nothing can be tested.")
+        said.append("One pair of seeds: no interval is claimed, and nothing can be tested.")
     else:
         below = found.n < NARROW and found.n >= FEWEST and found.method == "bootstrap"
         method = "BCa bootstrap" if found.method == "bootstrap" else "t"
         if found.n < FEWEST and found.method == "bootstrap":
             method = f"t (the bootstrap needs {FEWEST} seeds)"
-        notes.append(
+        said.append(
             f"Intervals: {method}"
             + (f"; too narrow for {found.n} seeds, see analysis/statistics.py" * below)
             + ". g: Hedges' g, the difference in standard deviations of a seed."
         )
         tested = sum(not math.isnan(row.holm) for row in found.rows)
-        notes.append(
+        said.append(
             f"{tested} numbers are tested, so some p are small by chance; p, Holm is the first p "
             f"of a row, corrected for that. Tests: {'; '.join(_tests(found.rows))}."
         )
         if (least := least_p(ours, theirs, paired=found.paired)) > FEW:
             kind = "sign flips" if found.paired else "permutations"
-            notes.append(f"Of so few seeds, {kind} cannot give a p below {least:.2g}.")
+            said.append(f"Of so few seeds, {kind} cannot give a p below {least:.2g}.")
     for goal in found.targets:
         of = f" of {goal.of}" if goal.of else ""
-        notes.append(f"The target{of} is {'at most ' * goal.lower}{goal.value:.5g}.")
+        said.append(f"The target{of} is {'at most ' * goal.lower}{goal.value:.5g}.")
     for row in found.rows:
         if sum(row.never) and row.name.startswith(TIMES[0]):
-            notes.append(
+            said.append(
                 f"{row.name}: {row.never[0]} of {ours} runs of {found.names[0]} and {row.never[1]} "
                 f"of {theirs} of {found.names[1]} never came there, and count with the time they "
                 "had: the means are bounds (≥), and log-rank scores are permuted."
             )
-    notes.append(
+    said.append(
         "Members are chosen by the selected score alone; held-out numbers are what they reported."
     )
-    return [*notes, *found.notes]
+    return [*said, *found.notes]
 
 
 def _tests(rows: Sequence[Row]) -> list[str]:
     return list(dict.fromkeys(t.name for row in rows for t in (row.t, row.permutation) if t))
 
 
-def _mean(row: Row, side: int) -> str:
-    text = _span(row.means[side], row.intervals[side])
+def higher(found: Comparison, row: Row) -> str:
+    """Return in how many pairs ours is the higher one; of all that can be made, the share."""
+    if not row.comparisons:
+        return NONE
+    if found.paired:
+        return f"{row.higher:g} of {row.comparisons}"
+    return f"{row.higher / row.comparisons:.0%}"
+
+
+def difference(row: Row) -> str:
+    """Return the difference of a number with its interval."""
+    return span(row.difference, row.of, sign="+")
+
+
+def mean(row: Row, side: int) -> str:
+    """Return the mean of a number in an arm with its interval."""
+    text = span(row.means[side], row.intervals[side])
     return f"≥ {text}" if row.never[side] else text
 
 
-def _span(mean: float, span: Interval | None, sign: str = "") -> str:
-    text = _number(mean, ".4g" if sign else ".5g", sign)
-    if span is None or math.isnan(mean):
+def span(value: float, of: Interval | None, sign: str = "") -> str:
+    """Return a number with its interval."""
+    text = number(value, ".4g" if sign else ".5g", sign)
+    if of is None or math.isnan(value):
         return text
-    if span.method != "BCa bootstrap":
-        return f"{text} ± {(span.high - span.low) / 2:.3g}"
-    return f"{text} [{span.low:{sign}.4g}, {span.high:{sign}.4g}]"
+    if of.method != "BCa bootstrap":
+        return f"{text} ± {of.half:.3g}"
+    return f"{text} [{of.low:{sign}.4g}, {of.high:{sign}.4g}]"
 
 
-def _number(value: float, form: str = ".5g", sign: str = "") -> str:
+def number(value: float, form: str = ".5g", sign: str = "") -> str:
+    """Return a number as a table shows it."""
     return NONE if math.isnan(value) else f"{value:{sign}{form}}"
 
 

@@ -1,26 +1,19 @@
-"""What a report says of a run, read once from its directory, whatever state that is in."""
+"""What a report says of a run beyond its records' numbers: failures, warnings, what it took."""
 
 import json
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
-from analysis.columns import Columns, columns
-from analysis.runs import RunData
+from analysis.columns import APART, Columns
+from analysis.runs import RunData, read_run
 from core.files import Unreadable, tail
-from core.member import Member
-from core.population import Population
-from core.record import TURN, Record
-from core.run import RunError, read_info
+from core.record import Record
 
-APART = (*TURN, "claim")  # phases that are no parts of each other: together, a worker's time
-TRAINER = ("build", "load", "step", "eval", "report")  # of these: spent in the task's own code
+TRAINER = ("build", "load", "step", "eval", "report")  # phases that are spent in the task's code
 LARGEST_LOG = 2**22  # bytes of a worker's warnings that are read, the last ones: some 20,000
-LONG_TEXT = 200  # characters; a longer one is a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +36,21 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run as far as it is.
+    """A run as far as it is, with what its workers said."""
 
-    problems: what of it could not be read.
-    data: the run as figures and comparisons take it; members without records are left out.
-    """
-
-    path: Path
-    info: Mapping[str, object]
-    columns: Columns
     data: RunData
     failures: Sequence[Failure]
     warned: Sequence[Warned]
-    problems: Sequence[str]
 
     @property
-    def settings(self) -> Mapping[str, object]:
-        """The settings of the run."""
-        return self.data.settings
+    def columns(self) -> Columns:
+        """The records of the run."""
+        return self.data.columns
 
     @property
-    def members(self) -> int:
-        """How many members it is to have."""
-        return cast(int, self.settings["members"])
-
-    @property
-    def silent(self) -> list[int]:
-        """The members that have published nothing."""
-        return [id for id, size in enumerate(np.diff(self.columns.first)) if size == 0]
-
-    @property
-    def done(self) -> bool:
-        """Whether every member has come to its last step and decided there."""
-        last = self.columns.last()
-        arrived = (self.columns.step[last] >= self.data.steps) & ~self.columns.waiting[last]
-        return len(last) == self.members and bool(arrived.all())
-
-    @property
-    def trained(self) -> int:
-        """The steps that all members have behind them."""
-        return int(self.columns.step[self.columns.last()].sum())
+    def name(self) -> str:
+        """What the page calls the run."""
+        return f"{self.data.name}, seed {self.data.seed}"
 
     @property
     def turns(self) -> int:
@@ -90,32 +58,22 @@ class Evidence:
         return int((self.columns.n > 0).sum())
 
     @property
-    def copies(self) -> int:
-        """How often a member was copied."""
-        return int(np.isin(self.columns.cause, (2, 3)).sum())
-
-    @property
     def founders(self) -> int:
-        """From how many members' starts the weights of the last records descend."""
-        return len(np.unique(self.columns.founders()[self.columns.last()]))
+        """From how many members' starts the weights of the last records descend, if not lost."""
+        found = self.columns.founders()[self.columns.last()]
+        return len(np.unique(found[found >= 0]))
 
     @property
     def worker_seconds(self) -> float:
         """The time that workers spent on it, without waiting for others."""
-        return math.fsum(self.phases().values())
+        return sum(self.columns.phases().values())
 
     @property
     def wall_seconds(self) -> float:
         """The time between its first and its last record, interruptions included."""
         time = self.columns.time
         # the first record is published at the end of its turn
-        begin = float((time - self.columns.spent).min()) if len(time) else 0.0
-        return float(time.max()) - begin if len(time) else 0.0
-
-    def phases(self) -> dict[str, float]:
-        """Return the seconds that workers spent, by phase; they add up."""
-        found = self.columns.seconds
-        return {phase: float(found[phase].sum()) for phase in APART if phase in found}
+        return float(time.max() - (time - self.columns.spent).min())
 
     def parts(self) -> dict[str, float]:
         """Return the seconds of what is a part of other phases, such as checksums."""
@@ -125,11 +83,10 @@ class Evidence:
             if phase not in APART
         }
 
-    def top(self, of: int = 5) -> float:
-        """Return the mean of the best last scores; NaN of none."""
-        scores = self.columns.score[self.columns.last()]
-        best = np.sort(scores[np.isfinite(scores)])[::-1][:of]
-        return float(best.mean()) if len(best) else math.nan
+    def top(self) -> float:
+        """Return the mean of the five best last scores; NaN of none."""
+        scores = self.columns.score[self.columns.five()]
+        return float(scores.mean()) if len(scores) else float("nan")
 
 
 def read_evidence(path: Path) -> Evidence:
@@ -138,49 +95,13 @@ def read_evidence(path: Path) -> Evidence:
     Raises:
         RunError: it is no run directory, or nothing is published in it yet.
     """
-    info = read_info(path)
-    settings = cast(Mapping[str, object], info["settings"])
-    problems: list[str] = []
     failures: list[Failure] = []
-    population = Population(path, warn=problems.append)
-    histories = []
-    for id in range(cast(int, settings["members"])):
-        history = population.history(id)
-        failures += [
-            Failure(id, record.member.step, record.error) for record in history if record.error
-        ]
-        histories.append([*map(_slim, history[:-1]), *history[-1:]])
-    if not any(histories):
-        raise RunError(f"{path} has nothing to report: no member has published anything yet")
-    return Evidence(
-        path,
-        info,
-        columns(histories),
-        RunData(
-            path, str(info["preset"]), settings, str(info["code"]), [h for h in histories if h]
-        ),
-        failures,
-        warnings_of(path),
-        problems,
-    )
 
+    def see(record: Record) -> None:
+        if record.error:
+            failures.append(Failure(record.member.id, record.member.step, record.error))
 
-def _slim(record: Record) -> Record:
-    """Return a record without what a report does not show: whom it saw, samples, pictures.
-
-    In a large population a decision may have looked at everybody; all of these at once would
-    take gigabytes.
-    """
-    me: Member = record.member
-    dropped = me.dropped and replace(me.dropped, scores=(), hypers={})
-    seen: dict[int, int | None] | None = None if me.seen is None else {}
-    report = {
-        name: value
-        for name, value in record.report.items()
-        if not isinstance(value, str) or len(value) < LONG_TEXT
-    }
-    member = replace(me, seen=seen, scores=(), dropped=dropped)
-    return replace(record, member=member, report=report, error=None)
+    return Evidence(read_run(path, see=see), failures, warnings_of(path))
 
 
 def warnings_of(root: Path) -> list[Warned]:
@@ -201,12 +122,3 @@ def warnings_of(root: Path) -> list[Warned]:
     for _, worker, sentence in sorted(found):
         by_sentence.setdefault(sentence, []).append(worker)
     return [Warned(sentence, workers[0], len(workers)) for sentence, workers in by_sentence.items()]
-
-
-def arms(runs: Sequence[Evidence]) -> list[list[Evidence]]:
-    """Return the runs in groups that differ in nothing but their seeds, in the order given."""
-    groups: dict[str, list[Evidence]] = {}
-    for run in runs:
-        rest = {name: value for name, value in run.settings.items() if name != "seed"}
-        groups.setdefault(json.dumps([run.data.preset, rest], sort_keys=True), []).append(run)
-    return [sorted(group, key=lambda run: run.data.seed) for group in groups.values()]

@@ -7,8 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
-from analysis.columns import Columns
-from analysis.evidence import Evidence
+from analysis.runs import RunData
 
 Packed = dict[str, str]
 TYPES = ("u1", "u2", "u4", "f4", "f8")  # little-endian, as every browser's typed arrays are
@@ -21,23 +20,25 @@ def pack(values: NDArray[Any], kind: str) -> Packed:
     return {"type": kind, "data": base64.b64encode(values.astype(f"<{kind}").tobytes()).decode()}
 
 
-def lineage(run: Evidence, columns: Columns | None = None) -> dict[str, object]:
+def lineage(run: RunData) -> dict[str, object]:
     """Return all records of a run, rows as in `Columns`.
 
     Hypers and parents are given where they change: most records go on with what was there.
     """
-    rows = run.columns if columns is None else columns
+    rows = run.columns
     copied = np.flatnonzero(rows.parent >= 0)
     return {
-        "name": run.data.name,
-        "seed": run.data.seed,
-        "unit": run.data.score,
+        "name": run.name,
+        "seed": run.seed,
+        "unit": run.score,
+        "weights": rows.weights,
         "first": _counts(rows.first),
         "step": _counts(rows.step),
         "score": _floats(rows.score),
         "flags": pack(rows.cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
         "copied": _counts(copied),
         "donor": _counts(rows.parent[copied]),
+        "lost": _counts(np.flatnonzero(rows.lost)),
         "dropped": _floats(rows.dropped[copied]),
         "hypers": [_hyper(name, values, rows.first) for name, values in rows.hypers.items()],
     }

@@ -28,9 +28,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from analysis.columns import CAUSES, Bools, Columns, Floats, Ints, columns
-from analysis.runs import RunData
-from analysis.scores import TOP, top_mean
+from analysis.columns import Bools, Columns, Floats, Ints
 
 COSTS = ("steps", "evaluations", "seconds")
 TIMES = ("steps to target", "seconds to target")
@@ -50,34 +48,6 @@ class Target:
         return np.asarray(values <= self.value if self.lower else values >= self.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """A run step by step, before any decision: [members, steps] each, the first step first.
-
-    row: the row with which the member came to the step; -1 where it did not.
-    score: with which it came; NaN where it was no finite number, or there was none.
-    """
-
-    row: Ints
-    score: Floats
-
-    def leaders(self) -> Ints:
-        """Return the member that is best at each step, the lower one of equals."""
-        return np.asarray(np.nan_to_num(self.score, nan=-np.inf).argmax(axis=0))
-
-
-def columns_of(run: RunData) -> Columns:
-    """Return the records of a run as columns.
-
-    Raises:
-        ValueError: a member has published nothing.
-    """
-    data = columns(run.histories)
-    if silent := [int(i) for i in np.flatnonzero(np.diff(data.first) == 0)]:
-        raise ValueError(f"{run.path} cannot be compared: members {silent} have published nothing")
-    return data
-
-
 def last_step(data: Columns) -> int:
     """Return the last step that all members have left behind, their decisions there included."""
     last = data.last()
@@ -89,7 +59,7 @@ def until(data: Columns, step: int) -> Columns:
     kept = data.step <= step
     place = np.cumsum(kept) - 1  # the new row of a row that is kept
     counts = np.bincount(data.member[kept], minlength=data.members)
-    known = np.where(data.parent >= 0, kept[data.parent], False)
+    known = np.where(data.parent >= 0, kept[data.parent], False)  # it may be at a later step
     parent = np.where(known, place[data.parent], -1)
     cut: dict[str, object] = {}
     for field in fields(Columns):
@@ -102,32 +72,20 @@ def until(data: Columns, step: int) -> Columns:
     return replace(data, **cut)  # type: ignore[arg-type]  # each by its own name
 
 
-def copied(data: Columns) -> Bools:
-    """Return which rows are copies: with a score, and a report, of others' weights."""
-    return data.cause >= CAUSES.index("exploit")
+def course(data: Columns) -> Floats:
+    """Return [members, steps] the score with which each member came to each step."""
+    return data.course(int(data.step.max()))
 
 
-def came(data: Columns) -> Floats:
-    """Return the score with which each row came to its step: of a copy, the one it gave up."""
-    return np.where(copied(data), data.dropped, data.score)
+def leaders(scores: Floats) -> Ints:
+    """Return the member that is best at each step of a course, the lower one of equals."""
+    return np.asarray(np.nan_to_num(scores, nan=-np.inf).argmax(axis=0))
 
 
-def course(data: Columns) -> Course:
-    """Return a run step by step."""
-    last = int(data.step.max())
-    trained = np.flatnonzero(data.step > 0)
-    key = data.member[trained] * last + data.step[trained] - 1
-    rows = np.full(data.members * last, -1, dtype=np.int64)
-    rows[key[::-1]] = trained[::-1]  # the first of a step is written last
-    row: Ints = rows.reshape(data.members, last)
-    score = came(data)[row]
-    return Course(row, np.where((row >= 0) & np.isfinite(score), score, np.nan))
-
-
-def reported(data: Columns, found: Course, name: str) -> Floats:
+def reported(data: Columns, name: str) -> Floats:
     """Return what each member reported at each step, [members, steps]; of its own weights alone."""
-    own = np.where(copied(data), np.nan, data.report[name])
-    values = np.full(found.row.shape, np.nan)
+    own = np.where(data.copied, np.nan, data.report[name])
+    values = np.full((data.members, int(data.step.max())), np.nan)
     said = np.isfinite(own) & (data.step > 0)
     values[data.member[said], data.step[said] - 1] = own[said]
     return values
@@ -135,26 +93,23 @@ def reported(data: Columns, found: Course, name: str) -> Floats:
 
 def results(data: Columns) -> dict[str, float]:
     """Return the numbers of a run that need no target; NaN where there is none."""
-    best, last = data.best(), data.last()
-    fitness = np.where(np.isfinite(data.score[last]), data.score[last], -np.inf)
-    order = last[np.argsort(-fitness, kind="stable")]
-    five = order[:TOP][np.isfinite(data.score[order[:TOP]])]
-    found, steps = course(data), np.arange(int(data.step.max()))
-    leaders = found.leaders()
+    best, five = data.best(), data.five()
+    scores, steps = course(data), np.arange(int(data.step.max()))
+    first = leaders(scores)
     every = np.concatenate((data.score, data.dropped))
     selected = float(data.score[best])
     values = {"selected": selected if math.isfinite(selected) else math.nan}
     values |= {label(name): float(data.report[name][best]) for name in data.report}
-    values["top five"] = top_mean(data.score[last].tolist())
-    values["area"] = float(found.score[leaders, steps].mean()) if len(steps) else math.nan
+    values["top five"] = float(data.score[five].mean()) if len(five) else math.nan
+    values["area"] = float(scores[first, steps].mean()) if len(steps) else math.nan
     values["peak"] = _greatest(every)
     for name in data.report:
-        said = reported(data, found, name)
-        at_top = np.where(np.isfinite(said), found.score, np.nan)
+        said = reported(data, name)
+        at_top = np.where(np.isfinite(said), scores, np.nan)
         peak = math.nan
         if np.isfinite(at_top).any():
             peak = said.flat[np.where(np.isfinite(at_top), at_top, -np.inf).argmax()]
-        behind = said[leaders, steps]
+        behind = said[first, steps]
         values |= {
             f"top five, {name}": float(data.report[name][five].mean()) if len(five) else math.nan,
             f"area, {name}": float(np.nanmean(behind)) if np.isfinite(behind).any() else math.nan,
@@ -172,15 +127,14 @@ def costs(data: Columns) -> dict[str, float]:
     """Return what a run took: steps that were trained, evaluations, seconds of workers."""
     pairs = np.stack((data.member, data.step))[:, data.step > 0]
     steps = np.unique(pairs, axis=1).shape[1] - lost(data)
-    copies = int((copied(data) & ~data.failed).sum())
-    seconds = math.fsum(data.spent) + math.fsum(data.seconds.get("claim", ()))
+    copies = int((data.copied & ~data.failed).sum())
+    seconds = math.fsum(data.phases().values())
     return dict(zip(COSTS, (float(steps), float(steps + copies), seconds), strict=True))
 
 
 def lost(data: Columns) -> int:
     """Return how many steps of failed members were not trained."""
-    row = course(data).row if data.step.max() > 0 else np.empty(0, dtype=np.int64)
-    return int(data.failed[row[row >= 0]].sum())
+    return int(data.failed[data.trained()].sum())
 
 
 def highest(data: Columns, name: str) -> float:
@@ -197,12 +151,12 @@ def times(data: Columns, target: Target, horizon: int) -> tuple[float, float, bo
     Of a run that did not reach it within `horizon` steps: that step, and the seconds until it.
     A number of the report counts when the member that is best at the step says so.
     """
-    found = course(data)
+    scores = course(data)
     if not target.of:
-        met = np.asarray(target.met(found.score).any(axis=0))
+        met = np.asarray(target.met(scores).any(axis=0))
     else:
-        leaders = found.leaders()
-        met = target.met(reported(data, found, target.of)[leaders, np.arange(len(leaders))])
+        first = leaders(scores)
+        met = target.met(reported(data, target.of)[first, np.arange(len(first))])
     met = met[:horizon]
     step = int(met.argmax()) + 1 if met.any() else horizon
     return float(step), costs(until(data, step))["seconds"], bool(met.any())
@@ -210,7 +164,7 @@ def times(data: Columns, target: Target, horizon: int) -> tuple[float, float, bo
 
 def report_steps(data: Columns, name: str) -> tuple[int, ...]:
     """Return the steps at which a number was reported by any member."""
-    said = np.isfinite(reported(data, course(data), name)).any(axis=0)
+    said = np.isfinite(reported(data, name)).any(axis=0)
     return tuple(int(step) + 1 for step in np.flatnonzero(said))
 
 

@@ -12,20 +12,18 @@ MATTER = ("members", "steps", "mode", *RULES)  # the settings that stand open
 
 def provenance(group: Sequence[Evidence]) -> Html:
     """Return the settings, the seeds and the cost of runs that differ in nothing but seeds."""
-    run = group[0]
+    run = group[0].data
     settings = run.settings
-    task = cast(Mapping[str, Mapping[str, Mapping[str, object]]], settings["task"])
-    priors = cast(Mapping[str, Mapping[str, object]], task["space"]["priors"])
     rest = {name: value for name, value in settings.items() if name not in (*MATTER, "is", "seed")}
     plain = [(name, said(settings[name])) for name in MATTER if name in settings]
     space = [
         (name, said({k: v for k, v in prior.items() if k != "domain"}), said(prior.get("domain")))
-        for name, prior in priors.items()
+        for name, prior in run.priors.items()
     ]
     return tag(
         "div",
-        tag("h3", run.data.name),
-        tag("p", tag("code", run.data.preset), f", score: {run.data.score}", class_="quiet"),
+        tag("h3", run.name),
+        tag("p", tag("code", run.preset), f", score: {run.score}", class_="quiet"),
         _seeds(group),
         tag(
             "div",
@@ -47,18 +45,17 @@ def _seeds(group: Sequence[Evidence]) -> Html:
     rows = []
     for run in group:
         columns, best = run.columns, run.columns.best()
-        engine = 1 - sum(run.phases().get(phase, 0.0) for phase in TRAINER) / (
-            run.worker_seconds or 1.0
-        )
+        phases, data = columns.phases(), run.data
+        engine = 1 - sum(phases.get(phase, 0.0) for phase in TRAINER) / (run.worker_seconds or 1.0)
         rows.append(
             (
                 str(run.data.seed),
                 number(columns.score[best]),
                 str(columns.member[best]),
                 number(run.top()),
-                f"{run.trained:,}/{run.members * run.data.steps:,}",
-                f"{run.copies:,}",
-                f"{run.founders} of {run.members}",
+                f"{data.trained:,}/{data.members * data.steps:,}",
+                f"{int(columns.copied.sum()):,}",
+                f"{run.founders} of {data.members}",
                 f"{run.turns:,}",
                 seconds(run.wall_seconds),
                 seconds(run.worker_seconds),
@@ -73,13 +70,13 @@ def _seeds(group: Sequence[Evidence]) -> Html:
 def _origin(group: Sequence[Evidence]) -> Html:
     rows = []
     for run in group:
-        info = run.info
+        info = run.data.origin
         time_ = run.columns.time
         versions = cast(Mapping[str, object], info.get("versions") or {})
         rows.append(
             (
                 str(run.data.seed),
-                str(run.path),
+                str(run.data.path),
                 run.data.code,
                 ", ".join(f"{name} {version}" for name, version in versions.items()),
                 f"{info.get('host', '')}: {info.get('machine', '')}",
@@ -93,7 +90,7 @@ def _origin(group: Sequence[Evidence]) -> Html:
 
 
 def _cost(run: Evidence) -> Html:
-    phases, whole = run.phases(), run.worker_seconds or 1.0
+    phases, whole = run.columns.phases(), run.worker_seconds or 1.0
     per_turn = 1000 / max(run.turns, 1)
     order = sorted(phases, key=lambda phase: -phases[phase])
     rows = [

@@ -57,11 +57,12 @@
         run.steps = Math.max(run.steps, step[row]);
       }
     const copied = unpack(source.copied), donor = unpack(source.donor);
-    copied.forEach((row, i) => (run.before[row] = run.parent[row] = donor[i]));
+    copied.forEach((row, i) => (run.parent[row] = donor[i]));
+    if (source.weights) copied.forEach((row, i) => (run.before[row] = donor[i])); // else they stay where they are
+    run.lost = new Set(source.weights ? unpack(source.lost) : []);
+    for (const row of run.lost) run.before[row] = -1; // nobody knows where they come from
     run.copies = copied;
     run.dropped = new Map(Array.from(unpack(source.dropped), (score, i) => [copied[i], score]));
-    for (let row = 0; row < run.rows; row++)
-      if ((run.flags[row] & CAUSE) >= COPY && run.parent[row] < 0) run.before[row] = -1; // its donor's record is lost
     run.hypers = source.hypers.map(({ name, options, rows, values }) => {
       const at = unpack(rows), given = unpack(values);
       const all = new given.constructor(run.rows);
@@ -74,6 +75,7 @@
     return run;
   }
 
+  // The member from whose start each record's weights descend; if that is lost, no member's number.
   function founders(run) {
     const found = new Int32Array(run.rows).fill(-1), way = [];
     for (let start = 0; start < run.rows; start++) {
@@ -82,7 +84,7 @@
         way.push(row);
         row = run.before[row];
       }
-      if (found[row] < 0) found[row] = run.member[row];
+      if (found[row] < 0) found[row] = run.lost.has(row) ? run.members : run.member[row];
       while (way.length) found[way.pop()] = found[row];
     }
     return found;
@@ -189,6 +191,7 @@
       if (point.dropped) found.push(["dropped", `its own score ${text(point.dropped.score)}`]);
     }
     if (CAUSES.indexOf(point.cause) >= COPY && !point.parent) found.push(["copied", "a member whose record is lost"]);
+    else if (run.lost.has(row)) found.push(["before", "a copy whose record is lost"]);
     if (point.waiting) found.push(["decision", "still to come"]);
     return [`Member ${point.member}, step ${point.step}`, found];
   }

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import math
 import time
 from collections.abc import Sequence
 from itertools import islice
@@ -9,12 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from analysis.evidence import Evidence, arms, read_evidence
+from analysis.compare import Comparison
+from analysis.comparison_files import difference, higher, mean
+from analysis.comparison_files import number as plain
+from analysis.evidence import Evidence, read_evidence
+from analysis.figures import figures
 from analysis.lineage import colours, lineage
 from analysis.markup import Html, data, date, details, join, number, table, tag, value
-from analysis.plates import embedded, plates
+from analysis.plates import embedded
 from analysis.provenance import provenance
-from analysis.verdict import Verdict, verdicts
+from analysis.runs import STUDY, RunData, by_arm, run_directories, runs_of_study
+from analysis.verdict import Verdict, seeds_compared, verdicts
+from core.run import RunError
 
 HERE = Path(__file__).parent
 OPEN = 6  # figures that are shown at once; the others behind a click
@@ -26,27 +33,54 @@ POLICY = (
 
 
 def write_report(paths: Sequence[Path], out: Path) -> Path:
-    """Write the page of some run directories.
+    """Write the page of some run directories; of a study's, of all its runs that are done.
 
     Raises:
-        RunError: one of them is none, or has published nothing yet.
+        RunError: one of them is none, or has published nothing yet; no run of a study is done.
     """
-    beside = [p for p in paths if p.suffix == ".slurm" and not (p / "run.json").exists()]
-    runs = [read_evidence(path) for path in paths if path not in beside]
+    runs: list[Evidence] = []
+    left_out: list[Path] = []
+    for path in run_directories(paths):
+        if not (path / STUDY).exists():
+            runs.append(read_evidence(path))
+            continue
+        for place in runs_of_study(path).values():
+            found = _of_study(place)
+            if found is None:
+                left_out.append(place)
+            else:
+                runs.append(found)
+    if not runs:
+        raise RunError(f"of {', '.join(map(str, paths))} no run is done: nothing to report yet")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(runs), encoding="utf-8")
+    out.write_text(page(runs, left_out), encoding="utf-8")
     return out
 
 
-def page(runs: Sequence[Evidence]) -> str:
-    """Return the page of some runs."""
+def _of_study(path: Path) -> Evidence | None:
+    """Return a run of a study if it is done, else None."""
+    try:
+        found = read_evidence(path)
+    except RunError:
+        return None
+    return found if found.data.is_done else None
+
+
+def page(runs: Sequence[Evidence], left_out: Sequence[Path] = ()) -> str:
+    """Return the page of some runs.
+
+    Args:
+        left_out: runs of a study that are not done, to be named.
+    """
     script, style = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    groups = arms(runs)
+    groups = by_arm([run.data for run in runs])
+    evidence = {run.data.path: run for run in runs}
+    shown = [[evidence[run.path] for run in group] for group in groups]
     found = verdicts(groups)
     title = ", ".join(dict.fromkeys(run.data.name for run in runs))
     parts = {
-        "unreadable record": sum(len(run.problems) for run in runs),
+        "unreadable record": sum(len(run.data.problems) for run in runs),
         "warning": sum(one.times for run in runs for one in run.warned),
         "failed turn": sum(len(run.failures) for run in runs),
     }
@@ -62,8 +96,11 @@ def page(runs: Sequence[Evidence]) -> str:
         tag("style", Html(style)),
     )
     sections = {
-        "help": ("Did it help?", _help(groups, found)),
-        "runs": ("What was run", join(map(provenance, groups))),
+        "help": (
+            "Did it help?",
+            join([_left_out(left_out), _help(groups, found), _tiles(shown)]),
+        ),
+        "runs": ("What was run", join(map(provenance, shown))),
         "lineage": ("Lineage", _lineage(runs)),
         "members": ("How each member ended", _members(runs)),
         "figures": ("Figures", _figures(runs)),
@@ -86,7 +123,7 @@ def page(runs: Sequence[Evidence]) -> str:
             ),
         ),
         data({"colours": colours(), "runs": len(runs)}, "page"),
-        *(data(lineage(run), f"run-{i}") for i, run in enumerate(runs)),
+        *(data(lineage(run.data), f"run-{i}") for i, run in enumerate(runs)),
         tag("script", Html(script)),
     )
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
@@ -95,15 +132,22 @@ def page(runs: Sequence[Evidence]) -> str:
 # ---------------------------------------------------------------------------- did it help?
 
 
-def _help(groups: Sequence[Sequence[Evidence]], found: Sequence[Verdict]) -> Html:
-    parts: list[str] = [_unfinished(run) for group in groups for run in group if not run.done]
+def _left_out(paths: Sequence[Path]) -> Html:
+    if not paths:
+        return Html("")
+    text = f"{count(len(paths), 'run')} of the study not done, and left out: "
+    return tag("p", tag("strong", text), ", ".join(map(str, paths)), class_="loud")
+
+
+def _help(groups: Sequence[Sequence[RunData]], found: Sequence[Verdict]) -> Html:
+    parts: list[str] = [_unfinished(run) for group in groups for run in group if not run.is_done]
     parts += [_verdict(verdict) for verdict in found]
     against = {verdict.ours for verdict in found}
     for group in groups:
-        run = group[0].data
+        run = group[0]
         if run.is_baseline or any(name.startswith(run.name) for name in against):
             continue
-        seeds = ", ".join(str(one.data.seed) for one in group)
+        seeds = ", ".join(str(one.seed) for one in group)
         parts.append(
             tag(
                 "p",
@@ -115,51 +159,64 @@ def _help(groups: Sequence[Sequence[Evidence]], found: Sequence[Verdict]) -> Htm
                 class_="notice",
             )
         )
-    if all(group[0].data.is_baseline for group in groups):
+    if all(group[0].is_baseline for group in groups):
         parts.append(tag("p", "All of these runs are baselines: nobody ever copies in them."))
-    return join([*parts, tag("div", *map(_tile, groups), class_="tiles")])
+    return join(parts)
 
 
-def _unfinished(run: Evidence) -> Html:
-    goal = run.members * run.data.steps
+def _unfinished(run: RunData) -> Html:
+    goal = run.members * run.steps
     text = f"{run.trained:,} of {goal:,} steps ({run.trained / goal:.0%})"
     if run.silent:
         text += f"; {_members_said(run.silent)} published nothing yet"
-    name = f"{run.data.name}, seed {run.data.seed}, is not done: "
+    name = f"{run.name}, seed {run.seed}, is not done: "
     return tag("p", tag("strong", name), f"{text}. It is reported as far as it is.", class_="loud")
 
 
 def _verdict(found: Verdict) -> Html:
-    head = ("", "difference", found.ours, found.theirs, "higher in", "p")
-    n = len(found.seeds)
-    what = "means ± half of their 95 % intervals" if n > 1 else "no interval"
-    numbers = table(
-        head,
-        found.rows,
-        caption=f"n = {n} paired seed{'s' * (n > 1)}, {what}",
-    )
     return tag(
         "div",
         tag("p", found.headline, class_="verdict"),
         *(tag("p", sentence, class_="loud") for sentence in found.loud),
-        numbers if found.rows else "",
+        _numbers(found.comparison) if found.comparison else "",
         *(tag("p", sentence, class_="quiet") for sentence in found.said),
         class_="card",
     )
 
 
+def _numbers(found: Comparison) -> Html:
+    several = found.n > 1
+    head = ["", "difference", *found.names, "higher in"]
+    rows = [
+        [row.name, difference(row), mean(row, 0), mean(row, 1), higher(found, row)]
+        for row in found.rows
+    ]
+    if several:
+        head += ["g", "p", "p, Holm"]
+        for shown, row in zip(rows, found.rows, strict=True):
+            test = row.t or row.permutation
+            p = test.p if test else math.nan
+            shown += [plain(row.effect, ".2f", "+"), plain(p, ".2g"), plain(row.holm, ".2g")]
+    what = "means ± half of their 95 % intervals" if several else "no interval"
+    return table(head, rows, caption=f"n = {seeds_compared(found)}, {what}")
+
+
+def _tiles(groups: Sequence[Sequence[Evidence]]) -> Html:
+    return tag("div", *map(_tile, groups), class_="tiles")
+
+
 def _tile(group: Sequence[Evidence]) -> Html:
-    best = [run.columns.score[run.columns.best()] for run in group]
+    best = [run.data.result() for run in group]
     top = [run.top() for run in group]
     seeds = f"{len(group)} seed{'s' * (len(group) > 1)}"
-    run = group[0]
+    run = group[0].data
     return tag(
         "div",
-        tag("div", run.data.name, class_="name"),
+        tag("div", run.name, class_="name"),
         tag("div", number(float(np.mean(best))), class_="big"),
         tag(
             "div",
-            f"{run.data.score}: best member's last score{', mean of ' * (len(group) > 1)}"
+            f"{run.score}: best member's last score{', mean of ' * (len(group) > 1)}"
             f"{seeds if len(group) > 1 else ', ' + seeds}",
         ),
         tag("div", f"mean of the five best {number(float(np.mean(top)))}", class_="quiet"),
@@ -171,10 +228,7 @@ def _tile(group: Sequence[Evidence]) -> Html:
 
 
 def _lineage(runs: Sequence[Evidence]) -> Html:
-    options = [
-        tag("option", f"{run.data.name}, seed {run.data.seed}", value=str(i))
-        for i, run in enumerate(runs)
-    ]
+    options = [tag("option", run.name, value=str(i)) for i, run in enumerate(runs)]
     return tag(
         "div",
         tag(
@@ -192,8 +246,10 @@ def _lineage(runs: Sequence[Evidence]) -> Html:
 def _members(runs: Sequence[Evidence]) -> Html:
     shown = [
         details(
-            f"{run.data.name}, seed {run.data.seed}: {run.members} members",
-            tag("p", "On paper: the 25 best.", class_="quiet paper") if run.members > 25 else "",
+            f"{run.name}: {run.data.members} members",
+            tag("p", "On paper: the 25 best.", class_="quiet paper")
+            if run.data.members > 25
+            else "",
             _ends(run),
             data_run=str(i),
             open=i == 0,
@@ -206,14 +262,11 @@ def _members(runs: Sequence[Evidence]) -> Html:
 
 def _ends(run: Evidence) -> Html:
     columns = run.columns
-    last, founders = columns.last(), columns.founders()
-    fitness = np.where(np.isfinite(columns.score[last]), columns.score[last], -np.inf)
-    copies = np.bincount(columns.member[np.isin(columns.cause, (2, 3))], minlength=columns.members)
-    donors = np.bincount(
-        columns.member[columns.parent[columns.parent >= 0]], minlength=columns.members
-    )
+    founders = columns.founders()
+    copies = np.bincount(columns.member[columns.copied], minlength=columns.members)
+    donors = np.bincount(columns.donor[columns.copies()], minlength=columns.members)
     rows = []
-    for row in last[np.lexsort((columns.member[last], columns.parent[last] >= 0, -fitness))]:
+    for row in columns.ranked():
         me = int(columns.member[row])
         rows.append(
             (
@@ -221,7 +274,7 @@ def _ends(run: Evidence) -> Html:
                 str(columns.step[row]),
                 number(columns.score[row]),
                 *(value(of[row]) for of in columns.hypers.values()),
-                str(founders[row]),
+                str(founders[row]) if founders[row] >= 0 else "lost",
                 str(copies[me]),
                 str(donors[me]),
                 "failed" if columns.failed[row] else "",
@@ -235,7 +288,7 @@ def _ends(run: Evidence) -> Html:
 
 
 def _figures(runs: Sequence[Evidence]) -> Html:
-    drawn = map(embedded, plates(runs))
+    drawn = map(embedded, figures([run.data for run in runs]))
     first, rest = list(islice(drawn, OPEN)), list(drawn)
     more = details(f"{len(rest)} more figures", *rest) if rest else ""
     return join([*first, more])
@@ -245,11 +298,14 @@ def _troubles(runs: Sequence[Evidence]) -> Html:
     parts: list[str] = []
     for run in runs:
         found: list[str] = []
-        if run.silent:
-            found.append(tag("p", f"{_members_said(run.silent)} never published a record."))
-        if run.problems:
+        if silent := run.data.silent:
+            found.append(tag("p", f"{_members_said(silent)} never published a record."))
+        if run.data.problems:
             found.append(tag("h4", "Records that cannot be read, and are left out"))
-            found.append(_sentences(run.problems))
+            found.append(_sentences(run.data.problems))
+        if lost := int(run.columns.lost.sum()):
+            copies = count(lost, "copy", "copies")
+            found.append(tag("p", f"What {copies} took is not there: ancestries end there."))
         if run.warned:
             found.append(tag("h4", "Warnings of its workers"))
             found.append(
@@ -273,7 +329,7 @@ def _troubles(runs: Sequence[Evidence]) -> Html:
                 lines = [f"member {f.member} at step {f.step}: {_last_line(f.error)}" for f in rest]
                 found.append(details(f"{len(rest):,} more", _items(lines)))
         if found:
-            parts += [tag("h3", f"{run.data.name}, seed {run.data.seed}"), *found]
+            parts += [tag("h3", run.name), *found]
     return join(parts) if parts else tag("p", "None.")
 
 
@@ -287,9 +343,9 @@ def _items(sentences: Sequence[str]) -> Html:
     return tag("ul", *(tag("li", sentence) for sentence in sentences))
 
 
-def count(n: int, what: str) -> str:
+def count(n: int, one: str, many: str = "") -> str:
     """Return a number of things in words."""
-    return f"{n:,} {what}{'s' * (n != 1)}"
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
 def _last_line(error: str) -> str:

@@ -1,38 +1,55 @@
 """Run directories, as figures and tables need them."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
-from core.member import rank
+from analysis.columns import Columns, columns
+from core.files import Unreadable, read
 from core.population import Population
-from core.record import Record
-from core.run import RunError, read_info
+from core.record import OtherFormat, Record, unseal
+from core.run import LARGEST_INFO, RunError, read_info
 
 NEVER = "core.strategies:never"  # the ready rule of random search
 RULES = ("ready", "exploit", "explore", "inherit", "rescues")  # all else is the same in a baseline
+STUDY = "study.json"  # what a directory is a study by
 
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run, read: its settings, and the records of each member, oldest first."""
+    """A run, read: its settings, and its records as columns.
+
+    preset: such as "tasks.gan.presets:digits".
+    last: by member, its last record, with report and error; members without any are not in it.
+    problems: what could not be read, a sentence each; the figures are drawn without it.
+    origin: what else run.json says: versions, host, machine, when it began.
+    """
 
     path: Path
-    preset: str  # such as "tasks.gan.presets:digits"
+    preset: str
     settings: Mapping[str, object]
     code: str
-    histories: Sequence[Sequence[Record]]
+    columns: Columns
+    last: Mapping[int, Record]
+    problems: Sequence[str] = ()
+    origin: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
-        """The preset's function, such as "digits"."""
-        return self.preset.rpartition(":")[2]
+        """The preset's function, such as "digits"; of a run along a found schedule, that it is."""
+        function = self.preset.rpartition(":")[2]
+        return f"replay of {function}" if self.settings.get("schedule") else function
 
     @property
     def seed(self) -> int:
         """The seed of the run."""
         return cast(int, self.settings["seed"])
+
+    @property
+    def members(self) -> int:
+        """How many members the run has, those included that have published nothing."""
+        return cast(int, self.settings["members"])
 
     @property
     def steps(self) -> int:
@@ -45,61 +62,232 @@ class RunData:
         return str(cast(Mapping[str, object], self.settings["task"])["score"])
 
     @property
+    def priors(self) -> Mapping[str, Mapping[str, object]]:
+        """The priors of the hyperparameters, by name, as the run's settings describe them."""
+        task = cast(Mapping[str, Mapping[str, object]], self.settings["task"])
+        return cast(Mapping[str, Mapping[str, object]], task["space"]["priors"])
+
+    @property
     def hypers(self) -> list[str]:
         """The names of the hyperparameters."""
-        task = cast(Mapping[str, Mapping[str, Mapping[str, object]]], self.settings["task"])
-        return list(task["space"]["priors"])
+        return list(self.priors)
+
+    @property
+    def inherits(self) -> tuple[str, ...]:
+        """What a copy takes: "weights", "hypers", both, or nothing."""
+        return tuple(cast(Sequence[str], self.settings["inherit"]))
 
     @property
     def is_baseline(self) -> bool:
-        """Whether nobody is ever ready: random search, or fixed values."""
-        return self.settings["ready"] == NEVER
+        """Whether nobody is ever ready, nor goes along a schedule: random search, or fixed."""
+        return self.settings["ready"] == NEVER and not self.settings.get("schedule")
 
-    def is_baseline_of(self, other: "RunData") -> bool:
-        """Whether it differs from `other` in nothing but that nobody is ever ready."""
-        mine = {key: value for key, value in self.settings.items() if key not in RULES}
-        theirs = {key: value for key, value in other.settings.items() if key not in RULES}
-        return self.is_baseline and not other.is_baseline and mine == theirs
+    def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
+        """Whether it differs from `other` in nothing but that nobody is ever ready.
+
+        Args:
+            any_seed: it may also be the baseline of another seed of `other`.
+        """
+        apart = (*RULES, "seed") if any_seed else RULES
+        return self.is_baseline and not other.is_baseline and not self.different(other, apart)
+
+    def different(self, other: "RunData", apart: Sequence[str] = ()) -> list[str]:
+        """Return the settings in which two runs differ, but for those that are `apart`."""
+        names = {*self.settings, *other.settings}.difference(apart)
+        return sorted(n for n in names if self.settings.get(n) != other.settings.get(n))
+
+    @property
+    def silent(self) -> list[int]:
+        """The members that have published nothing."""
+        return [id for id in range(self.members) if id not in self.last]
+
+    @property
+    def late(self) -> list[int]:
+        """The members that have steps to go, or a decision; the silent ones are not among them."""
+        ends = ((id, record.member) for id, record in self.last.items())
+        return [id for id, me in ends if me.step < self.steps or me.waiting]
+
+    @property
+    def trained(self) -> int:
+        """The steps that all members have behind them."""
+        return sum(record.member.step for record in self.last.values())
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every member has come to its last step and decided there."""
+        return not self.silent and not self.late
+
+    @property
+    def state(self) -> str:
+        """What is to be said of a run that is not whole, after "it is"; "" of one that is."""
+        said = []
+        if not self.is_done:
+            said.append(f"not done: {self.trained} of {self.members * self.steps} steps")
+        if self.silent:
+            missing = f"{len(self.silent)} of {self.members} members"
+            said.append(f"without {missing}, which have published nothing")
+        if self.problems:
+            said.append(f"without what cannot be read ({len(self.problems)} records or files)")
+        if lost := int(self.columns.lost.sum()):
+            said.append(f"without the record that was copied in {lost} of its copies")
+        return "; ".join(said)
 
     def best(self) -> Record:
         """Return the last record of the member whose last score is best: the result of the run."""
-        return min(
-            (history[-1] for history in self.histories), key=lambda record: rank(record.member)
-        )
+        return self.last[int(self.columns.member[self.columns.best()])]
+
+    def result(self, number: str | None = None) -> float:
+        """Return the last score of the best member, or a number that it reported with it.
+
+        Never the best of what was reported. NaN where this member did not report it then.
+
+        Raises:
+            RunError: nobody has ever reported such a number.
+        """
+        columns = self.columns
+        if number is not None and number not in columns.report:
+            there = ", ".join(columns.report) or "nothing"
+            raise RunError(f"{self.path} reports no {number!r}; it reports {there}")
+        return float((columns.score if number is None else columns.report[number])[columns.best()])
+
+    def history(self, member: int) -> list[Record]:
+        """Return the records of a member, read once more: reports and tracebacks are large."""
+        return Population(self.path, lean=True).history(member)
 
 
-def read_runs(paths: Sequence[Path]) -> list[RunData]:
-    """Read run directories; what lies beside one for its jobs, as RUN.slurm, is passed over.
+def read_runs(
+    paths: Sequence[Path], progress: Callable[[float], None] = lambda _: None
+) -> list[RunData]:
+    """Read run directories.
+
+    Args:
+        progress: told now and then which share has been read.
 
     Raises:
-        RunError: one of them is none, has published nothing, or has a record that is unreadable.
+        RunError: one of them is none, or has published nothing at all.
     """
-    beside = [p for p in paths if p.suffix == ".slurm" and not (p / "run.json").exists()]
-    return [_read(path) for path in paths if path not in beside]
+    wanted = run_directories(paths)
+    return [
+        read_run(path, lambda done, i=i: progress((i + done) / len(wanted)))  # type: ignore[misc]
+        for i, path in enumerate(wanted)
+    ]
 
 
-def _read(path: Path) -> RunData:
+def run_directories(paths: Sequence[Path]) -> list[Path]:
+    """Return the paths without what lies beside a run for its jobs, as RUN.slurm."""
+    return [p for p in paths if p.suffix != ".slurm" or (p / "run.json").exists()]
+
+
+def read_run(
+    path: Path,
+    progress: Callable[[float], None] = lambda _: None,
+    see: Callable[[Record], None] = lambda _: None,
+) -> RunData:
+    """Read one run directory, each record once.
+
+    Args:
+        progress: told now and then which share has been read.
+        see: given each record, member by member, for what is not in the columns.
+
+    Raises:
+        RunError: it is none, or has published nothing at all.
+    """
     info = read_info(path)
-    problems: list[str] = []
-    population = Population(path, warn=problems.append)
     settings = cast(Mapping[str, object], info["settings"])
-    histories = [population.history(id) for id in range(cast(int, settings["members"]))]
-    if problems:
-        raise RunError(f"{path} has unreadable records: {problems[0]}")
-    if not all(histories):
-        raise RunError(f"{path} is not ready to be drawn: some members have published nothing yet")
-    return RunData(path, str(info["preset"]), settings, str(info["code"]), histories)
+    members = cast(int, settings["members"])
+    problems: list[str] = []
+    last: dict[int, Record] = {}
+    population = Population(path, warn=problems.append, lean=True)
+
+    def histories() -> Iterator[Sequence[Record]]:
+        for id in range(members):
+            said = len(problems)
+            history = population.history(id)
+            for record in history:
+                see(record)
+            if history:
+                last[id] = history[-1]
+                lost = history[-1].member.n + 1 - len(history)
+                if lost and len(problems) == said:  # else the reason has been given
+                    problems.append(f"{path}: {lost} records of member {id} are not there")
+            yield history
+            progress((id + 1) / members)
+
+    weights = "weights" in cast(Sequence[str], settings["inherit"])
+    found = columns(histories(), weights=weights)
+    if not last:
+        raise RunError(f"{path} has nothing to show: no member has published anything yet")
+    return RunData(
+        path,
+        str(info["preset"]),
+        settings,
+        str(info["code"]),
+        found,
+        last,
+        problems,
+        {name: value for name, value in info.items() if name not in ("preset", "settings", "code")},
+    )
 
 
-def trained(history: Sequence[Record]) -> list[Record]:
-    """Return the record with which a member came to each step, before any decision there."""
-    first: dict[int, Record] = {}
-    for record in history:
-        if record.member.step > 0:
-            first.setdefault(record.member.step, record)
-    return list(first.values())
+def by_arm(runs: Sequence[RunData]) -> list[list[RunData]]:
+    """Return the runs in groups that differ in nothing but their seeds, in the order given."""
+    groups: list[list[RunData]] = []
+    for run in runs:
+        for group in groups:
+            if group[0].preset == run.preset and not run.different(group[0], ("seed",)):
+                group.append(run)
+                break
+        else:
+            groups.append([run])
+    return [sorted(group, key=lambda run: run.seed) for group in groups]
 
 
-def decided(history: Sequence[Record]) -> list[Record]:
-    """Return the record with which a member left each step, after any copy there."""
-    return list({record.member.step: record for record in history}.values())
+def folders(runs: Sequence[RunData]) -> list[str]:
+    """Return what to call each run: its folder, and as many above it as tell the runs apart.
+
+    Raises:
+        ValueError: a run is given twice.
+    """
+    paths = [run.path.resolve() for run in runs]
+    if twice := next((path for path in paths if paths.count(path) > 1), None):
+        raise ValueError(f"{twice} is given twice: so would its figures be")
+    names = [path.name for path in paths]
+    depth = 1
+    while len(set(names)) < len(names):
+        depth += 1
+        names = ["-".join(path.parts[-depth:]).strip("/") for path in paths]
+    return names
+
+
+# ----------------------------------------------------------------------------- studies
+
+
+def read_study(root: Path) -> Mapping[str, object]:
+    """Return what the study.json of a study says.
+
+    Raises:
+        RunError: there is none, or it cannot be read.
+    """
+    try:
+        about = unseal(read(root / STUDY, LARGEST_INFO))
+    except FileNotFoundError:
+        raise RunError(f"{root} is not a study: it has no {STUDY}") from None
+    except (Unreadable, OtherFormat, OSError) as error:
+        raise RunError(f"{root / STUDY} cannot be read: {error}") from error
+    for name in ("arms", "seeds"):
+        if not isinstance(about[name], list):
+            raise RunError(f"{STUDY} has {about[name]!r} where a list is needed")
+    return about
+
+
+def runs_of_study(root: Path) -> dict[tuple[str, int], Path]:
+    """Return where each run of a study is, or is to be, by arm and seed.
+
+    Raises:
+        RunError: it is no study.
+    """
+    about = read_study(root)
+    arms, seeds = cast(Sequence[object], about["arms"]), cast(Sequence[object], about["seeds"])
+    return {
+        (str(arm), int(str(seed))): root / str(arm) / str(seed) for arm in arms for seed in seeds
+    }

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from analysis.runs import RunData
+from analysis.runs import RunData, folders
 
 PNG = "data:image/png;base64,"
 
@@ -28,10 +28,11 @@ def draw_samples(figure: Figure, runs: Sequence[RunData]) -> None:
     """Draw what the best member of each run makes at the end, one grid a run."""
     columns = min(len(runs), 4)
     rows = math.ceil(len(runs) / columns)
-    for ax, run in zip(figure.subplots(rows, columns, squeeze=False).flat, runs, strict=False):
+    axes = figure.subplots(rows, columns, squeeze=False).flat
+    for ax, run, name in zip(axes, runs, folders(runs), strict=False):
         best = run.best()
         ax.imshow(picture(str(best.report["samples"])), cmap="gray", interpolation="nearest")
-        title = f"{run.path.name}\nmember {best.member.id}: {best.member.score:.2f}"
-        ax.set_title(title, fontsize=6)
+        title = f"{name}\nmember {best.member.id}: {best.member.score:.2f}"
+        ax.set_title(title, fontsize=7)
     for ax in figure.axes:
         ax.set_axis_off()

@@ -1,34 +1,39 @@
 """Scores of all members and hyperparameters over time, as the panels of the paper's figure 4."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-from analysis.runs import RunData, decided, trained
-from analysis.style import BASELINE, PBT
+from analysis.columns import TOP, Columns, Floats
+from analysis.hypers import draw_hyper, varied
+from analysis.runs import RunData
+from analysis.style import BASELINE, PBT, legend_above, lighten, whole_steps
 
-TOP = 5  # members in the thick line; Jaderberg et al. 2017, figure 4
+PANELS = 8  # hyperparameters at most that have a panel
 
 
 def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
     """Draw the scores of a run beside its baseline's, and each hyperparameter of the run."""
-    shown = [name for name in run.hypers if is_drawn(run, name)]
+    shown = varied(run)[:PANELS]
     grid = figure.add_gridspec(max(len(shown), 1), 3)
     main = figure.add_subplot(grid[:, : 2 if shown else 3])
     if baseline is not None:
-        draw_scores(main, baseline, BASELINE, baseline.name)
+        draw_scores(main, baseline, BASELINE, baseline.name, "--")
     draw_scores(main, run, BASELINE if run.is_baseline else PBT, run.name)
     main.set(xlabel="step", ylabel=run.score, ylim=limits([run, baseline] if baseline else [run]))
-    main.xaxis.set_major_locator(MaxNLocator(integer=True))
-    main.legend(loc="lower right")
+    whole_steps(main)
+    legend_above(main)
     for row, name in enumerate(shown):
         ax = figure.add_subplot(grid[row, 2])
         draw_hyper(ax, run, name)
-        ax.set(ylabel=name, xlabel="step" if row == len(shown) - 1 else "")
+        ax.sharex(main)
+        if row == len(shown) - 1:
+            ax.set_xlabel("step")
+        else:
+            ax.tick_params(labelbottom=False)
 
 
 def limits(runs: Sequence[RunData]) -> tuple[float, float]:
@@ -36,14 +41,9 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
 
     One member that has nearly diverged would else press all others into a line.
     """
-    scores = [
-        record.member.score
-        for run in runs
-        for history in run.histories
-        for record in trained(history)
-        if record.member.healthy
-    ]
-    if not scores:
+    scores = np.concatenate([run.columns.came[run.columns.trained()] for run in runs])
+    scores = scores[np.isfinite(scores)]
+    if not len(scores):
         return 0.0, 1.0
     low, quarter, high = (float(q) for q in np.quantile(scores, (0.0, 0.25, 1.0)))
     low = max(low, quarter - 2 * (high - quarter))
@@ -51,45 +51,57 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def draw_scores(ax: Axes, run: RunData, colour: str, label: str) -> None:
+def top(columns: Columns, steps: int) -> Floats:
+    """Return [5, steps] the best scores at each step, best first; NaN for those that are not there.
+
+    Of a population of fewer than five, all. A step to which not so many have come yet has none: the
+    best of the first to come are not the best of all.
+    """
+    last = columns.last()
+    size = min(TOP, len(last))
+    best = -np.sort(-columns.course(steps), axis=0)[:size]  # NaN comes last
+    arrived = (columns.step[last][:, None] >= np.arange(1, steps + 1)).sum(axis=0)
+    return np.where(arrived >= size, best, np.nan)
+
+
+def mean(best: Floats) -> Floats:
+    """Return [steps] the means of what is there; NaN where nothing is."""
+    there = (~np.isnan(best)).sum(axis=0)
+    return np.where(there > 0, np.nansum(best, axis=0) / np.maximum(there, 1), np.nan)
+
+
+def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-") -> None:
     """Draw the score of every member, and the mean of the top five at each step as a thick line.
 
-    The five are those that are best at that step, not at the end. A score that is not a number
-    leaves a gap.
+    The five are those that are best at that step, not at the end; the band reaches from the fifth
+    of them to the first. A score that is not a number leaves a gap.
     """
-    columns: dict[int, list[float]] = {}
-    for history in run.histories:
-        members = [record.member for record in trained(history)]
-        ax.plot(
-            [m.step for m in members], [m.score for m in members], color=colour, lw=0.5, alpha=0.4
-        )
-        for member in members:
-            columns.setdefault(member.step, []).append(member.fitness)
-    steps = sorted(columns)
-    means = [top_mean(columns[step]) for step in steps]
-    ax.plot(steps, means, color=colour, lw=2.2, label=f"{label}: mean of the top {TOP}")
+    table = run.columns.course(run.steps)
+    steps = np.arange(1, table.shape[1] + 1)
+    lines = [np.column_stack([steps, line]) for line in table if not np.isnan(line).all()]
+    thin = LineCollection(
+        lines, colors=colour, linewidths=0.5, alpha=0.4 if len(lines) < 100 else 0.15
+    )
+    lighten(thin, len(lines))
+    ax.add_collection(thin)
+    best = top(run.columns, run.steps)
+    worst = np.fmin.reduce(best, axis=0)  # (it knows of NaN)
+    ax.fill_between(steps, worst, best[0], color=colour, alpha=0.25, linewidth=0, zorder=2)
+    size = len(best)
+    of = f"mean of the top {size}" if size > 1 else "its one member"
+    line = ax.plot(steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=f"{label}: {of}")
+    line[0].set_marker("o" if len(steps) == 1 else "")
+    ax.autoscale_view()
 
 
-def top_mean(scores: Sequence[float]) -> float:
-    """Return the mean of the five best finite scores, of all if there are fewer; NaN of none."""
-    best = sorted((score for score in scores if math.isfinite(score)), reverse=True)[:TOP]
-    return float(np.mean(best)) if best else math.nan
-
-
-def is_drawn(run: RunData, name: str) -> bool:
-    """Whether a hyperparameter is a number that takes more than one value."""
-    values = {record.member.hypers[name] for history in run.histories for record in history}
-    return len(values) > 1 and not any(isinstance(value, str) for value in values)
-
-
-def draw_hyper(ax: Axes, run: RunData, name: str) -> None:
-    """Draw a hyperparameter of every member over time, on a logarithmic axis if it needs one."""
-    lines = [
-        ([r.member.step for r in decided(h)], [float(r.member.hypers[name]) for r in decided(h)])
-        for h in run.histories
-    ]
-    values = [value for _, line in lines for value in line]
-    for steps, line in lines:
-        ax.step(steps, line, where="post", color=PBT, lw=0.7, alpha=0.7)
-    if min(values) > 0 and max(values) / min(values) > 30:
-        ax.set_yscale("log")
+def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:
+    """Draw the mean over seeds of the mean of the top five, and the seeds' range as a band."""
+    steps = max(run.steps for run in runs)
+    lines = np.array([mean(top(run.columns, steps)) for run in runs])
+    whole = ~np.isnan(lines).any(axis=0)
+    x = np.arange(1, steps + 1)[whole]
+    low, high = lines[:, whole].min(axis=0), lines[:, whole].max(axis=0)
+    ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+    seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
+    middle = lines[:, whole].mean(axis=0)
+    ax.plot(x, middle, style, color=colour, lw=2.2, label=f"{label}: {seeds}")

@@ -26,15 +26,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import stats
+
+from analysis.columns import Floats
 
 LEVEL = 0.95
 FEWEST = 5  # values that are resampled
 RESAMPLES = 9_999
 EXACT = 20_000  # as many rearrangements are all looked at, of more, RESAMPLES are drawn
 SEED = 0
-Floats = NDArray[np.float64]
 Method = Literal["bootstrap", "t"]
 
 
@@ -45,6 +46,11 @@ class Interval:
     low: float
     high: float
     method: str
+
+    @property
+    def half(self) -> float:
+        """Half of its width: what stands behind ±, unless it is a bootstrap's."""
+        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True)

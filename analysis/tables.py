@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 import numpy as np
 from rich.console import Console
 
-from analysis.arms import Arm, arm, unfinished
+from analysis.arms import Arm, arm
 from analysis.numbers import highest
 from analysis.paper import HIGHEST, TABLES, Cell, Derived, PaperTable, Scores
 from analysis.runs import RunData, read_runs
@@ -74,11 +74,12 @@ def by_preset(runs: Sequence[RunData]) -> tuple[dict[str, Arm], list[str]]:
     for run in runs:
         if run.preset not in known:
             notes.append(f"Left out: {run.path}; no cell is of the preset {run.preset}.")
-        elif late := unfinished(run):
-            notes.append(f"Left out: {run.path} is not done, members {late} have steps to go.")
+        elif not run.is_done:
+            notes.append(f"Left out: {run.path} is {run.state}.")
         else:
             used.setdefault(run.preset, []).append(run)
-    return {preset: arm(some) for preset, some in used.items()}, notes
+    arms = {preset: arm(some) for preset, some in used.items()}
+    return arms, [*(line for found in arms.values() for line in found.damage), *notes]
 
 
 def fill(paper: PaperTable, arms: Mapping[str, Arm]) -> Filled:

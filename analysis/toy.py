@@ -7,9 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.runs import RunData, trained
+from analysis.runs import RunData
 from analysis.style import BLACK, RED
-from core.record import Record
 
 PANELS = {  # preset -> title, in the paper's order
     "figure_2_pbt": "PBT",
@@ -40,7 +39,7 @@ PAPER: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 
 def is_figure_2(run: RunData) -> bool:
     """Whether a run is one of the figure's panels."""
-    return run.name in PANELS
+    return run.name in PANELS and run.members == 2 and "theta0" in run.best().report
 
 
 def draw_figure_2(figure: Figure, runs: Sequence[RunData]) -> None:
@@ -62,17 +61,20 @@ def draw_paths(ax: Axes, run: RunData) -> None:
     grid = np.linspace(-0.1, 1.0, 100)
     x, y = np.meshgrid(grid, grid)
     ax.contourf(x, y, 1.2 - x**2 - y**2, levels=12, cmap="Greys_r", alpha=0.5)
-    for history, colour in zip(run.histories, (BLACK, RED), strict=True):
-        way = path(history)
+    for member, colour in enumerate((BLACK, RED)):
+        way = path(run, member)
         sizes = np.linspace(16, 2, len(way))
         ax.scatter(way[:, 0], way[:, 1], s=sizes, color=colour, linewidths=0)
     ax.set(xlabel="θ0", ylabel="θ1", xlim=(-0.1, 1.0), ylim=(-0.1, 1.0), aspect="equal")
 
 
-def path(history: Sequence[Record]) -> np.ndarray:
+def path(run: RunData, member: int) -> np.ndarray:
     """Return θ after every update, [updates, 2], the start first."""
     points = [(0.9, 0.9)]
-    for record in trained(history):
+    came = set(run.columns.n[run.columns.trained(member)].tolist())
+    for record in run.history(member):
+        if record.member.n not in came:
+            continue
         theta0 = cast(Sequence[float], record.report["theta0"])
         theta1 = cast(Sequence[float], record.report["theta1"])
         points += zip(theta0, theta1, strict=True)
@@ -83,8 +85,8 @@ def draw_scores(ax: Axes, run: RunData) -> None:
     """Draw Q of both workers against the plotted step, and the paper's values as circles."""
     ax.axhline(1.2, color="0.5", ls=":", lw=0.8)
     paper = PAPER[run.name]
-    for history, colour, there in zip(run.histories, (BLACK, RED), paper, strict=True):
-        scores = [record.member.score for record in trained(history)]
+    for member, colour, there in zip((0, 1), (BLACK, RED), paper, strict=True):
+        scores = run.columns.came[run.columns.trained(member)]
         ax.plot(range(len(scores)), scores, color=colour)
         ax.plot(range(len(there)), there, "o", mfc="none", mec=colour, ms=3.5, mew=0.6)
     ax.set(xlabel="step", ylabel="Q(θ)", ylim=(0, 1.25))

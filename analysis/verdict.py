@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from analysis import compare
-from analysis.evidence import Evidence
-from analysis.runs import RULES
+from analysis.arms import arm, names
+from analysis.compare import Comparison, compare
+from analysis.comparison_files import higher, notes
+from analysis.runs import RULES, RunData
 
 
 @dataclass(slots=True)
@@ -14,145 +15,100 @@ class Verdict:
     """An arm against a baseline.
 
     ours, theirs: what the arms are called.
-    seeds: those that both have.
     score: what was compared first: the score that selection saw.
-    selected: the difference in it; None where none could be made.
-    equal: whether both had the same budget.
-    rows: of each number: its name, the difference, ours, theirs, in how many seeds it is higher, p.
-    said: what else a reader must know, a sentence each; those that are `loud` first.
+    comparison: of the runs that are done; None where none could be made.
+    loud, said: what else a reader must know, a sentence each.
     """
 
     ours: str
     theirs: str
     score: str
-    equal: bool = True
-    seeds: Sequence[int] = ()
-    selected: compare.Difference | None = None
-    rows: list[tuple[str, ...]] = field(default_factory=list)
+    comparison: Comparison | None = None
     loud: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
 
     @property
     def headline(self) -> str:
         """The answer in a sentence."""
-        found, names = self.selected, f"{self.ours} and {self.theirs}"
-        unequal = "" if self.equal else " The budgets were unequal."
+        found, both = self.comparison, f"{self.ours} and {self.theirs}"
         if found is None:
-            return f"{names} could not be compared."
-        if not math.isfinite(found.mean):
-            return f"{names} have no finite scores to compare."
-        if not math.isfinite(found.half):
-            way = "below" if found.mean < 0 else "above"
+            return f"{both} could not be compared."
+        row, unequal = found.rows[0], "" if found.equal else " The budgets were unequal."
+        if not math.isfinite(row.difference):
+            return f"{both} have no finite scores to compare."
+        apart, way = abs(row.difference), "below" if row.difference < 0 else "above"
+        if row.of is None:
             return (
-                f"{self.ours} ended {abs(found.mean):.4g} {way} {self.theirs} in {self.score}. "
+                f"{self.ours} ended {apart:.4g} {way} {self.theirs} in {self.score}. "
                 f"That is one seed: an observation, no evidence.{unequal}"
             )
-        of = f"95 % interval of {found.n} paired seeds; higher in {found.wins} of {found.n}"
-        if abs(found.mean) <= found.half:
-            size = f"{found.mean:+.4g} ± {found.half:.3g}"
-            return (
-                f"No difference is shown between {names}: {size} in {self.score} ({of}).{unequal}"
-            )
-        way = "above" if found.mean > 0 else "below"
-        answer = ("It helped: " if found.mean > 0 else "It hurt: ") if self.equal else ""
-        size = f"{abs(found.mean):.4g} ± {found.half:.3g}"
+        of = f"95 % interval of {seeds_compared(found)}; higher in {higher(found, row)}"
+        if row.of.low <= 0 <= row.of.high:
+            size = f"{row.difference:+.4g} ± {row.of.half:.3g}"
+            return f"No difference is shown between {both}: {size} in {self.score} ({of}).{unequal}"
+        answer = ("It helped: " if row.difference > 0 else "It hurt: ") if found.equal else ""
+        size = f"{apart:.4g} ± {row.of.half:.3g}"
         return f"{answer}{self.ours} is {size} {way} {self.theirs} in {self.score} ({of}).{unequal}"
 
 
-def verdicts(arms: Sequence[Sequence[Evidence]]) -> list[Verdict]:
+def verdicts(arms: Sequence[Sequence[RunData]]) -> list[Verdict]:
     """Compare each arm that copies with each arm of the same task that never does."""
-    baselines = [arm for arm in arms if arm[0].data.is_baseline]
+    baselines = [arm for arm in arms if arm[0].is_baseline]
     return [
         verdict(ours, theirs)
         for ours in arms
-        if not ours[0].data.is_baseline
+        if not ours[0].is_baseline
         for theirs in baselines
         if ours[0].settings["task"] == theirs[0].settings["task"]
     ]
 
 
-def verdict(ours: Sequence[Evidence], theirs: Sequence[Evidence]) -> Verdict:
-    """Compare the finished runs of two arms, paired by seed."""
-    found = Verdict(*_names(ours[0], theirs[0]), ours[0].data.score)
-    for arm, name in ((ours, found.ours), (theirs, found.theirs)):
-        late = [run.data.seed for run in arm if not run.done]
-        if late and len(late) < len(arm):
+def verdict(ours: Sequence[RunData], theirs: Sequence[RunData]) -> Verdict:
+    """Compare the finished runs of two arms, paired by seed where they have the same ones."""
+    found = Verdict(*names(ours[0], theirs[0]), ours[0].score)
+    for runs, name in ((ours, found.ours), (theirs, found.theirs)):
+        late = [run.seed for run in runs if not run.is_done]
+        if late and len(late) < len(runs):
             found.loud.append(
                 f"{name} is not done with {_seeds(late)}: left out of the comparison."
             )
-        if torn := [run.data.seed for run in arm if run.problems]:
+        if torn := [run.seed for run in runs if run.problems]:
             found.loud.append(f"{name} has unreadable records in {_seeds(torn)}.")
     try:
-        mine, other = (
-            compare.arm([run.data for run in arm if run.done])
-            for arm in (_some(ours), _some(theirs))
-        )
-        seeds, columns = compare.pair(mine, other)
+        mine, other = (arm(_done(runs)) for runs in (ours, theirs))
+        comparison = compare(mine, other, method="t")
     except ValueError as error:
         found.loud.append(str(error))
         return found
-    found.seeds = seeds
-    for name, (left, right) in columns.items():
-        difference = compare.paired(left, right)
-        if found.selected is None:
-            found.selected = difference
-        size, p = f"{difference.mean:+.4g}", "–"
-        if math.isfinite(difference.half):
-            size, p = f"{size} ± {difference.half:.3g}", f"{difference.p:.2g}"
-        higher = f"{difference.wins} of {difference.n}"
-        texts = (compare.interval(left), compare.interval(right))
-        found.rows.append((name, size, *texts, higher, p))
-    _budgets(found, mine, other)
-    _remarks(found, mine, other, ours[0], theirs[0])
-    return found
-
-
-def _some(arm: Sequence[Evidence]) -> Sequence[Evidence]:
-    if not any(run.done for run in arm):
-        raise ValueError(f"No run of {arm[0].data.name} is done: nothing is compared yet.")
-    return arm
-
-
-def _budgets(found: Verdict, mine: compare.Arm, other: compare.Arm) -> None:
-    found.equal = mine.budget == other.budget
-    if not found.equal:
-        found.loud.append(
-            f"UNEQUAL BUDGETS: {found.ours} trained {mine.budget:,} steps a run, "
-            f"{found.theirs} {other.budget:,}."
-        )
-    else:
-        found.said.append(f"Equal budgets: {mine.budget:,} steps a run.")
-    for arm, name in ((mine, found.ours), (other, found.theirs)):
-        if arm.lost:
-            found.loud.append(f"Of {name}, {arm.lost:,} steps of failed members were not trained.")
-    if mine.code != other.code:
-        found.said.append(f"The code differs: {mine.code} and {other.code}.")
-
-
-def _remarks(
-    found: Verdict, mine: compare.Arm, other: compare.Arm, ours: Evidence, theirs: Evidence
-) -> None:
-    if len(found.seeds) == 1:
+    found.comparison = comparison
+    for line in comparison.budgets:
+        loud = line.startswith(("UNEQUAL BUDGETS", "UNEQUAL STEPS"))
+        (found.loud if loud else found.said).append(line)
+    if comparison.n == 1:
         found.loud.append("One seed: no interval can be claimed. Run more seeds of both.")
-    if left := sorted(set(mine.seeds) ^ set(other.seeds)):
-        found.said.append(f"Left out, because only one arm has it: {_seeds(left)}.")
-    if different := sorted(
-        name
-        for name in ours.settings
-        if name not in (*RULES, "seed") and ours.settings[name] != theirs.settings.get(name)
-    ):
+    if different := ours[0].different(theirs[0], (*RULES, "seed")):
         found.loud.append(f"They differ in more than the rules: {', '.join(different)}.")
-    if len(found.rows) > 3:  # more than the selected score, the top five and the seconds
+    found.said += notes(comparison)
+    if mine.held_out:
         found.said.append(
             "“selected” is the score by which members were ranked, so its best is flattered; "
             "what the task reported beside it was not selected by."
         )
+    return found
 
 
-def _names(ours: Evidence, theirs: Evidence) -> tuple[str, str]:
-    if ours.data.name != theirs.data.name:
-        return ours.data.name, theirs.data.name
-    return f"{ours.data.name} (first)", f"{theirs.data.name} (second)"
+def _done(runs: Sequence[RunData]) -> Sequence[RunData]:
+    if not any(run.is_done for run in runs):
+        raise ValueError(f"No run of {runs[0].name} is done: nothing is compared yet.")
+    return [run for run in runs if run.is_done]
+
+
+def seeds_compared(found: Comparison) -> str:
+    """Return how many seeds a comparison is of."""
+    mine, other = map(len, found.seeds)
+    if found.paired:
+        return f"{found.n} paired seed{'s' * (found.n > 1)}"
+    return f"{mine} seeds and {other} others"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

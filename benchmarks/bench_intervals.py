@@ -7,7 +7,8 @@ the table in analysis/statistics.py.
 import numpy as np
 from scipy import stats
 
-from analysis.statistics import LEVEL, RESAMPLES, Floats
+from analysis.columns import Floats
+from analysis.statistics import LEVEL, RESAMPLES
 from benchmarks.provenance import say
 
 SAMPLES = 20_000

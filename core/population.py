@@ -58,12 +58,14 @@ class Population:
         files: how to write.
         warn: told, in a sentence, of what was wrong and what was done about it.
         space: whose names the hypers of every record must have; None to read any record.
+        lean: read records without what their decisions saw (core.record.decode).
     """
 
     root: Path
     files: Files = field(default_factory=Files)
     warn: Callable[[str], None] = lambda _: None
     space: Space | None = None
+    lean: bool = False
     weights: WeightsFiles = field(init=False)
     _heads: dict[int, tuple[str, Identity, Record]] = field(default_factory=dict)
     _records: dict[int, dict[int, Record]] = field(default_factory=dict)
@@ -298,7 +300,7 @@ class Population:
     def _decoded(self, data: bytes, id: int, path: Path | str, n: int | None = None) -> Record:
         """Return a record that must be of this member, and of this number if one is given."""
         try:
-            record = decode(data)
+            record = decode(data, lean=self.lean)
             if self.space is not None:
                 check_names(record.member.hypers, self.space)
         except OtherFormat as error:

@@ -77,14 +77,18 @@ def encode(record: Record) -> bytes:
     return seal(body)
 
 
-def decode(line: bytes) -> Record:
+def decode(line: bytes, *, lean: bool = False) -> Record:
     """Return the record of one line.
+
+    Args:
+        lean: leave out which records a decision saw: of a thousand members these are nine tenths
+            of the line, and of the time to read it. `seen` is then empty, where it is not None.
 
     Raises:
         Unreadable: it is not exactly what was written, or never was a record.
         OtherFormat: another version of this program has written it.
     """
-    body = unseal(line)
+    body = unseal(line, lean=lean)
     try:
         return _record(body)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -117,8 +121,8 @@ def seal(body: Mapping[str, object]) -> bytes:
     return text[:-1] + b',"checksum":"' + _checksum(text).encode() + b'"}\n'
 
 
-def unseal(line: bytes) -> dict[str, object]:
-    """Return what was sealed.
+def unseal(line: bytes, *, lean: bool = False) -> dict[str, object]:
+    """Return what was sealed; if `lean`, without the pairs of "seen".
 
     Raises:
         Unreadable: one bit is other, or it is not JSON of finite numbers.
@@ -130,6 +134,11 @@ def unseal(line: bytes) -> dict[str, object]:
         b'"}\n'
     ):
         raise Unreadable("the checksum does not match")
+    # a quote inside of a text is written \", so these are names of fields, in our order
+    if lean and (begin := text.find(b',"seen":[[')) > 0:
+        end = text.find(b"]]", begin)
+        if text.startswith(b']],"dropped":', end):
+            text = text[:begin] + b',"seen":[' + text[end + 1 :]
     try:
         body = json.loads(text, parse_float=_finite, parse_constant=_finite)
     except (ValueError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""Chromium without a window, for the tests of reports; they are left out where there is none."""
+"""Runs that many tests read; Chromium without a window, without which its tests are left out."""
 
 import os
 import shutil
@@ -8,13 +8,24 @@ from typing import Any
 
 import pytest
 
+from tests.analysis.runs import run_of
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHROMIUM = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 SIZES = {"desktop": (1280, 900), "phone": (390, 844), "narrow phone": (360, 740)}
 Open = Callable[..., Any]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
+def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
+    """Four seeds of a small task, PBT and random search; only to be read."""
+    root = tmp_path_factory.mktemp("arms")
+    ours = [run_of(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
+    preset = "tests.trainers:walk_random_search"
+    return ours, [run_of(root / f"random-{s}", preset, seed=s) for s in range(4)]
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium without a window."""
     if CHROMIUM is None:

@@ -1,9 +1,10 @@
 """Runs for tests of what is read from them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from analysis.columns import columns
 from analysis.runs import RunData
 from core.member import Dropped, Member
 from core.record import Record, Weights
@@ -11,6 +12,22 @@ from core.run import open_run
 from core.worker import work
 
 THETA = Weights(name="w", bytes=1, sha256="0" * 64)
+
+
+@dataclass(frozen=True, slots=True)
+class Written(RunData):
+    """A run that is in memory alone, with its records."""
+
+    histories: Sequence[Sequence[Record]] = ()
+
+    def history(self, member: int) -> list[Record]:
+        """Return the records of a member."""
+        return list(self.histories[member])
+
+    def having(self, histories: Sequence[Sequence[Record]]) -> "Written":
+        """Return the run with other records."""
+        last = {id: history[-1] for id, history in enumerate(histories) if history}
+        return replace(self, histories=histories, columns=columns(histories), last=last)
 
 
 def run_of(root: Path, preset: str, **overrides: object) -> Path:
@@ -28,7 +45,7 @@ def written(
     preset: str = "tests.trainers:walk",
     trainer: str = "tests.trainers:Walk",
     members: int | None = None,
-) -> RunData:
+) -> Written:
     """Return a run in memory whose members came to each step with these scores.
 
     A second of work each, and twice the score as a report. Nobody copies anybody.
@@ -54,10 +71,11 @@ def written(
         "task": {"trainer": trainer, "space": space, "score": "height (m)"},
         "ready": "core.strategies:never",
     }
-    return RunData(Path(f"run-{seed}"), preset, settings, "abc", histories)
+    run = Written(Path(f"run-{seed}"), preset, settings, "abc", columns([]), {})
+    return run.having(histories)
 
 
-def with_copy(run: RunData, child: int, donor: int, score: float) -> RunData:
+def with_copy(run: Written, child: int, donor: int, score: float) -> Written:
     """Return the run in which a member copied another at the last step, and was scored again."""
     mine, other = run.histories[child][-1].member, run.histories[donor][-1].member
     copy = replace(
@@ -71,4 +89,4 @@ def with_copy(run: RunData, child: int, donor: int, score: float) -> RunData:
     record = Record(member=copy, report={"twice": 2 * score}, seconds={"eval": 0.5}, weights=THETA)
     histories = [list(history) for history in run.histories]
     histories[child].append(record)
-    return replace(run, histories=histories)
+    return run.having(histories)

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,12 @@ from analysis.ablation import (
     Ablation,
     draw_axes,
     half,
-    holm,
     interaction,
     p_value,
     ranking,
     read_ablation,
 )
+from analysis.statistics import holm
 from analysis.style import new_figure
 from core.member import rank
 from core.population import Population
@@ -99,6 +100,42 @@ def test_what_is_not_done_is_left_out_and_said(tmp_path: Path) -> None:
     assert "One seed: no interval is claimed." in text
     assert "Not done, and left out with their seeds: truncation-3/2" in text
     assert all(math.isnan(half(values)) for values in found.improvements.values())
+
+
+def test_an_arm_that_has_not_begun_is_left_out_and_said(study: Path, tmp_path: Path) -> None:
+    """In the table and in every figure; and so are seeds of which another arm is not done."""
+    shutil.copytree(study, root := tmp_path / "study")
+    for run in ("tournament-5/1", "tournament-5/2", "tournament-5/3", "replay/2"):
+        shutil.rmtree(root / run)
+
+    assert main(["ablation", str(root), "--out", str(tmp_path / "out")]) == 0
+
+    found = read_ablation(root)
+    assert found.seeds == (1, 3)
+    assert "tournament-5" not in found.improvements
+    text = (tmp_path / "out" / "ablation.md").read_text()
+    assert "tournament-5/1, tournament-5/2, tournament-5/3, replay/2." in text
+    assert "nan" not in text + (tmp_path / "out" / "ablation.json").read_text().lower()
+    assert (tmp_path / "out" / "interaction_exploit_members.png").exists()
+
+
+def test_a_report_of_a_study_is_of_its_runs_that_are_done(study: Path, tmp_path: Path) -> None:
+    """The others are named; of none, it is refused."""
+    shutil.copytree(study, root := tmp_path / "study")
+    for arm in ("replay", "final", "truncation-3", "truncation-5", "tournament-3"):
+        shutil.rmtree(root / arm)
+    shutil.rmtree(root / "tournament-5" / "2")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.report.figures", lambda runs: iter(()))
+        assert main(["report", str(root), "--out", str(tmp_path / "a.html")]) == 0
+
+    text = (tmp_path / "a.html").read_text()
+    assert "5 runs, reported on" in text
+    assert "16 runs of the study not done, and left out" in text
+    assert str(root / "tournament-5" / "2") in text
+    assert "2 paired seeds" in text
+    open_study(tmp_path / "new", PRESET)
+    assert main(["report", str(tmp_path / "new"), "--out", str(tmp_path / "b.html")]) == 2
 
 
 def test_a_directory_that_is_no_study_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Figures and tables: drawn from directories alone, and right in what they say."""
 
-import math
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import matplotlib as mpl
@@ -9,23 +9,14 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import main
-from analysis.runs import decided, read_runs, trained
+from analysis.figures import figures
+from analysis.runs import folders, read_runs
 from analysis.samples import picture
-from analysis.scores import draw_run, draw_scores, limits, top_mean
-from analysis.style import new_figure
+from analysis.scores import draw_run, draw_scores, limits
+from analysis.style import new_figure, save
 from analysis.toy import PANELS, path
 from core.run import RunError, open_run
 from tests.analysis.runs import run_of
-
-
-@pytest.fixture(scope="module")
-def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
-    """Four seeds of a small task, PBT and random search."""
-    root = tmp_path_factory.mktemp("arms")
-    ours = [run_of(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
-    preset = "tests.trainers:walk_random_search"
-    theirs = [run_of(root / f"random-{s}", preset, seed=s) for s in range(4)]
-    return ours, theirs
 
 
 def test_figures_are_drawn_from_run_directories(
@@ -33,27 +24,34 @@ def test_figures_are_drawn_from_run_directories(
 ) -> None:
     """As PNG and PDF, the baseline behind its run and not on its own."""
     toy = [run_of(tmp_path / name, f"tasks.toy.presets:{name}") for name in PANELS]
-    runs = map(str, [*toy, *arms[0][:2], *arms[1][:2]])
+    runs = map(str, [*toy, arms[0][0], arms[1][0]])
 
     assert main(["figures", *runs, "--out", str(tmp_path / "figures")]) == 0
 
     drawn = {path.name for path in (tmp_path / "figures").iterdir()}
-    names = ("figure_2", "scores_walk-0", "scores_walk-1")
-    assert drawn == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")}
-    assert all(path.stat().st_size > 3000 for path in (tmp_path / "figures").iterdir())
-    assert capsys.readouterr().out.count("figures/") == 6
+    kinds = ("scores", "forest", "lineages", "schedule", "copies", "dominance", "improved", "costs")
+    names = ["figure_2", "bars"]
+    names += [f"{kind}_walk-0" for kind in kinds]
+    assert drawn == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")} | {
+        "captions.md"
+    }
+    assert all(path.stat().st_size > 3000 for path in (tmp_path / "figures").glob("*.p*"))
+    assert capsys.readouterr().out.count("figures/") == 2 * len(names)
 
 
 def test_the_pdf_keeps_its_text_as_text(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
     """With embedded TrueType fonts, and the same bytes each time."""
-    for name in ("a", "b"):
-        main(["figures", str(arms[0][0]), "--out", str(tmp_path / name)])
+    runs = read_runs(arms[0][:1])
+    first, second = (
+        [save(drawn.figure, tmp_path / out, drawn.name)[1] for drawn in islice(figures(runs), 2)]
+        for out in ("a", "b")
+    )
 
-    first, second = ((tmp_path / name / "scores_walk-0.pdf").read_bytes() for name in ("a", "b"))
-    assert first == second
-    assert b"/FontFile2" in first
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+        assert b"/FontFile2" in one.read_bytes()
 
 
 def test_the_thick_line_is_the_mean_of_the_five_best_at_each_step(
@@ -65,25 +63,22 @@ def test_the_thick_line_is_the_mean_of_the_five_best_at_each_step(
         ax = figure.subplots()
         draw_scores(ax, run, "blue", "run")
 
-    *thin, thick = ax.get_lines()
+    [thick], [thin, band] = ax.get_lines(), ax.collections
     scores: dict[int, list[float]] = {}
-    for history in run.histories:
+    for id in range(5):
         seen: set[int] = set()
-        for record in history:
+        for record in run.history(id):
             me = record.member
             if me.step > 0 and me.step not in seen:
                 scores.setdefault(me.step, []).append(me.score)
                 seen.add(me.step)
     expected = [np.mean(sorted(scores[step])[-5:]) for step in range(1, 13)]
-    assert len(thin) == 5
+    assert len(thin.get_paths()) == 5
     assert np.asarray(thick.get_ydata()) == pytest.approx(expected)
-
-
-def test_a_diverged_score_is_a_gap_and_no_part_of_the_mean() -> None:
-    """Whatever is not finite."""
-    assert top_mean([1.0, math.nan, 3.0, -math.inf]) == 2.0
-    assert math.isnan(top_mean([math.nan]))
-    assert top_mean([1, 2, 3, 4, 5, 6, 7]) == 5.0
+    [edge] = band.get_paths()
+    assert np.asarray(edge.vertices)[:, 1].max() == pytest.approx(
+        max(max(s) for s in scores.values())
+    )
 
 
 def test_a_step_is_reached_before_and_left_after_its_decision(
@@ -91,12 +86,13 @@ def test_a_step_is_reached_before_and_left_after_its_decision(
 ) -> None:
     """Scores are drawn as trained, hypers as decided."""
     [run] = read_runs(arms[0][:1])
+    columns = run.columns
 
-    for history in run.histories:
-        assert [record.member.step for record in trained(history)] == list(range(1, 13))
-        assert [record.member.step for record in decided(history)] == list(range(13))
-        assert all(record.member.parent is None for record in trained(history))
-    assert any(r.member.parent for history in run.histories for r in decided(history))
+    for id in range(5):
+        assert columns.step[columns.trained(id)].tolist() == list(range(1, 13))
+        assert columns.step[columns.left(id)].tolist() == list(range(13))
+    assert (columns.parent[columns.trained()] < 0).all()
+    assert (columns.parent[columns.left()] >= 0).any()
 
 
 def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -> None:
@@ -121,7 +117,7 @@ def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
     """Eight steps of four updates, after the start."""
     [run] = read_runs([run_of(tmp_path / "grid", "tasks.toy.presets:figure_2_grid")])
 
-    way = path(run.histories[0])
+    way = path(run, 0)
 
     assert way.shape == (33, 2)
     assert way[-1] == pytest.approx([0.9 * 0.9**32, 0.9])
@@ -144,22 +140,25 @@ def test_one_bad_member_does_not_press_all_others_into_a_line(
     """The axis leaves out what lies far below."""
     [run] = read_runs(arms[0][:1])
     low, high = limits([run])
-    history = run.histories[0]
-    bad = replace(history[3], member=replace(history[3].member, score=-1e6))
-    worse = replace(run, histories=[[*history[:3], bad, *history[4:]], *run.histories[1:]])
+    score = run.columns.score.copy()
+    score[3] = -1e6
+    worse = replace(run, columns=replace(run.columns, score=score))
 
     assert limits([worse])[0] > low - 2 * (high - low)
     assert limits([worse])[1] == pytest.approx(high, rel=0.5)
 
 
-def test_figures_of_one_name_are_refused(
+def test_figures_of_runs_in_folders_of_one_name_are_told_apart(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Rather than one of them lost."""
-    other = run_of(tmp_path / "walk-0", "tests.trainers:walk", seed=9)
+    """By the folder above; a run that is given twice is refused."""
+    runs = read_runs([arms[0][0], run_of(tmp_path / "b" / "walk-0", "tests.trainers:walk", seed=9)])
 
-    assert main(["figures", str(arms[0][0]), str(other), "--out", str(tmp_path)]) == 2
-    assert "two run directories are called 'walk-0'" in capsys.readouterr().err
+    assert folders(runs) == [f"{arms[0][0].parent.name}-walk-0", "b-walk-0"]
+    assert next(iter(figures(runs))).name.endswith(f"{arms[0][0].parent.name}-walk-0")
+    twice = ["figures", str(arms[0][0]), f"{arms[0][0]}/../walk-0", "--out", str(tmp_path)]
+    assert main(twice) == 2
+    assert "walk-0 is given twice" in capsys.readouterr().err
 
 
 def test_a_directory_that_is_no_run_is_refused(
@@ -169,7 +168,7 @@ def test_a_directory_that_is_no_run_is_refused(
     assert main(["figures", str(tmp_path), "--out", str(tmp_path)]) == 2
     assert "is not a run directory" in capsys.readouterr().err
     open_run(tmp_path / "empty", "tests.trainers:walk")
-    with pytest.raises(RunError, match="some members have published nothing yet"):
+    with pytest.raises(RunError, match="no member has published anything yet"):
         read_runs([tmp_path / "empty"])
 
 
@@ -195,6 +194,7 @@ def test_drawing_changes_no_global_style(
     """A user's own matplotlib settings are his."""
     before = dict(mpl.rcParams)
 
-    main(["figures", str(arms[0][0]), "--out", str(tmp_path)])
+    drawn = next(iter(figures(read_runs(arms[0][:1]))))
+    save(drawn.figure, tmp_path, drawn.name)
 
     assert dict(mpl.rcParams) == before

@@ -1,5 +1,6 @@
 """A report in a browser: it opens from a file, shows what the records hold, and can be handled."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from analysis.evidence import read_evidence
+from analysis.figures import figures
 from analysis.report import write_report
 from core.member import Member
 from core.population import Population
@@ -31,8 +33,10 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def report(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of these runs."""
-    return write_report(runs, tmp_path_factory.mktemp("page") / "report.html")
+    """The page of these runs, with its first figures."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("analysis.report.figures", lambda runs: islice(figures(runs), 3))
+        return write_report(runs, tmp_path_factory.mktemp("page") / "report.html")
 
 
 @pytest.fixture(scope="module")

@@ -21,23 +21,13 @@ from analysis.comparison_files import as_csv, as_json, as_markdown
 from analysis.runs import RunData, read_runs
 from core.run import open_run
 from core.worker import work
-from tests.analysis.runs import run_of, with_copy, written
+from tests.analysis.runs import Written, run_of, with_copy, written
 
 ROOT = Path(__file__).parents[2]
 ENDS = st.lists(st.floats(-100, 100).map(lambda x: round(x, 2)), min_size=2, max_size=6)
 
 
-@pytest.fixture(scope="module")
-def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
-    """Four seeds of a small task, PBT and random search."""
-    root = tmp_path_factory.mktemp("arms")
-    ours = [run_of(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
-    preset = "tests.trainers:walk_random_search"
-    theirs = [run_of(root / f"random-{s}", preset, seed=s) for s in range(4)]
-    return ours, theirs
-
-
-def _ending(ends: Sequence[float], first: int = 0, **settings: object) -> list[RunData]:
+def _ending(ends: Sequence[float], first: int = 0, **settings: object) -> list[Written]:
     """Return a run a seed, whose best member ends with these scores."""
     return [
         written([[0.0, end], [-1.0, end - 1]], seed=first + i, **settings)  # type: ignore[arg-type]
@@ -121,7 +111,7 @@ def test_a_number_of_one_arm_alone_is_named() -> None:
     """It is not compared, and not forgotten."""
     ours = _ending([3.0, 4.0])
     theirs = [
-        replace(run, histories=[[replace(r, report={}) for r in h] for h in run.histories])
+        run.having([[replace(r, report={}) for r in h] for h in run.histories])
         for run in _ending([1.0, 2.0])
     ]
 
@@ -281,6 +271,16 @@ def test_arms_of_one_name_are_told_apart() -> None:
     assert "| 0 | 3 | 1 | 6 | 2 |" in as_markdown(found)
 
 
+def test_a_run_with_unreadable_records_is_said_first() -> None:
+    """It is compared as far as it can be read."""
+    whole, torn = _ending([3.0, 4.0])
+
+    text = as_markdown(_compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0])))
+
+    said = "NOT WHOLE: run-1 is without what cannot be read (1 records or files)."
+    assert text.splitlines()[2] == said
+
+
 def test_a_diverged_arm_is_said_and_not_averaged() -> None:
     """The other numbers are still compared."""
     nothing = written([[0.0, math.nan], [1.0, math.nan]], seed=1)
@@ -300,7 +300,7 @@ def test_a_number_that_a_best_member_did_not_report_is_left_out_and_said() -> No
     runs = _ending([3.0, 4.0])
     last = runs[1].histories[0][-1]
     bare = [*runs[1].histories[0][:-1], replace(last, report={})]
-    runs[1] = replace(runs[1], histories=[bare, runs[1].histories[1]])
+    runs[1] = runs[1].having([bare, runs[1].histories[1]])
 
     found = _compared(runs, _ending([1.0, 2.0]))
 
@@ -331,8 +331,8 @@ def test_unfinished_runs_are_compared_so_far(
     [whole] = read_runs(arms[0][:1])
     ends = [
         record.member.score
-        for history in whole.histories
-        for record in history
+        for id in range(whole.members)
+        for record in whole.history(id)
         if record.member.step == step and not record.member.waiting
     ]
     assert f"| 0 | {max(ends):.5g} |" in said
@@ -368,7 +368,7 @@ def test_what_cannot_be_compared_is_refused(case: str) -> None:
     elif case == "held out":
         options = {"held_out": ["thrice"]}
     elif case == "silent":
-        ours = [replace(run, histories=[run.histories[0], []]) for run in ours]
+        ours = [run.having([run.histories[0], []]) for run in ours]
 
     with pytest.raises(ValueError, match=BAD[case]):
         _compared(ours, theirs, **options)

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from analysis import report
 from analysis.columns import Columns
 from analysis.evidence import Evidence
-from analysis.report import page
 from analysis.runs import RunData
+from core.member import Member
+from core.record import Record
 from tests.analysis.conftest import SIZES, Open, hover, scroll
 
 pytestmark = pytest.mark.browser
@@ -36,7 +38,9 @@ def _large(members: int, steps: int) -> Evidence:
         step=step,
         score=score,
         cause=np.where(ready, 2, np.where(step > 0, 1, 0)),
+        donor=np.where(ready, member[parent], -1),
         parent=parent,
+        lost=np.zeros(rows, dtype=np.bool_),
         dropped=np.full(rows, np.nan),
         decided=ready,
         waiting=np.zeros(rows, dtype=np.bool_),
@@ -49,24 +53,39 @@ def _large(members: int, steps: int) -> Evidence:
         seconds={"step": zeros + 0.01},
     )
     settings = {
-        "task": {"space": {"priors": {"rate": {}}}, "score": "score"},
+        "task": {
+            "space": {"priors": {"rate": {"is": "LogUniform"}, "other": {"is": "LogUniform"}}},
+            "score": "score",
+        },
         "members": members,
         "steps": steps,
         "ready": "core.strategies:every",
+        "inherit": ["weights", "hypers"],
         "seed": 0,
     }
-    data = RunData(Path("run"), "m:large", settings, "0", [])
-    return Evidence(Path("run"), {"settings": settings}, columns, data, [], [], [])
+    last = {
+        id: Record(member=Member(id=id, n=steps, step=steps, score=float(score[row])))
+        for id, row in enumerate(columns.last())
+    }
+    return Evidence(RunData(Path("run"), "m:large", settings, "0", columns, last), [], [])
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
+    """The run and its page, without figures."""
+    run, path = _large(1000, 200), tmp_path_factory.mktemp("large") / "large.html"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "figures", lambda runs: iter(()))
+        path.write_text(report.page([run]), encoding="utf-8")
+    return run, path
 
 
 @pytest.mark.parametrize("size", ["desktop", "phone"])
 def test_a_thousand_members_of_two_hundred_steps_can_be_used(
-    size: str, tmp_path: Path, opened: Open
+    size: str, large: tuple[Evidence, Path], opened: Open
 ) -> None:
     """Each of what a person does takes less than two seconds, most of it far less."""
-    run = _large(1000, 200)
-    path = tmp_path / "large.html"
-    path.write_text(page([run]), encoding="utf-8")
+    run, path = large
     took: dict[str, float] = {}
 
     def timed(name: str, act: Callable[[], object]) -> None:

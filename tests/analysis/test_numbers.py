@@ -9,8 +9,6 @@ import pytest
 
 from analysis.numbers import (
     Target,
-    came,
-    columns_of,
     costs,
     course,
     highest,
@@ -21,14 +19,14 @@ from analysis.numbers import (
     times,
     until,
 )
-from analysis.runs import RunData, read_runs
-from tests.analysis.runs import run_of, with_copy, written
+from analysis.runs import read_runs
+from tests.analysis.runs import Written, run_of, with_copy, written
 
 LINES = [[1.0, 2.0, 3.0], [2.0, 5.0, 4.0], [0.0, 1.0, 9.0], [1.0, 1.0, 1.0]]
 SIX = [*LINES, [0.0, 0.0, 8.0], [0.0, 0.0, 2.0]]
 
 
-def _reporting(run: RunData, says: dict[tuple[int, int], float]) -> RunData:
+def _reporting(run: Written, says: dict[tuple[int, int], float]) -> Written:
     """Return the run with reports at these members and steps alone."""
     histories = [
         [
@@ -37,12 +35,12 @@ def _reporting(run: RunData, says: dict[tuple[int, int], float]) -> RunData:
         ]
         for i, history in enumerate(run.histories)
     ]
-    return replace(run, histories=histories)
+    return run.having(histories)
 
 
 def test_the_numbers_are_as_by_hand() -> None:
     """Of six members and three steps, the best of which are 2, 5 and 9."""
-    found = results(columns_of(written(SIX)))
+    found = results(written(SIX).columns)
 
     assert found["selected"] == 9.0
     assert found["twice"] == 18.0
@@ -58,31 +56,31 @@ def test_members_are_chosen_by_the_selected_score_alone() -> None:
     """Whatever better one another has reported."""
     run = _reporting(written(LINES), {(i, 3): value for i, value in enumerate((50, 60, 7, 80))})
 
-    found = results(columns_of(run))
+    found = results(run.columns)
 
     assert found["other"] == 7.0  # of member 2, whose score is 9
     assert found["peak, other"] == 7.0
     assert found["area, other"] == 7.0  # at the one step with reports
-    assert highest(columns_of(run), "other") == 80.0
+    assert highest(run.columns, "other") == 80.0
 
 
 def test_a_number_that_the_best_member_did_not_report_is_none() -> None:
     """Not another member's, and not an older one."""
     run = _reporting(written(LINES), {(0, 3): 1.0, (2, 2): 5.0})
 
-    found = results(columns_of(run))
+    found = results(run.columns)
 
     assert math.isnan(found["other"])
-    assert report_steps(columns_of(run), "other") == (2, 3)
+    assert report_steps(run.columns, "other") == (2, 3)
 
 
 def test_diverged_members_are_worst() -> None:
     """NaN and infinity are no scores."""
-    found = results(columns_of(written([[math.nan, math.inf], [1.0, 2.0], [-math.inf, 1.0]])))
+    found = results(written([[math.nan, math.inf], [1.0, 2.0], [-math.inf, 1.0]]).columns)
 
     assert (found["selected"], found["top five"], found["area"]) == (2.0, 1.5, 1.5)
     assert found["peak"] == 2.0
-    alone = results(columns_of(written([[math.nan, math.inf]])))
+    alone = results(written([[math.nan, math.inf]]).columns)
     assert all(math.isnan(alone[name]) for name in ("selected", "top five", "area", "peak"))
 
 
@@ -91,13 +89,13 @@ def test_a_copy_counts_as_what_it_was_until_it_came() -> None:
     before = written(LINES)
     run = with_copy(before, 3, 2, 9.5)
 
-    data = columns_of(run)
+    data = run.columns
 
-    assert came(data)[-1] == 1.0
-    assert course(data).score[3].tolist() == [1.0, 1.0, 1.0]
+    assert data.came[-1] == 1.0
+    assert course(data)[3].tolist() == [1.0, 1.0, 1.0]
     assert (results(data)["selected"], results(data)["peak"]) == (9.5, 9.5)
-    assert results(data)["area"] == results(columns_of(before))["area"]
-    assert costs(columns_of(before)) == {"steps": 12.0, "evaluations": 12.0, "seconds": 12.0}
+    assert results(data)["area"] == results(before.columns)["area"]
+    assert costs(before.columns) == {"steps": 12.0, "evaluations": 12.0, "seconds": 12.0}
     assert costs(data) == {"steps": 12.0, "evaluations": 13.0, "seconds": 12.5}
 
 
@@ -105,18 +103,18 @@ def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
     """One record a step: its score is of the donor's weights, the one it gave up is its own."""
     run = with_copy(written(LINES), 3, 2, 9.5)
     history = [*run.histories[3][:-2], replace(run.histories[3][-1])]
-    data = columns_of(replace(run, histories=[*run.histories[:3], history]))
+    data = run.having([*run.histories[:3], history]).columns
 
-    assert course(data).score[3].tolist() == [1.0, 1.0, 1.0]
+    assert course(data)[3].tolist() == [1.0, 1.0, 1.0]
     assert costs(data)["evaluations"] == 13.0
-    said = reported(data, course(data), "twice")
+    said = reported(data, "twice")
     assert said[3, :2].tolist() == [2.0, 2.0]
     assert math.isnan(said[3, 2])  # what it reported then is of the donor's weights
 
 
 def test_times_to_a_target_are_as_by_hand() -> None:
     """The first step at which anybody has it, and what all took until they had done that step."""
-    data = columns_of(written(LINES))
+    data = written(LINES).columns
 
     assert times(data, Target(5.0), 3) == (2.0, 8.0, True)
     assert times(data, Target(0.0), 3) == (1.0, 4.0, True)
@@ -130,14 +128,14 @@ def test_a_run_is_cut_where_all_have_been() -> None:
     """As if it had ended there."""
     run = written([[1.0, 2.0, 3.0], [4.0, 5.0]])
 
-    data = columns_of(run)
+    data = run.columns
     *before, last = run.histories[1]
     waits = replace(last, member=replace(last.member, waiting=True))
 
     assert last_step(data) == 2
-    assert last_step(columns_of(replace(run, histories=[run.histories[0], [*before, waits]]))) == 1
+    assert last_step(run.having([run.histories[0], [*before, waits]]).columns) == 1
     cut = until(data, 2)
-    other = columns_of(written([[1.0, 2.0], [4.0, 5.0]]))
+    other = written([[1.0, 2.0], [4.0, 5.0]]).columns
     for name in ("first", "member", "step", "score", "parent"):
         assert np.array_equal(getattr(cut, name), getattr(other, name), equal_nan=True)
     assert results(cut) == results(other)
@@ -146,7 +144,7 @@ def test_a_run_is_cut_where_all_have_been() -> None:
 def test_copies_stay_copies_in_a_cut_run(tmp_path: Path) -> None:
     """Each points to the same record as before."""
     [run] = read_runs([run_of(tmp_path / "run", "tests.trainers:walk")])
-    data = columns_of(run)
+    data = run.columns
 
     cut = until(data, 6)
 
@@ -168,8 +166,8 @@ def test_the_costs_of_a_real_run_are_those_of_its_records(tmp_path: Path) -> Non
         for name in ("walk", "raises_random_search")
     ]
     for run in read_runs(paths):
-        data = columns_of(run)
-        records = [record for history in run.histories for record in history]
+        data = run.columns
+        records = [record for id in range(run.members) for record in run.history(id)]
         trained = {(r.member.id, r.member.step) for r in records if r.member.step and r.weights}
         copies = sum(r.member.parent is not None for r in records)
 
@@ -179,11 +177,3 @@ def test_the_costs_of_a_real_run_are_those_of_its_records(tmp_path: Path) -> Non
         assert found["seconds"] == pytest.approx(
             sum(r.spent + r.seconds.get("claim", 0.0) for r in records)
         )
-
-
-def test_a_member_without_records_is_named() -> None:
-    """It has not reported, and cannot be left out in silence."""
-    run = written(LINES)
-
-    with pytest.raises(ValueError, match=r"members \[3\] have published nothing"):
-        columns_of(replace(run, histories=[*run.histories[:3], []]))

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from analysis import report
 from analysis.__main__ import main
 from analysis.evidence import read_evidence
 from analysis.lineage import lineage
 from analysis.markup import Html, data, tag
-from analysis.plates import MANY, PIXELS, rendered
+from analysis.plates import MANY, picture
 from analysis.provenance import said
 from analysis.report import HERE, page
 from analysis.style import new_figure
@@ -24,6 +25,7 @@ from core.population import Population
 from core.record import Record
 from core.run import open_run
 from core.worker import work
+from tests.analysis.runs import run_of
 from tests.analysis.written import warn, write_run
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -64,11 +66,6 @@ class Page(HTMLParser):
             self._skip = ""
 
 
-def _run(root: Path, preset: str = "tests.trainers:walk", **overrides: object) -> Path:
-    assert work(open_run(root, preset, overrides), durable=False)
-    return root
-
-
 def _page(*paths: Path) -> Page:
     return Page(page([read_evidence(path) for path in paths]))
 
@@ -78,22 +75,26 @@ def _histories(path: Path) -> list[list[Record]]:
     return [population.history(id) for id in range(len(list((path / "members").iterdir())))]
 
 
-@pytest.fixture(scope="module")
-def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Path]]:
-    """Three seeds of a small task, PBT and random search."""
-    root = tmp_path_factory.mktemp("arms")
-    ours = [_run(root / f"walk-{s}", seed=s) for s in range(3)]
-    preset = "tests.trainers:walk_random_search"
-    return ours, [_run(root / f"random-{s}", preset, seed=s) for s in range(3)]
+@pytest.fixture(autouse=True)
+def _without_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw none where none is looked at: they take most of the time."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr(report, "figures", lambda runs: iter(()))
 
 
+@pytest.fixture
+def drawn() -> None:
+    """Let the page have its figures."""
+
+
+@pytest.mark.usefixtures("drawn")
 def test_the_page_is_one_file_that_asks_for_nothing(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No address but data, and a policy that forbids all else."""
     out = tmp_path / "new" / "report.html"
 
-    assert main(["report", *map(str, arms[0] + arms[1]), "--out", str(out)]) == 0
+    assert main(["report", str(arms[0][0]), str(arms[1][0]), "--out", str(out)]) == 0
 
     assert capsys.readouterr().out.strip() == str(out)
     found = Page(out.read_text("utf-8"))
@@ -108,9 +109,9 @@ def test_the_page_is_one_file_that_asks_for_nothing(
 
 def test_the_numbers_are_those_of_the_runs(arms: tuple[list[Path], list[Path]]) -> None:
     """Of each seed the best score, top five, copies, steps; against a loop over the records."""
-    text = _page(*arms[0]).sections["runs"]
+    text = _page(*arms[0][:3]).sections["runs"]
 
-    for seed, path in enumerate(arms[0]):
+    for seed, path in enumerate(arms[0][:3]):
         histories = _histories(path)
         ends = [history[-1] for history in histories]
         best = min(ends, key=lambda record: rank(record.member))
@@ -136,24 +137,25 @@ def test_the_cost_by_phase_adds_up_to_the_workers_time(
     whole = sum(s for r in records for phase, s in r.seconds.items() if phase not in parts)
 
     assert run.worker_seconds == pytest.approx(whole)
-    assert run.phases()["step"] == pytest.approx(sum(r.seconds.get("step", 0) for r in records))
-    assert not set(run.phases()) & set(run.parts())
+    phases = run.columns.phases()
+    assert phases["step"] == pytest.approx(sum(r.seconds.get("step", 0) for r in records))
+    assert not set(phases) & set(run.parts())
     times = [record.time for record in records]
     assert run.wall_seconds >= max(times) - min(times)
 
 
 def test_whether_it_helped_is_said_with_an_interval(arms: tuple[list[Path], list[Path]]) -> None:
     """Paired by seed, as scipy has it, whatever the order of the directories."""
-    found = _page(*arms[1][::-1], *arms[0]).sections["help"]
+    found = _page(*arms[1][2::-1], *arms[0][:3]).sections["help"]
 
-    ends = [[max(h[-1].member.score for h in _histories(path)) for path in arm] for arm in arms]
+    ends = [[max(h[-1].member.score for h in _histories(path)) for path in arm[:3]] for arm in arms]
     difference = np.array(ends[0]) - np.array(ends[1])
     half = stats.sem(difference) * stats.t.ppf(0.975, 2)
     size = f"{difference.mean():+.4g} ± {half:.3g}"
     assert size in found
     assert "95 % interval of 3 paired seeds" in found
     assert "n = 3 paired seeds" in found
-    assert "Equal budgets: 60 steps a run." in found
+    assert "Equal budgets: 60 steps a run; " in found
     assert "no interval" not in found
 
 
@@ -182,11 +184,11 @@ def test_unequal_budgets_are_said_aloud(
 ) -> None:
     """In the answer itself, which then claims nothing."""
     preset = "tests.trainers:walk_random_search"
-    short = [_run(tmp_path / str(s), preset, seed=s, steps=6) for s in range(3)]
+    short = [run_of(tmp_path / str(s), preset, seed=s, steps=6) for s in range(3)]
 
-    found = _page(*arms[0], *short).sections["help"]
+    found = _page(*arms[0][:3], *short).sections["help"]
 
-    assert "UNEQUAL BUDGETS: walk trained 60 steps a run, walk_random_search 30." in found
+    assert "UNEQUAL BUDGETS: walk trained 60 steps a run, walk_random_search 30; " in found
     assert "The budgets were unequal." in found
     assert "It helped" not in found
 
@@ -200,10 +202,10 @@ def test_a_run_that_goes_on_is_reported_as_far_as_it_is(
     found = _page(tmp_path / "run", arms[1][0])
 
     run = read_evidence(tmp_path / "run")
-    assert not run.done
-    assert f"is not done:  {run.trained} of 60 steps" in found.sections["help"]
+    assert not run.data.is_done
+    assert f"is not done:  {run.data.trained} of 60 steps" in found.sections["help"]
     assert "nothing is compared yet" in found.sections["help"]
-    assert f"{run.trained}/60" in found.sections["runs"]
+    assert f"{run.data.trained}/60" in found.sections["runs"]
 
 
 def test_members_that_never_reported_are_named(tmp_path: Path) -> None:
@@ -225,7 +227,7 @@ def test_a_run_without_records_is_refused(
     open_run(tmp_path / "run", "tests.trainers:walk")
 
     assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "a.html")]) == 2
-    assert "has nothing to report" in capsys.readouterr().err
+    assert "has nothing to show" in capsys.readouterr().err
     assert main(["report", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 2
     assert "is not a run directory" in capsys.readouterr().err
     assert not (tmp_path / "a.html").exists()
@@ -248,7 +250,7 @@ def test_a_torn_history_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:
 
 def test_failed_members_are_shown_with_their_tracebacks(tmp_path: Path) -> None:
     """The last line of each at once, all of it behind a click; and the warning of the worker."""
-    root = _run(tmp_path / "run", "tests.trainers:raises")
+    root = run_of(tmp_path / "run", "tests.trainers:raises")
     errors = [r for history in _histories(root) for r in history if r.error]
 
     found = _page(root)
@@ -288,17 +290,18 @@ def test_options_of_a_choice_are_shown_as_texts(tmp_path: Path) -> None:
     found = _page(root := write_run(tmp_path / "run", draw=draw))
 
     assert re.search(r"12 -?[\d.]+ (adam|sgd) [\d.]+", found.sections["members"])
-    kind = lineage(read_evidence(root))["hypers"][0]  # type: ignore[index]
+    kind = lineage(read_evidence(root).data)["hypers"][0]  # type: ignore[index]
     assert kind["options"] == ["adam", "sgd"]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
     """Not its preset, its settings, names, options, warnings, tracebacks or directory."""
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {EVIL: f"{EVIL}{rng.integers(2)}", "rate": 0.5}
 
-    task = {"space": {"priors": {EVIL: {"domain": [EVIL, 1]}}}, "score": EVIL}
+    task = {"space": {"priors": {EVIL: {"is": EVIL, "domain": [EVIL, 1]}}}, "score": EVIL}
     settings = {"exploit": EVIL, EVIL: {"is": EVIL, EVIL: EVIL}, "task": task}
     name = EVIL.replace("/", "∕")
     root = write_run(tmp_path / name, draw=draw, preset=f"m:{EVIL}", settings=settings)
@@ -316,6 +319,7 @@ def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
     assert found.json["run-0"]["unit"] == EVIL  # type: ignore[index]
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_figure_that_cannot_be_drawn_is_said_to_be(tmp_path: Path) -> None:
     """All else is there."""
 
@@ -334,10 +338,10 @@ def test_pictures_are_lines_or_pixels_as_is_smaller() -> None:
         few.subplots().plot(range(100))
         many.subplots().plot(range(MANY + 1))
 
-    assert rendered(few)[0] == "image/svg+xml"
-    kind, picture = rendered(many)
+    assert picture(few)[0] == "image/svg+xml"
+    kind, content = picture(many)
     assert kind == "image/png"
-    assert int.from_bytes(picture[16:20], "big") == 4 * PIXELS  # the width, in the header
+    assert int.from_bytes(content[16:20], "big") == 4 * 200  # the width, in the header
 
 
 def test_text_is_escaped_unless_it_is_markup() -> None:
@@ -389,7 +393,7 @@ def test_the_lineage_holds_every_record(tmp_path: Path, offset: float) -> None:
     """Decoded here as the page does it; scores keep what tells them apart."""
     run = read_evidence(write_run(tmp_path / "run", members=300, steps=5))
     run.columns.score[:] += offset
-    packed = lineage(run)
+    packed = lineage(run.data)
 
     def unpack(name: str) -> np.ndarray:
         import base64

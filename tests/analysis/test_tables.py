@@ -114,7 +114,7 @@ def _gan(preset: str, scores: list[float], held_out: list[float], seed: int = 0)
         [history[0], replace(history[1], report={"held_out": number})]
         for history, number in zip(run.histories, held_out, strict=True)
     ]
-    return replace(run, histories=histories)
+    return run.having(histories)
 
 
 def test_ours_fill_the_cells_of_their_presets() -> None:
@@ -193,7 +193,7 @@ def test_unfinished_runs_are_left_out_and_said() -> None:
     arms, notes = by_preset([run])
 
     assert not arms
-    assert notes == ["Left out: run-0 is not done, members [1] have steps to go."]
+    assert notes == ["Left out: run-0 is not done: 3 of 4 steps."]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])

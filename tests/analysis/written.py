@@ -40,10 +40,14 @@ def write_run(
     rng = np.random.default_rng(seed)
     names = list(draw(np.random.default_rng(0)))
     whole: dict[str, object] = {
-        "task": {"space": {"priors": {n: {"domain": [0, 1]} for n in names}}, "score": "score"},
+        "task": {
+            "space": {"priors": {n: {"is": "core.space:Uniform", "domain": [0, 1]} for n in names}},
+            "score": "score",
+        },
         "members": members,
         "steps": steps,
         "ready": {"is": "core.strategies:Every", "steps": every},
+        "inherit": ["weights", "hypers"],
         "seed": seed,
         "mode": "lockstep",
     }

@@ -1,0 +1,137 @@
+"""What each arm came to against its baseline: the bars of the paper's figures 3 and 5."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.runs import RunData, by_arm, folders
+from analysis.style import BLACK, PBT
+
+MOST = 4  # numbers at most that have a panel
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """An arm and its baseline, by one number of the best member of each seed.
+
+    ours, theirs: a number for each seed; not all seeds need be in both.
+    """
+
+    label: str
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+
+
+def labels(groups: Sequence[Sequence[RunData]]) -> list[str]:
+    """Return what to call the arms: their presets' functions, or, if these are equal, a folder."""
+    names, apart = [group[0].name for group in groups], folders([group[0] for group in groups])
+    return [
+        name if names.count(name) == 1 else folder
+        for name, folder in zip(names, apart, strict=True)
+    ]
+
+
+def bars(runs: Sequence[RunData], number: str | None = None) -> list[Bar]:
+    """Return a bar for each pair of an arm and its baseline that have the number.
+
+    Args:
+        number: of the report; None for the score.
+    """
+    groups = by_arm([run for run in runs if number is None or number in run.columns.report])
+    return [
+        Bar(label, _results(ours, number), _results(theirs, number))
+        for ours, label in zip(groups, labels(groups), strict=True)
+        for theirs in groups
+        if theirs[0].is_baseline_of(ours[0], any_seed=True)
+    ]
+
+
+def _results(runs: Sequence[RunData], number: str | None) -> tuple[float, ...]:
+    found = (run.result(number) for run in runs)
+    return tuple(value for value in found if math.isfinite(value))
+
+
+def panels(runs: Sequence[RunData]) -> list[tuple[str, list[Bar]]]:
+    """Return the panels, one for each number of each task, with its axis' label."""
+    tasks = dict.fromkeys(str(run.settings["task"]) for run in runs)
+    found = []
+    for task in tasks:
+        of_task = [run for run in runs if str(run.settings["task"]) == task]
+        numbers = dict.fromkeys(name for run in of_task for name in run.columns.report)
+        for number in (None, *numbers):
+            drawn = [bar for bar in bars(of_task, number) if bar.ours and bar.theirs]
+            if drawn:
+                found.append((number or of_task[0].score, drawn))
+    return found[:MOST]
+
+
+def draw_panels(figure: Figure, panels: Sequence[tuple[str, Sequence[Bar]]]) -> None:
+    """Draw all panels beside each other."""
+    widths = [max(len(bars), 1) + 0.6 for _, bars in panels]
+    axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
+    for ax, (label, drawn) in zip(axes, panels, strict=True):
+        draw_bars(ax, drawn, label)
+
+
+def bottom(bars: Sequence[Bar]) -> float:
+    """Return where the y axis begins: at 0, unless the difference would be too small to be seen."""
+    values = [value for bar in bars for value in (*bar.ours, *bar.theirs)]
+    least, most = min(values), max(values)
+    if least >= 0 and most - least >= most / 8:
+        return 0.0
+    return least - ((most - least) / 2 or abs(most) / 2 or 1.0)
+
+
+def draw_bars(ax: Axes, bars: Sequence[Bar], label: str) -> None:
+    """Draw each bar: grey up to the baseline's mean, coloured from there to ours, both numbers.
+
+    Where ours is the worse one, what is missing is an empty frame. A dot is a seed; with two or
+    more, a line goes from one standard error below the mean to one above it.
+    """
+    low = bottom(bars)
+    tops = []
+    for x, bar in enumerate(bars):
+        ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
+        ax.bar(x, min(ours, theirs) - low, 0.6, low, color="0.8", edgecolor="0.3", lw=0.5)
+        if ours >= theirs:
+            ax.bar(x, ours - theirs, 0.6, theirs, color=PBT, edgecolor=BLACK, lw=0.5)
+        else:
+            ax.bar(x, theirs - ours, 0.6, ours, fill=False, edgecolor=BLACK, ls="--", lw=0.8)
+        ax.hlines(theirs, x - 0.45, x + 0.45, colors=BLACK, linestyles="--", lw=0.8)
+        tops += [_draw_seeds(ax, x - 0.15, bar.theirs), _draw_seeds(ax, x + 0.15, bar.ours)]
+    high = max(tops)
+    room = 0.05 * (high - low)
+    for x, bar in enumerate(bars):
+        ax.text(x, high + room, said(bar), ha="center", va="bottom", fontsize=7)
+    ax.set_xticks(range(len(bars)), [f"{textwrap.fill(b.label, 14)}\n{_seeds(b)}" for b in bars])
+    ax.set(ylabel=label, ylim=(low, high + 5 * room), xlim=(-0.6, len(bars) - 0.4))
+
+
+def said(bar: Bar) -> str:
+    """Return both means of a bar, with as many digits as tell them apart."""
+    ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
+    apart = abs(ours - theirs) or abs(ours) or 1.0
+    if max(abs(ours), abs(theirs)) < 1e-3:
+        return f"{theirs:.3g} → {ours:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(apart)))
+    return f"{theirs:.{decimals}f} → {ours:.{decimals}f}"
+
+
+def _draw_seeds(ax: Axes, x: float, values: Sequence[float]) -> float:
+    """Draw the seeds and their standard error; return how far up this reaches."""
+    ax.plot([x] * len(values), values, "o", mfc="white", mec=BLACK, mew=0.6, ms=3, zorder=3)
+    if len(values) < 2:
+        return max(values)
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    ax.errorbar(x, mean, error, fmt="none", ecolor=BLACK, capsize=3, lw=1, zorder=4)
+    return max(*values, mean + error)
+
+
+def _seeds(bar: Bar) -> str:
+    ours, theirs = len(bar.ours), len(bar.theirs)
+    return f"n = {ours}" if ours == theirs else f"n = {theirs} → {ours}"
