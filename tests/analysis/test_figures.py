@@ -26,7 +26,8 @@ from analysis.style import new_figure, rendered
 from core.population import Population
 from core.record import Record
 from core.run import open_run
-from core.worker import AllFailed, work
+from core.trust import AllFailed
+from core.worker import work
 from tests.analysis.synthetic import OPTIONS, write_run
 
 EVERY = ("scores", "forest", "lineages", "schedule", "copies", "dominance", "improved", "costs")
