@@ -270,13 +270,14 @@ def draw_axes(figure: Figure, study: Ablation) -> None:
             groups = {arm: [arm] for arm in apart}
         else:
             groups = {_name(v): study.having(**{panel: v}) for v in study.values(panel)}
-        _bars(ax, study, groups)
+        _bars(ax, study, groups, figure.get_figwidth() * 60 / sum(widths))
         ax.set_title(f"({letter}) {panel}", loc="left")
     what = "ratio to" if study.is_ratio else "difference from"
     parts[0].set_ylabel(f"{what} random search\n({study.number}, {len(study.seeds)} seeds)")
 
 
-def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]]) -> None:
+def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]], room: float) -> None:
+    """Draw the bars of a panel, each with so many points of room for its name."""
     for x, arms in enumerate(groups.values()):
         values = study.mean(arms)
         height, error = float(values.mean()), half(values)
@@ -287,7 +288,7 @@ def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]]) -> Non
         spread = np.linspace(-0.2, 0.2, len(dots)) if len(dots) > 1 else [0.0]
         ax.plot(x + np.asarray(spread), dots, "o", ms=2.5, color=PBT, mec="white", mew=0.3)
     ax.axhline(study.neutral, color=BASELINE, ls=":", lw=1)
-    turned = max(map(len, groups)) * len(groups) > 30
+    turned = max(map(len, groups)) * 4.5 > room  # points, at the size of tick labels
     ax.set_xticks(range(len(groups)), list(groups), rotation=45 if turned else 0)
     if turned:
         for label in ax.get_xticklabels():

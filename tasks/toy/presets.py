@@ -70,6 +70,7 @@ def toy_study() -> Study:
     searches, theirs = grid(replace(base, ready=never), members=sizes)
     inherits = {"weights": ("weights",), "hypers": ("hypers",), "nothing": ()}
     passing, inherited = grid(base, inherit=inherits)
+    base_name = "truncation-perturb-20"
     times, intervals = grid(base, ready={"every-1": Every(1), "every-4": Every(4)})
     return Study(
         arms=arms
@@ -77,12 +78,13 @@ def toy_study() -> Study:
         | {f"inherit-{name}": arm for name, arm in passing.items()}
         | times
         | {
-            "replay": Replay(of="truncation-perturb-20"),
-            "final": Replay(of="truncation-perturb-20", use="final"),
+            "replay": Replay(of=base_name),
+            "final": Replay(of=base_name, use="final"),
         },
         seeds=tuple(range(1, 11)),
         baseline="random_search-20",
         levels=levels
+        | {base_name: levels[base_name] | {"inherit": "both", "ready": "every-2"}}
         | {f"random_search-{name}": level for name, level in theirs.items()}
         | {f"inherit-{name}": level for name, level in inherited.items()}
         | intervals,
