@@ -24,6 +24,7 @@ from analysis.tabular import NONE, Table, markdown
 from core.run import RunError
 
 Level = str | float
+SHOWN = 3  # arms of a seed that is left out, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,8 +240,10 @@ def ranking(study: Ablation) -> str:
     said = [*study.unread, *study.unequal]
     if n < 2:
         said.append("One seed: no interval is claimed.")
-    if study.missing:
-        said.append(f"Not done, and left out with their seeds: {', '.join(study.missing)}.")
+    for seed, run in itertools.groupby(sorted(study.missing, key=_seed), key=_seed):
+        arms = [name.rpartition("/")[0] for name in run]
+        some = ", ".join(arms[:SHOWN]) + (" ..." if len(arms) > SHOWN else "")
+        said.append(f"Left out: seed {seed}, of which {len(arms)} arms are not done ({some}).")
     return "\n".join([markdown(table), *(f"{sentence}\n" for sentence in said)])
 
 
@@ -328,6 +331,10 @@ def _cell(study: Ablation, levels: Mapping[str, Level]) -> float:
 
 def _name(level: Level) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def _seed(name: str) -> int:
+    return int(name.rpartition("/")[2])
 
 
 def as_json(study: Ablation) -> str:

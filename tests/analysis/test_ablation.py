@@ -100,7 +100,7 @@ def test_what_is_not_done_is_left_out_and_said(tmp_path: Path) -> None:
     assert "truncation-3/2" in found.missing
     text = ranking(found)
     assert "One seed: no interval is claimed." in text
-    assert "Not done, and left out with their seeds: truncation-3/2" in text
+    assert "Left out: seed 2, of which 7 arms are not done (truncation-3, truncation-5," in text
     assert all(math.isnan(half(values)) for values in found.improvements.values())
 
 
