@@ -116,7 +116,7 @@ def test_an_arm_that_has_not_begun_is_left_out_and_said(study: Path, tmp_path: P
     assert found.seeds == (1, 3)
     assert "tournament-5" not in found.improvements
     text = (tmp_path / "out" / "ablation.md").read_text()
-    assert "tournament-5/1, tournament-5/2, tournament-5/3, replay/2." in text
+    assert "Left out: seed 2, of which 2 arms are not done (tournament-5, replay)." in text
     assert "nan" not in text + (tmp_path / "out" / "ablation.json").read_text().lower()
     assert (tmp_path / "out" / "interaction_exploit_members.png").exists()
 
