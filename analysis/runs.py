@@ -37,8 +37,8 @@ class RunData:
 
     @property
     def name(self) -> str:
-        """The preset's function, such as "digits"; of a run along a found schedule, that it is."""
-        function = self.preset.rpartition(":")[2]
+        """The preset's function, as "digits", or the arm of a study; of a replay, that it is."""
+        function = self.preset.rpartition(":")[2].rpartition("[")[2].removesuffix("]")
         return f"replay of {function}" if self.settings.get("schedule") else function
 
     @property

@@ -94,9 +94,14 @@ def log_scale(ax: Axes) -> None:
     ax.yaxis.set_minor_formatter(NullFormatter())
 
 
+SIDE_BY_SIDE = 60  # letters of a legend in two columns, at most
+
+
 def legend_above(ax: Axes) -> None:
     """Say what the lines are above the axes, where it hides none of them."""
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
+    _, names = ax.get_legend_handles_labels()
+    columns = 2 if sum(map(len, names)) < SIDE_BY_SIDE else 1  # wider, it would squeeze the axes
+    ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def categories(ax: Axes, options: Sequence[str]) -> None:
