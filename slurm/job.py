@@ -126,7 +126,8 @@ class _Shift:
         for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
         whole = self._check()
-        self.launch.register(self.name, self.job.together)
+        if not self.job.code:  # else `submit` does, who knows more
+            self.launch.register(self.name, self.job.together)
         left = queue.seconds_left(self.name, self.job.limit)
         self.end = self.limit = None if left is None else self.began + left
         before = self.records = whole.records()
