@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import errno
 import hashlib
 import importlib
 import importlib.machinery
@@ -267,14 +268,32 @@ def open_run(
     return Run(root, preset, pbt, info)
 
 
-def check_same(run: Run) -> None:
+def check_same(run: Run, known: object = None) -> object:
     """Hold a worker to the run that it has joined.
 
+    Args:
+        known: what was returned the last time: a file that has not changed is not read again.
+
     Raises:
-        RunError: the directory is gone, or holds another run under the same name.
+        RunError: the directory holds another run under the same name.
+        OSError: it cannot be seen, now; a file system may say so of a file that is there.
     """
-    if run.info and read_info(run.root).get("id") != run.info.get("id"):
+    if not run.info:
+        return None
+    path = run.root / "run.json"
+    try:
+        about = os.stat(path)
+        seen = about.st_ino, about.st_mtime_ns, about.st_size
+        if seen == known:
+            return known
+        found = unseal(read(path, LARGEST_INFO)).get("id")
+    except FileNotFoundError as error:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(error.filename)) from error
+    except (Unreadable, OtherFormat):
+        return None  # whoever changed it has not made another run of it
+    if found != run.info.get("id"):
         raise RunError(f"{run.root} holds another run than the one that this worker has joined")
+    return seen
 
 
 def _asked(root: Path, info: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:

@@ -155,6 +155,7 @@ class _Search:
     agenda: Agenda = field(init=False)
     _elsewhere: set[int] = field(default_factory=set)  # held by others, when last looked at
     _again: float = 0.0  # when to look at these again
+    _info: object = None  # what run.json looked like
 
     def __post_init__(self) -> None:
         self.agenda = Agenda(self.run.pbt, self._look)
@@ -213,7 +214,8 @@ class _Search:
         if not lease.orderly:  # if this fails the lease stays ours, and the next one must do it
             self.population.sweep(id, before=lease.epoch)
         try:
-            check_same(self.run)  # else another run's members would be trained as ours
+            # else another run's members would be trained as ours
+            self._info = check_same(self.run, self._info)
             turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name, self.trust)
             member = turn.record.member
             reached = member.step
