@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from core.lease import Held, read_lease
 from core.pool import Pool
 from core.population import Population
 from core.record import Record
-from core.run import Run, open_run
+from core.run import Run, RunError, open_run
 from core.strategies import keep
 from core.task import TaskError
 from core.trust import AllFailed
@@ -496,3 +497,23 @@ def test_a_server_that_is_gone_for_a_moment_is_waited_for(
     assert work(run, durable=False)
 
     assert verify(run).digest == verify(_done(tmp_path / "other", "walk")).digest
+
+
+def test_a_worker_does_not_join_another_run_of_the_same_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor one that is gone: with its own settings it would train somebody else's members."""
+    old = open_run(tmp_path / "run", "tests.trainers:walk")
+    work(old, durable=False, turns=3)
+    shutil.rmtree(tmp_path / "run")
+    new = open_run(tmp_path / "run", "tests.trainers:walk_random_search")
+
+    with pytest.raises(RunError, match="holds another run than the one that this worker has"):
+        work(old, durable=False)
+
+    assert not any(map(Population(new.root).history, range(new.pbt.members)))
+    assert work(new, durable=False)
+    shutil.rmtree(tmp_path / "run")
+    monkeypatch.setattr("core.worker.PASSES", 0.0)
+    with pytest.raises(OSError, match="Stale file handle"):
+        work(new, durable=False)
