@@ -73,7 +73,7 @@ def schedule_of(run: Run, member: int | None = None, along: Along = "lineage") -
     Args:
         member: whose last record the schedule leads to; None for the best one's.
         along: the "lineage" of its weights; or the "member" itself, whatever it copied, as if it
-            had kept its own weights.
+            had kept its own weights. Where a run copies no weights, the two are the same.
 
     Raises:
         RunError: the run is not done, or there is no such member, or records are lost.
@@ -91,7 +91,8 @@ def schedule_of(run: Run, member: int | None = None, along: Along = "lineage") -
     if not 0 <= member < len(histories):
         raise RunError(f"there is no member {member}: there are 0 to {len(histories) - 1}")
     last = histories[member][-1].member
-    way = _lineage(last, histories) if along == "lineage" else _own(histories[member])
+    copied = along == "lineage" and "weights" in run.pbt.inherit
+    way = _lineage(last, histories) if copied else _own(histories[member])
     hypers = [me.hypers for me in way[:-1]]  # those in force for each step that was trained
     points = [
         (step, dict(values))
@@ -128,10 +129,13 @@ def _lineage(last: Member, histories: Sequence[Sequence[Record]]) -> list[Member
     }
     way, me = [last], last
     while me.n > 0:
+        before = me.parent or (me.id, me.n - 1)
+        if before not in records:
+            raise RunError(f"the record {before[1]} of member {before[0]} is lost, which is needed")
         if me.parent is not None:
-            me = records[me.parent]  # the same weights, another member: no step between them
+            me = records[before]  # the same weights, another member: no step between them
             continue
-        trained, me = me, records[me.id, me.n - 1]
+        trained, me = me, records[before]
         if trained.step > me.step:
             way.append(me)
     return way[::-1]

@@ -2,14 +2,16 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from core.member import rank
 from core.population import Population
 from core.record import Record
-from core.run import Run, RunError, open_run
+from core.run import Run, RunError, open_run, resolve
 from core.schedule import Schedule, schedule_of
 from core.verify import verify
 from core.worker import work
@@ -64,6 +66,22 @@ def test_along_the_member_it_is_what_the_member_did(run: Run) -> None:
     left = {record.member.step: record.member.hypers["rate"] for record in history}
     assert _rates(schedule) == [left[step] for step in range(run.pbt.steps)]
     assert schedule.branches == ()
+
+
+@pytest.mark.parametrize("inherit", [("hypers",), ()])
+def test_where_no_weights_are_copied_the_lineage_is_the_member(
+    tmp_path: Path, inherit: tuple[Literal["hypers"], ...]
+) -> None:
+    """As the weights themselves tell: what a donor was trained with is not what they were."""
+    pbt = replace(resolve("tests.trainers:diary"), inherit=inherit, seed=3)
+    run = Run(tmp_path / "run", "", pbt, {})
+    assert work(run, durable=False)
+
+    population = Population(run.root)
+    assert any(r.member.parent for id in range(pbt.members) for r in population.history(id))
+    for id in range(pbt.members):
+        last = Population(run.root).history(id)[-1]
+        assert _rates(schedule_of(run, id)) == last.report["rates"]
 
 
 def test_a_run_that_follows_it_is_trained_with_it(run: Run, tmp_path: Path) -> None:
