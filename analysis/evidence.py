@@ -1,6 +1,5 @@
 """What a report says of a run beyond its records' numbers: failures, warnings, what it took."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 
 from analysis.columns import APART, Columns
 from analysis.runs import RunData, read_run
-from core.files import Unreadable, tail
 from core.record import Record
+from core.view import read_warnings
 
 TRAINER = ("build", "load", "step", "eval", "report")  # phases that are spent in the task's code
 LARGEST_LOG = 2**22  # bytes of a worker's warnings that are read, the last ones: some 20,000
@@ -106,19 +105,7 @@ def read_evidence(path: Path) -> Evidence:
 
 def warnings_of(root: Path) -> list[Warned]:
     """Return what the workers of a run warned of, oldest first, equal sentences as one."""
-    found: list[tuple[float, str, str]] = []
-    for path in (root / "workers").glob("*.jsonl"):
-        try:
-            lines = tail(path, LARGEST_LOG).splitlines()
-        except (OSError, Unreadable):
-            continue
-        for line in lines:
-            try:
-                entry = json.loads(line)
-                found.append((float(entry["time"]), path.stem, str(entry["warning"])))
-            except (ValueError, KeyError, TypeError, RecursionError):
-                continue  # its worker was killed while it wrote
     by_sentence: dict[str, list[str]] = {}
-    for _, worker, sentence in sorted(found):
+    for _, worker, sentence in read_warnings(root, LARGEST_LOG):
         by_sentence.setdefault(sentence, []).append(worker)
     return [Warned(sentence, workers[0], len(workers)) for sentence, workers in by_sentence.items()]

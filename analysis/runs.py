@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import cast
 
 from analysis.columns import Columns, columns
-from core.files import Unreadable, read
 from core.population import Population
-from core.record import OtherFormat, Record, unseal
-from core.run import LARGEST_INFO, RunError, read_info
+from core.record import Record
+from core.run import RunError, read_info, read_sealed
 
 NEVER = "core.strategies:never"  # the ready rule of random search
 RULES = ("ready", "exploit", "explore", "inherit", "rescues")  # all else is the same in a baseline
@@ -268,12 +267,7 @@ def read_study(root: Path) -> Mapping[str, object]:
     Raises:
         RunError: there is none, or it cannot be read.
     """
-    try:
-        about = unseal(read(root / STUDY, LARGEST_INFO))
-    except FileNotFoundError:
-        raise RunError(f"{root} is not a study: it has no {STUDY}") from None
-    except (Unreadable, OtherFormat, OSError) as error:
-        raise RunError(f"{root / STUDY} cannot be read: {error}") from error
+    about = read_sealed(root / STUDY, "study")
     for name in ("arms", "seeds"):
         if not isinstance(about[name], list):
             raise RunError(f"{STUDY} has {about[name]!r} where a list is needed")

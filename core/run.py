@@ -307,11 +307,19 @@ def _asked(root: Path, info: Mapping[str, object]) -> tuple[str, Mapping[str, ob
 
 def read_info(root: Path) -> dict[str, object]:
     """Return the content of run.json; raise RunError if this is no run directory of ours."""
-    path = root / "run.json"
+    return read_sealed(root / "run.json", "run directory")
+
+
+def read_sealed(path: Path, kind: str) -> dict[str, object]:
+    """Return the content of a file that says what a directory is.
+
+    Raises:
+        RunError: there is none, so the directory is no such `kind`; or it cannot be read.
+    """
     try:
         return unseal(read(path, LARGEST_INFO))
     except FileNotFoundError:
-        raise RunError(f"{root} is not a run directory: it has no run.json") from None
+        raise RunError(f"{path.parent} is not a {kind}: it has no {path.name}") from None
     except (Unreadable, OtherFormat, OSError) as error:
         raise RunError(f"{path} cannot be read: {error}") from error
 

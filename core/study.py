@@ -18,19 +18,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from core.files import Files, Unreadable, read
+from core.files import Files
 from core.lease import FREE, read_lease
 from core.pbt import PBT
 from core.population import Population
-from core.record import FORMAT, OtherFormat, seal, unseal
+from core.record import FORMAT, seal
 from core.run import (
-    LARGEST_INFO,
     Run,
     RunError,
     code_version,
     differences,
     open_run,
     read_info,
+    read_sealed,
     resolve_any,
 )
 from core.schedule import Along, schedule_of
@@ -143,7 +143,7 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
     """
     path = root / FILE
     if preset is None or path.exists():
-        info = _read(path)
+        info = read_sealed(path, "study")
         if preset not in (None, info["preset"]):
             raise RunError(f"{root} holds a study of {info['preset']}, not of {preset}")
         preset = str(info["preset"])
@@ -158,7 +158,7 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
         "replays": {n: arm.of for n, arm in study.arms.items() if isinstance(arm, Replay)},
     }
     if path.exists():
-        said = _read(path)
+        said = read_sealed(path, "study")
         if different := differences({key: said[key] for key in about}, about):
             raise RunError(
                 f"{root} holds another study, and stays as it is:\n  " + "\n  ".join(different)
@@ -166,7 +166,7 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
         known = [int(str(seed)) for seed in said["seeds"]]  # type: ignore[attr-defined]
         wanted = known if seeds is None else sorted({*known, *study.seeds})
         if wanted != known:
-            _write(root, about | {"seeds": wanted})
+            _write(root, about | {"code": said["code"], "seeds": wanted})
         return Open(root, preset, str(said["code"]), replace(study, seeds=tuple(wanted)))
     root.mkdir(parents=True, exist_ok=True)
     if strange := sorted(name for name in os.listdir(root) if not name.endswith(".tmp")):
@@ -178,15 +178,6 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
 def _write(root: Path, about: Mapping[str, object]) -> None:
     info = {"format": FORMAT, "code": code_version()} | dict(about)
     Files().replace(root / FILE, seal(info))
-
-
-def _read(path: Path) -> dict[str, object]:
-    try:
-        return unseal(read(path, LARGEST_INFO))
-    except FileNotFoundError:
-        raise RunError(f"{path.parent} is not a study: it has no {FILE}") from None
-    except (Unreadable, OtherFormat, OSError) as error:
-        raise RunError(f"{path} cannot be read: {error}") from error
 
 
 @dataclass(slots=True)

@@ -111,19 +111,7 @@ class View:
 
     def warnings(self) -> list[str]:
         """Return what the workers warned of, oldest first."""
-        found = []
-        for path in (self.root / "workers").glob("*.jsonl"):
-            try:
-                lines = tail(path, LARGEST_LOG).splitlines()
-            except (OSError, Unreadable):
-                continue
-            for line in lines:
-                try:
-                    entry = json.loads(line)
-                    found.append((float(entry["time"]), str(entry["warning"])))
-                except (ValueError, KeyError, TypeError, RecursionError):
-                    continue
-        return [sentence for _, sentence in sorted(found)]
+        return [sentence for _, _, sentence in read_warnings(self.root, LARGEST_LOG)]
 
     def progress(self, rows: list[Row]) -> str:
         """Return one line: how far, how fast, how long still."""
@@ -159,6 +147,27 @@ class View:
             return None, None
         mean = math.fsum(spent) / len(spent)
         return workers / mean, left * mean / workers
+
+
+def read_warnings(root: Path, largest: int) -> list[tuple[float, str, str]]:
+    """Return what workers warned of, oldest first: when, who, and the sentence.
+
+    Args:
+        largest: bytes of the warnings of a worker that are read, the last ones.
+    """
+    found = []
+    for path in (root / "workers").glob("*.jsonl"):
+        try:
+            lines = tail(path, largest).splitlines()
+        except (OSError, Unreadable):
+            continue
+        for line in lines:
+            try:
+                entry = json.loads(line)
+                found.append((float(entry["time"]), path.stem, str(entry["warning"])))
+            except (ValueError, KeyError, TypeError, RecursionError):
+                continue  # its worker was killed while it wrote
+    return sorted(found)
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,7 @@ from core.trust import AllFailed
 from core.whole import begin, look
 from slurm.job import Job
 from slurm.launch import Launch
-from slurm.request import Request, make, read_site, sbatch_options
+from slurm.request import PROBE, Request, make, read_site, sbatch_options
 from slurm.status import show
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     submits.add_argument(
         "--probe",
         type=float,
-        default=20,
+        default=PROBE,
         metavar="SECONDS",
         help="how long to wait for a node on which to try whether it sees DIR; 0: do not try",
     )

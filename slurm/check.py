@@ -18,7 +18,6 @@ from slurm.request import Request, minutes
 from slurm.send import sbatch_file
 from slurm.snapshot import Snapshot
 
-PROBE = 20  # seconds to wait for a node that is free for the probe
 # what the probe does on a node: read the run, write beside it as the engine writes, start Python
 PROBE_SCRIPT = """
 cd "$1" || { echo "PROBE: $1 is not there"; exit 3; }

@@ -39,6 +39,7 @@ OURS = (
     "test-only",
 )
 UNITS = {"K": 2**-20, "M": 2**-10, "G": 1.0, "T": 2.0**10}
+PROBE = 20  # seconds to wait for a node that is free for the probe
 STARTUP = 60  # seconds that a job needs at least, besides the notice before its end
 
 

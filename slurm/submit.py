@@ -9,10 +9,10 @@ from pathlib import Path
 from core.run import RunError
 from core.whole import Whole, begin, look
 from slurm import queue
-from slurm.check import PROBE, check, check_code, check_imports, check_time, probe_node
+from slurm.check import check, check_code, check_imports, check_time, probe_node
 from slurm.job import Job
 from slurm.launch import Array, Launch
-from slurm.request import Request, minutes
+from slurm.request import PROBE, Request, minutes
 from slurm.send import send
 from slurm.snapshot import Snapshot, freeze, thaw
 

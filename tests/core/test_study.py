@@ -222,3 +222,14 @@ def test_the_command_line_runs_a_study_and_goes_on_with_it(tmp_path: Path) -> No
     assert "python -m analysis ablation" in done.stdout
     assert "7 of 7 runs" in again.stdout
     assert "tournament-3" in shown.stdout
+
+
+def test_more_seeds_do_not_change_with_which_code_it_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else jobs of another code would take themselves for those of the first."""
+    began = open_study(tmp_path / "out", PRESET, [1]).code
+    monkeypatch.setattr("core.study.code_version", lambda: "another")
+
+    assert open_study(tmp_path / "out", PRESET, [2]).code == began
+    assert open_study(tmp_path / "out").code == began
