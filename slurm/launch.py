@@ -70,7 +70,7 @@ class Launch:
         return root.with_name(root.name + ".slurm")
 
     def add(self, array: Array) -> None:
-        """Note an array; no effect if it is noted already."""
+        """Note an array. What submitted it knows more than its jobs: theirs is no news then."""
         path = self.folder / "jobs" / f"{array.key}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         body = {
@@ -85,7 +85,7 @@ class Launch:
         }
         made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
         made.write_text(json.dumps(body, indent=1) + "\n")
-        if path.exists():
+        if path.exists() and not array.request:
             made.unlink()
         else:
             os.replace(made, path)
