@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tasks.gan.data import CLASSES, PIXELS, digits, split
+from tasks.gan.digits import CLASSES, PIXELS, digits, split
 
 Kind = Literal["convolutional", "dense"]
 SEEDS: dict[Kind, int] = {"convolutional": 1, "dense": 2}

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from tasks.gan.data import PIXELS
+from tasks.gan.digits import PIXELS
 
 LATENT = 16
 WIDTH = 64

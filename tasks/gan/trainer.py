@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from core.member import Hypers
 from core.task import Report
 from tasks.gan.classifier import SEEDS, classifier, probabilities
-from tasks.gan.data import digits
+from tasks.gan.digits import digits
 from tasks.gan.networks import LATENT, Discriminator, Generator, gradient_penalty
 from tasks.gan.scores import frechet_distance, inception_score, principal_components
 

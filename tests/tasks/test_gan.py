@@ -12,7 +12,7 @@ from core.check import check
 from tasks.gan import presets
 from tasks.gan import trainer as module
 from tasks.gan.classifier import SEEDS, accuracy, classifier, probabilities
-from tasks.gan.data import digits, split
+from tasks.gan.digits import digits, split
 from tasks.gan.networks import Discriminator, gradient_penalty
 from tasks.gan.scores import frechet_distance, inception_score
 from tasks.gan.trainer import DigitsGAN
