@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.random import Generator, SeedSequence
 
+from core.anneal import Rule
 from core.member import Hypers, Member
 from core.peers import Peers
 from core.space import check_names
@@ -29,8 +30,9 @@ class PBT:
     inherit: what a member takes from the one that it copies. With "hypers" alone it keeps its own
         weights, with "weights" alone its own hypers are explored, with () it only explores.
     start: the first hypers of the first members; the others draw theirs from the priors.
-    schedule: (step, hypers): what holds from each of these steps on, the first being 0. Everybody
-        follows it, so nobody may ever be ready. It is a replay of what another run has found.
+    schedule: what is followed in place of a search, so nobody may ever be ready: (step, hypers), what
+        holds from each of these steps on, the first being 0, for everybody (a replay of what another
+        run has found); or a rule by which each member goes on from its own start (core/anneal.py).
     report: the steps at which `Trainer.report` is asked, besides the last one.
     rescues: how many times a member whose trainer raised may start again from a donor.
     seed: of everything that is drawn by the engine or by a trainer.
@@ -49,7 +51,7 @@ class PBT:
     explore: Explore = keep
     inherit: tuple[Inherited, ...] = ("weights", "hypers")
     start: tuple[Hypers, ...] = ()
-    schedule: tuple[tuple[int, Hypers], ...] = ()
+    schedule: tuple[tuple[int, Hypers], ...] | Rule = ()
     report: Ready = Every(1)
     rescues: int = 3
     seed: int = 0
@@ -68,14 +70,28 @@ class PBT:
             raise ValueError(f"{len(self.start)} starts are given for {self.members} members")
         for hypers in self.start:
             self._check_hypers(hypers, "the start")
-        steps = [step for step, _ in self.schedule]
-        if self.schedule and (steps[0] != 0 or steps != sorted(set(steps))):
-            raise ValueError(f"the steps of a schedule must rise from 0, got {steps}")
-        if self.schedule and (self.ready is not never or self.start):
+        if self.schedule and self.ready is not never:
+            raise ValueError("whoever follows a schedule is never ready")
+        if callable(self.schedule):
+            self._check_rule()
+        else:
+            self._check_points(self.schedule)
+
+    def _check_rule(self) -> None:
+        try:
+            start(0, self)
+        except KeyError as error:
             raise ValueError(
-                "whoever follows a schedule is never ready, and has no start of its own"
-            )
-        for step, hypers in self.schedule:
+                f"the schedule asks for {error}, where the space has {', '.join(self.task.space)}"
+            ) from error
+
+    def _check_points(self, points: tuple[tuple[int, Hypers], ...]) -> None:
+        steps = [step for step, _ in points]
+        if points and (steps[0] != 0 or steps != sorted(set(steps))):
+            raise ValueError(f"the steps of a schedule must rise from 0, got {steps}")
+        if points and self.start:
+            raise ValueError("whoever follows the schedule of all has no start of its own")
+        for step, hypers in points:
             self._check_hypers(hypers, f"at step {step}, the schedule")
 
     def _check_hypers(self, hypers: Hypers, what: str) -> None:
@@ -199,16 +215,23 @@ def explore(me: Member, choice: Decision, pbt: PBT) -> Hypers:
 
 def start(id: int, pbt: PBT) -> Member:
     """Return a member before its first step: a function of (run seed, id) alone."""
+    return scheduled(Member(id=id, hypers=_first(id, pbt)), pbt)
+
+
+def _first(id: int, pbt: PBT) -> Hypers:
     if id < len(pbt.start):
-        return Member(id=id, hypers=dict(pbt.start[id]))
-    hypers = pbt.task.space.sample(random_numbers(pbt.seed, "start", id))
-    return scheduled(Member(id=id, hypers=hypers), pbt)
+        return dict(pbt.start[id])
+    return pbt.task.space.sample(random_numbers(pbt.seed, "start", id))
 
 
 def scheduled(me: Member, pbt: PBT) -> Member:
     """Return the member with the hypers that hold from its step on, if the run has a schedule."""
     if not pbt.schedule:
         return me
+    if callable(pbt.schedule):
+        hypers = dict(pbt.schedule(_first(me.id, pbt), me.step))
+        check_names(hypers, pbt.task.space)
+        return replace(me, hypers=hypers)
     return replace(me, hypers=next(dict(h) for t, h in reversed(pbt.schedule) if t <= me.step))
 
 
