@@ -10,7 +10,8 @@ from pathlib import Path
 from analysis.runs import read_runs
 from benchmarks.provenance import say, spread
 from core.population import Population
-from tasks.gan.trainer import DigitsGAN
+from tasks.gan.problems import DIGITS
+from tasks.gan.trainer import WGANGP
 
 SCORES = 10
 
@@ -21,7 +22,7 @@ def main() -> None:
     for run in read_runs([Path(word) for word in sys.argv[1:]]):
         best = run.best()
         assert best.weights is not None
-        trainer = DigitsGAN(0, "cpu")
+        trainer = WGANGP(DIGITS, 0, "cpu")
         trainer.load(Population(run.path).weights.find(best.member.id, best.weights))
         scores = []
         for stream in range(SCORES):

@@ -1,7 +1,9 @@
 """Runs of the GAN task on real handwritten digits; of eight members, each a minute of one core."""
 
 from dataclasses import replace
+from functools import partial
 
+from core.anneal import Anneal
 from core.pbt import PBT
 from core.space import Fixed, LogUniform, Space
 from core.strategies import (
@@ -15,19 +17,20 @@ from core.strategies import (
 )
 from core.study import Replay, Study, grid
 from core.task import Task
-from tasks.gan.trainer import DigitsGAN
+from tasks.gan.problems import DIGITS, DIGITS_CONVOLUTIONAL
+from tasks.gan.trainer import WGANGP, Problem
 
+RATES = ("d_rate", "g_rate")
 SCORE = "Inception score (digits)"
-WIDE = Task(
-    DigitsGAN,
-    Space({"d_rate": LogUniform(1e-5, 1e-2), "g_rate": LogUniform(1e-5, 1e-2)}),
-    SCORE,
-)
-NARROW = Task(
-    DigitsGAN,
-    Space({"d_rate": LogUniform(3e-4, 1e-2), "g_rate": LogUniform(3e-4, 1e-2)}),
-    SCORE,
-)
+WIDE = Space({name: LogUniform(1e-5, 1e-2) for name in RATES})
+NARROW = Space({name: LogUniform(3e-4, 1e-2) for name in RATES})
+
+
+def _task(problem: Problem, space: Space) -> Task:
+    return Task(partial(WGANGP, problem), space, SCORE)
+
+
+# ------------------------------------------------------------- one run, and its baselines
 
 
 def digits() -> PBT:
@@ -37,7 +40,7 @@ def digits() -> PBT:
     could not cross the three decades of the prior.
     """
     return PBT(
-        task=WIDE,
+        task=_task(DIGITS, WIDE),
         members=8,
         steps=25,
         ready=Every(1),
@@ -55,7 +58,7 @@ def digits_random_search() -> PBT:
 
 def digits_narrow() -> PBT:
     """A prior of one and a half decades about the good region, instead of three."""
-    return replace(digits(), task=NARROW)
+    return replace(digits(), task=_task(DIGITS, NARROW))
 
 
 def digits_narrow_random_search() -> PBT:
@@ -63,19 +66,121 @@ def digits_narrow_random_search() -> PBT:
     return replace(digits_narrow(), ready=never)
 
 
+def digits_convolutional() -> PBT:
+    """The networks of the paper in small, half as many updates: they cost three times as much."""
+    return replace(digits(), task=_task(DIGITS_CONVOLUTIONAL, WIDE))
+
+
+def digits_long() -> PBT:
+    """Three times as many updates, in as many rounds."""
+    return replace(digits(), task=_task(replace(DIGITS, updates=3 * DIGITS.updates), WIDE))
+
+
+# ----------------------------------------------- hand-made settings, chosen with more budget
+
 GRID = (1e-4, 4e-4, 1.6e-3, 6.4e-3)  # of either rate: four times apart
+EXPONENTIAL = Anneal(
+    RATES, hold=12, fall=12
+)  # as in the paper's baseline: half fixed, half falling
+LINEAR = Anneal(RATES, hold=12, fall=12, to=0.0, shape="linear")
 
 
 def digits_sweep() -> PBT:
     """A hand-made search: every pair of four rates each, with twice the budget of `digits`."""
+    return _sweep(digits())
+
+
+def digits_sweep_exponential() -> PBT:
+    """The same, both rates falling to a hundredth in the second half."""
+    return replace(_sweep(digits()), schedule=EXPONENTIAL)
+
+
+def digits_sweep_linear() -> PBT:
+    """The same, both rates falling to nothing in the second half."""
+    return replace(_sweep(digits()), schedule=LINEAR)
+
+
+def digits_long_sweep() -> PBT:
+    """`digits_sweep`, three times longer."""
+    return _sweep(digits_long())
+
+
+def digits_long_sweep_exponential() -> PBT:
+    """`digits_sweep_exponential`, three times longer."""
+    return replace(_sweep(digits_long()), schedule=EXPONENTIAL)
+
+
+def _sweep(run: PBT) -> PBT:
     starts = tuple({"d_rate": d, "g_rate": g} for d in GRID for g in GRID)
-    return replace(digits_random_search(), members=len(starts), start=starts)
+    return replace(run, members=len(starts), start=starts, ready=never)
+
+
+def _all_with(run: PBT, d_rate: float, g_rate: float) -> PBT:
+    """Return a run whose members all train with this pair: the best of eight initial weights."""
+    space = Space({"d_rate": Fixed(d_rate), "g_rate": Fixed(g_rate)})
+    return replace(run, task=replace(run.task, space=space), ready=never)
 
 
 def digits_fixed() -> PBT:
     """Eight members that all train with the best pair of `digits_sweep`, to the end."""
-    rates = Space({"d_rate": Fixed(6.4e-3), "g_rate": Fixed(4e-4)})
-    return replace(digits_random_search(), task=Task(DigitsGAN, rates, SCORE))
+    return _all_with(digits(), 6.4e-3, 4e-4)
+
+
+# ------------------------------------------------------------------------------ studies
+
+TABLE_SEEDS = tuple(range(1, 13))
+
+
+def digits_table_4() -> Study:
+    """Table 4 in small: both exploiters and every baseline, twelve seeds each."""
+    run = digits()
+    arms = _exploiters(run) | {
+        "random_search": replace(run, ready=never),
+        "random_search_exponential": replace(run, ready=never, schedule=EXPONENTIAL),
+        "random_search_linear": replace(run, ready=never, schedule=LINEAR),
+        "fixed": digits_fixed(),
+        "fixed_exponential": replace(digits_fixed(), schedule=EXPONENTIAL),
+    }
+    return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
+
+
+def digits_table_4_narrow() -> Study:
+    """Its prior a decade and a half wide, in place of three."""
+    run = digits_narrow()
+    arms = _exploiters(run) | {
+        "random_search": replace(run, ready=never),
+        "random_search_exponential": replace(run, ready=never, schedule=EXPONENTIAL),
+    }
+    return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
+
+
+def digits_table_4_long() -> Study:
+    """Three times as many updates."""
+    run = digits_long()
+    arms = {
+        "truncation": run,
+        "random_search": replace(run, ready=never),
+        "fixed": _all_with(run, 6.4e-3, 4e-4),
+        "fixed_exponential": replace(_all_with(run, 6.4e-3, 4e-4), schedule=EXPONENTIAL),
+    }
+    return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
+
+
+def digits_table_4_convolutional() -> Study:
+    """Convolutional networks, as the paper's."""
+    run = digits_convolutional()
+    arms = _exploiters(run) | {"random_search": replace(run, ready=never)}
+    return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
+
+
+def digits_figure_5b() -> Study:
+    """Figure 5 b in small: truncation and tournament, against random search."""
+    arms = _exploiters(digits()) | {"random_search": digits_random_search()}
+    return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
+
+
+def _exploiters(run: PBT) -> dict[str, PBT]:
+    return {"truncation": run, "tournament": replace(run, exploit=binary_tournament)}
 
 
 def digits_study() -> Study:

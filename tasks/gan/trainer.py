@@ -1,122 +1,126 @@
-"""WGAN-GP on the digits: the trainer of the GAN task."""
+"""WGAN-GP: the trainer of the GAN task, for any networks, data and scores."""
 
-import base64
-import functools
-import io
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from core.member import Hypers
 from core.task import Report
-from tasks.gan.classifier import SEEDS, classifier, probabilities
-from tasks.gan.digits import digits
-from tasks.gan.networks import LATENT, Discriminator, Generator, gradient_penalty
-from tasks.gan.scores import frechet_distance, inception_score, principal_components
-
-BATCH = 32
-PENALTY = 10.0  # weight of the gradient penalty (Gulrajani et al. 2017)
-UPDATES = 240  # of the generator in one step, each with one of the discriminator
-TO_SELECT = 2000  # samples; the score's standard deviation is then about 0.05
-TO_REPORT = 5000
-COMPONENTS = 20  # principal components of the pixels, for the Fréchet distance
+from tasks.gan import penalty
 
 
-class DigitsGAN:
-    """A generator and a discriminator that learn from each other.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What differs between the paper's experiment and its small forms.
 
-    Hyperparameters: `d_rate` and `g_rate`, the learning rates of the two Adam optimisers.
-    The score is the Inception score of 2,000 samples under the convolutional classifier.
-
-    Source: Jaderberg et al. 2017, section 4.3 and appendix A.3: WGAN-GP, Adam with betas 0.5 and
-        0.999. Differs in data, size, batch (32 for 128) and in one discriminator update per
-        generator update (for five).
+    generator, critic: untrained networks, drawn from torch's global generator: [B, latent] ->
+        [B, ...] in [-1, 1], and [B, ...] -> [B]; see dense.py and dcgan.py.
+    latent: numbers of a latent point.
+    images: all real ones, [N, ...]: uint8, or floats in [-1, 1].
+    batch: images in an update. critic_updates: of the critic for one of the generator, the K of
+        Gulrajani et al. updates: of the generator in one step.
+    score: images [B, ...] in [-1, 1] -> what selects. report: the same -> what selection must not
+        see. to_select, to_report: how many samples each is given.
     """
 
-    def __init__(self, seed: int, device: str) -> None:
-        self.device = torch.device(device)
-        with torch.random.fork_rng():  # nn.Linear draws from torch's global generator
+    generator: Callable[[], nn.Module]
+    critic: Callable[[], nn.Module]
+    latent: int
+    images: Callable[[], Tensor]
+    batch: int
+    critic_updates: int
+    updates: int
+    score: Callable[[Tensor], float]
+    report: Callable[[Tensor], Report]
+    to_select: int
+    to_report: int
+
+
+class WGANGP:
+    """A generator and a critic that learn from each other.
+
+    Hyperparameters: `d_rate` and `g_rate`, the learning rates of the two Adam optimisers. The real
+    images lie on the device once; a batch is drawn from them with replacement.
+
+    Source: Jaderberg et al. 2017 (arXiv:1711.09846), section 4.3 and appendix A.3: WGAN-GP, Adam
+        with betas 0.5 and 0.999 and epsilon 1e-8.
+    """
+
+    def __init__(self, problem: Problem, seed: int, device: str) -> None:
+        self.problem, self.device = problem, torch.device(device)
+        with torch.random.fork_rng():  # networks draw from torch's global generator
             torch.manual_seed(seed)
-            self.generator = Generator().to(self.device)
-            self.critic = Discriminator().to(self.device)
+            self.generator = problem.generator().to(self.device)
+            self.critic = problem.critic().to(self.device)
         self.g_adam = _adam(self.generator)
         self.d_adam = _adam(self.critic)
-        self.images = digits()[0].to(self.device)
-        for kind in SEEDS:  # now, once in a process, and not within somebody's first score
-            classifier(kind)
+        self.images = problem.images().to(self.device)
         self.stream, self.steps = seed, 0
         self.noise = torch.Generator(self.device).manual_seed(seed)
 
     def step(self, hypers: Hypers) -> None:
-        """Update both networks 240 times with these learning rates."""
+        """Update the generator `updates` times with these rates, and the critic K times each."""
         for optimizer, name in ((self.d_adam, "d_rate"), (self.g_adam, "g_rate")):
             for group in optimizer.param_groups:
                 group["lr"] = float(hypers[name])
-        for _ in range(UPDATES):
-            self._update_critic()
+        for _ in range(self.problem.updates):
+            for _ in range(self.problem.critic_updates):
+                self._update_critic()
             self._update_generator()
         self.steps += 1
 
     def _update_critic(self) -> None:
-        rows = torch.randint(len(self.images), (BATCH,), generator=self.noise, device=self.device)
-        real = self.images[rows]  # [B, 64]
+        real = self._real()  # [B, ...]
         with torch.no_grad():
-            fake = self.generator(self._latent(BATCH, self.noise))  # [B, 64]
-        mix = torch.rand(BATCH, 1, generator=self.noise, device=self.device)
+            fake = self.generator(self._latent(len(real), self.noise))  # [B, ...]
+        one_each = (len(real), *[1] * (real.dim() - 1))  # [B, 1, ...]
+        mix = torch.rand(one_each, generator=self.noise, device=self.device)
         values = self.critic(torch.cat((real, fake)))  # [2 B]
-        loss = values[BATCH:].mean() - values[:BATCH].mean()
-        loss = loss + PENALTY * gradient_penalty(self.critic, real, fake, mix)
+        loss = values[len(real) :].mean() - values[: len(real)].mean()
+        between = mix * real + (1 - mix) * fake
+        loss = loss + penalty.WEIGHT * penalty.gradient_penalty(self.critic, between)  # type: ignore[arg-type]
         self.d_adam.zero_grad()
         torch.autograd.backward(loss)
         self.d_adam.step()
 
     def _update_generator(self) -> None:
-        fake = self.generator(self._latent(BATCH, self.noise))
+        fake = self.generator(self._latent(self.problem.batch, self.noise))
         loss = -self.critic(fake).mean()
         gradients = torch.autograd.grad(loss, list(self.generator.parameters()))
         for parameter, gradient in zip(self.generator.parameters(), gradients, strict=True):
-            parameter.grad = gradient
+            parameter.grad = gradient  # and none for the critic, which autograd.backward would make
         self.g_adam.step()
 
+    def _real(self) -> Tensor:
+        size = (self.problem.batch,)
+        rows = torch.randint(len(self.images), size, generator=self.noise, device=self.device)
+        return scaled(self.images[rows])
+
     def _latent(self, count: int, noise: torch.Generator) -> Tensor:
-        return torch.randn(count, LATENT, generator=noise, device=self.device)
+        return torch.randn(count, self.problem.latent, generator=noise, device=self.device)
 
     def eval(self) -> float:
-        """Return the Inception score of 2,000 samples; NaN if a sample is not a number."""
-        images = self.samples(TO_SELECT, purpose=0)
-        if not images.isfinite().all():
-            return math.nan
-        return inception_score(probabilities("convolutional", images.cpu()))
+        """Return the problem's score of new samples; NaN if one of them is not a number."""
+        images = self.samples(self.problem.to_select, purpose=0)
+        return self.problem.score(images) if images.isfinite().all() else math.nan
 
     def report(self) -> Report:
-        """Return what selection must not see, of 5,000 samples that it has not seen.
-
-        held_out: their Inception score under the dense classifier; fresh: under the convolutional
-        one; frechet: their distance to all digits; samples: 64 of them, as a PNG.
-        """
-        images = self.samples(TO_REPORT, purpose=1).cpu()
-        if not images.isfinite().all():
-            return {"held_out": math.nan, "fresh": math.nan, "frechet": math.nan}
-        mean, axes = _components()
-        real = (digits()[0] - mean) @ axes
-        return {
-            "held_out": inception_score(probabilities("dense", images)),
-            "fresh": inception_score(probabilities("convolutional", images)),
-            "frechet": frechet_distance(real, (images - mean) @ axes),
-            "samples": _png(images[:64]),
-        }
+        """Return what selection must not see, of samples that it has not seen; {} if NaN."""
+        images = self.samples(self.problem.to_report, purpose=1)
+        return self.problem.report(images) if images.isfinite().all() else {}
 
     @torch.no_grad()
     def samples(self, count: int, purpose: int) -> Tensor:
-        """Return images [count, 64] from a stream of their own: to look changes nothing."""
+        """Return images [count, ...] from a stream of their own: to look changes nothing."""
         state = np.random.SeedSequence((self.stream, self.steps, purpose)).generate_state(2)
         noise = torch.Generator(self.device).manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
-        images: Tensor = self.generator(self._latent(count, noise))
-        return images
+        latent = self._latent(count, noise)
+        return torch.cat([self.generator(points) for points in torch.split(latent, AT_ONCE)])
 
     def reseed(self, seed: int) -> None:
         """Draw batches and latent points from a new stream from now on."""
@@ -150,20 +154,13 @@ class DigitsGAN:
         self.stream, self.steps = state["stream"], state["steps"]
 
 
+AT_ONCE = 5000  # samples that are made at once
+
+
+def scaled(images: Tensor) -> Tensor:
+    """Return bytes as floats in [-1, 1]; floats as they are."""
+    return images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
+
+
 def _adam(network: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.999), fused=True)
-
-
-@functools.cache
-def _components() -> tuple[Tensor, Tensor]:
-    return principal_components(digits()[0], COMPONENTS)
-
-
-def _png(images: Tensor) -> str:
-    """Return 64 images as one picture of 8 rows, a PNG in base64 as browsers read it."""
-    tiles = nn.functional.pad(images.view(8, 8, 8, 8), (1, 1, 1, 1), value=-1.0)  # [8, 8, 10, 10]
-    grid = tiles.transpose(1, 2).reshape(80, 80)  # [row, y, column, x] -> [Y, X]
-    pixels = ((grid.clamp(-1, 1) + 1) * 127.5).round().byte().numpy()
-    file = io.BytesIO()
-    Image.fromarray(255 - pixels).save(file, "PNG")
-    return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()

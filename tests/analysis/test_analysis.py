@@ -176,12 +176,12 @@ def test_a_reported_picture_is_read_back() -> None:
     """The grid of samples that the GAN reports: 64 digits of 8x8 pixels, ink on paper."""
     import torch
 
-    from tasks.gan.trainer import _png
+    from tasks.gan.pictures import grid
 
-    black = torch.ones(64, 64)
+    black = torch.ones(64, 1, 8, 8)
     black[9] = -1.0  # the second digit of the second row is blank
 
-    pixels = picture(_png(black))
+    pixels = picture(grid(black))
 
     assert pixels.shape == (80, 80)
     assert (pixels[10:20, 10:20] == 255).all()

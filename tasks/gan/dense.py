@@ -57,17 +57,3 @@ class Discriminator(nn.Module):
         gradient = self.last.weight * slopes[1]  # [B, 64]
         gradient = (gradient @ self.second.weight) * slopes[0]  # [B, 64]
         return gradient @ self.first.weight  # [B, 64]
-
-
-def gradient_penalty(critic: Discriminator, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
-    """Return the mean of (|gradient at a point between real and fake| - 1)².
-
-    Args:
-        real, fake: images, [B, 64].
-        mix: the share of the real one, [B, 1] in [0, 1].
-
-    Source: Gulrajani et al. 2017 (arXiv:1704.00028), equation 3.
-    """
-    between = mix * real + (1 - mix) * fake
-    norm: Tensor = critic.input_gradient(between).norm(dim=1)
-    return ((norm - 1) ** 2).mean()
