@@ -15,8 +15,9 @@ from core.member import Hypers
 from core.task import Report
 from tasks.gan.classifier import SEEDS, classifier, probabilities
 from tasks.gan.digits import digits
+from tasks.gan.frechet import frechet_distance, principal_components
+from tasks.gan.inception import inception_score
 from tasks.gan.networks import LATENT, Discriminator, Generator, gradient_penalty
-from tasks.gan.scores import frechet_distance, inception_score, principal_components
 
 BATCH = 32
 PENALTY = 10.0  # weight of the gradient penalty (Gulrajani et al. 2017)
@@ -90,7 +91,7 @@ class DigitsGAN:
         images = self.samples(TO_SELECT, purpose=0)
         if not images.isfinite().all():
             return math.nan
-        return inception_score(probabilities("convolutional", images.cpu()))
+        return inception_score(probabilities("convolutional", images.cpu())).mean
 
     def report(self) -> Report:
         """Return what selection must not see, of 5,000 samples that it has not seen.
@@ -104,8 +105,8 @@ class DigitsGAN:
         mean, axes = _components()
         real = (digits()[0] - mean) @ axes
         return {
-            "held_out": inception_score(probabilities("dense", images)),
-            "fresh": inception_score(probabilities("convolutional", images)),
+            "held_out": inception_score(probabilities("dense", images)).mean,
+            "fresh": inception_score(probabilities("convolutional", images)).mean,
             "frechet": frechet_distance(real, (images - mean) @ axes),
             "samples": _png(images[:64]),
         }
