@@ -10,7 +10,8 @@ from core.task import Report
 from tasks.gan import dcgan, dense, pictures
 from tasks.gan.classifier import classifier, probabilities
 from tasks.gan.digits import digits
-from tasks.gan.scores import frechet_distance, inception_score, principal_components
+from tasks.gan.frechet import frechet_distance, principal_components
+from tasks.gan.inception import inception_score
 from tasks.gan.trainer import Problem
 
 COMPONENTS = 20  # principal components of the pixels, for the digits' Fréchet distance
@@ -29,7 +30,7 @@ def digit_squares() -> Tensor:
 
 def digits_score(images: Tensor) -> float:
     """Return the Inception score of digits under the convolutional classifier."""
-    return inception_score(probabilities("convolutional", images.cpu().flatten(1)))
+    return inception_score(probabilities("convolutional", images.cpu().flatten(1))).mean
 
 
 def digits_report(images: Tensor) -> Report:
@@ -42,7 +43,7 @@ def digits_report(images: Tensor) -> Report:
     mean, axes = _components()
     real = (digits()[0] - mean) @ axes
     return {
-        "held_out": inception_score(probabilities("dense", images)),
+        "held_out": inception_score(probabilities("dense", images)).mean,
         "fresh": digits_score(images),
         "frechet": frechet_distance(real, (images - mean) @ axes),
         "samples": pictures.grid(images[:64].view(64, 1, 8, 8)),

@@ -1,33 +1,29 @@
-"""How good are generated images: Inception score and Fréchet distance, from features alone."""
+"""The Fréchet distance of generated images to real ones, from the features of either."""
 
 import torch
 from torch import Tensor
 
 
-def inception_score(probabilities: Tensor) -> float:
-    """Return exp(E KL(p(y|x) || p(y))), from 1 to the number of classes, in one split.
-
-    Args:
-        probabilities: p(y|x) of each image, [B, classes]; each row sums to 1.
-
-    Source: Salimans et al. 2016 (arXiv:1606.03498), section 4.
-    """
-    p = probabilities.double()
-    marginal = p.mean(0, keepdim=True)
-    divergence = torch.special.xlogy(p, p) - torch.special.xlogy(p, marginal)  # [B, classes]
-    return float(divergence.sum(1).mean().exp())
-
-
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
     """Return the squared Fréchet distance of two samples, each taken as a normal distribution.
 
-    |mean difference|² + tr(C1 + C2 - 2 (C1 C2)^½), lower is better, 0 for equal moments.
+    |mean difference|² + tr(C1 + C2 - 2 (C1 C2)^½), lower is better, 0 for equal moments. With fewer
+    samples than features the covariances are singular, and rounding shows: a millionth of the
+    traces, either way of 0. In the features of an Inception network this is the FID.
 
     Args:
-        real, fake: features, [B, F] and [B', F].
+        real, fake: features, [B, F] and [B', F], of two samples or more.
+
+    Raises:
+        ValueError: the features cannot be compared.
 
     Source: Heusel et al. 2017 (arXiv:1706.08500), equation 6.
     """
+    if min(len(real), len(fake)) < 2 or real.shape[1:] != fake.shape[1:]:
+        raise ValueError(
+            f"need two samples or more of the same features, got {tuple(real.shape)} and "
+            f"{tuple(fake.shape)}"
+        )
     real, fake = real.double(), fake.double()
     c1, c2 = torch.cov(real.T), torch.cov(fake.T)
     root = _root(c1)

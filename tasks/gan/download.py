@@ -1,0 +1,91 @@
+"""Fetch one large file, and go on where an earlier try stopped."""
+
+import hashlib
+import os
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+CHUNK = 1 << 18  # bytes
+PATIENCE = 30.0  # seconds without a byte
+
+
+class DownloadError(ValueError):
+    """The file did not come, or another one did; the message says which, and what to do."""
+
+
+def download(url: str, path: Path, md5: str) -> None:
+    """Bring a file to `path`, which is there only when it is whole and right.
+
+    Until then its bytes are in `path`.part; a server that cannot start in the middle (no HTTP
+    ranges) sends it from the beginning.
+
+    Raises:
+        DownloadError: no network, no such file, a connection that broke, a wrong checksum.
+    """
+    part = path.with_name(f"{path.name}.part")
+    begun = part.stat().st_size if part.is_file() else 0
+    request = Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
+    try:
+        with urlopen(request, timeout=PATIENCE) as answer:
+            _receive(answer, part, begun if answer.status == 206 else 0)
+    except HTTPError as error:
+        if error.code != 416:  # nothing lies behind what is there: the checksum decides
+            raise DownloadError(f"{url} answers {error.code} {error.reason}.") from error
+    except URLError as error:
+        raise DownloadError(f"{url} cannot be reached ({error.reason}).") from error
+    except (TimeoutError, ConnectionError, HTTPException) as error:
+        raise DownloadError(_broken(part, error)) from error
+    if (found := md5_of(part)) != md5:
+        part.unlink()  # it would be gone on with
+        raise DownloadError(
+            f"what {url} sends is not the original file: its md5 should be {md5} and is {found}. "
+            "It has been deleted; type the same again to start anew."
+        )
+    os.replace(part, path)
+
+
+def _receive(answer: HTTPResponse, part: Path, begun: int) -> None:
+    """Append to what is there, or begin anew, and show how far it is."""
+    length = answer.headers.get("Content-Length")
+    total = begun + int(length) if length else None
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with (
+        part.open("ab" if begun else "wb") as file,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+    ):
+        bar = progress.add_task(part.stem, total=total, completed=begun)
+        while chunk := answer.read(CHUNK):
+            file.write(chunk)
+            progress.advance(bar, len(chunk))
+        received = file.tell()
+    if total is not None and received < total:  # http.client takes an early end for the end
+        raise ConnectionError(f"{received:,} of {total:,} bytes")
+
+
+def _broken(part: Path, error: Exception) -> str:
+    kept = f"{part.stat().st_size:,} bytes are in {part}" if part.is_file() else "nothing came"
+    return f"the connection broke ({error or type(error).__name__}); {kept}: type the same again."
+
+
+def md5_of(path: Path) -> str:
+    """Return the md5 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
