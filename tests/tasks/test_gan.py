@@ -11,6 +11,13 @@ import torch
 from torch import nn
 
 from core.check import check
+from core.pbt import PBT
+from core.population import Population
+from core.run import open_run
+from core.space import LogUniform, Space
+from core.strategies import Truncation, keep
+from core.verify import verify
+from core.worker import work
 from tasks.gan import dcgan, dense, presets, problems
 from tasks.gan.classifier import SEEDS, accuracy, classifier, probabilities
 from tasks.gan.digits import digits, split
@@ -227,3 +234,31 @@ def test_weights_are_loaded_without_running_code(tmp_path: Path) -> None:
 
     with pytest.raises((pickle.UnpicklingError, RuntimeError)):
         _gan().load(tmp_path / "evil")
+
+
+def one_diverges() -> PBT:
+    """Three members, the first with a learning rate at which nothing survives."""
+    rates = Space({"d_rate": LogUniform(1e-3, 1e9), "g_rate": LogUniform(1e-4, 1e9)})
+    return replace(
+        presets.digits(),
+        task=replace(presets.digits().task, trainer=partial(WGANGP, SHORT), space=rates),
+        members=3,
+        steps=3,
+        start=({"d_rate": 1e9, "g_rate": 1e9}, RATES, RATES),
+        explore=keep,
+        exploit=Truncation(0.4),
+    )
+
+
+def test_a_diverged_member_is_rescued(tmp_path: Path) -> None:
+    """It goes on with weights and rates of one that has not diverged."""
+    run = open_run(tmp_path / "run", "tests.tasks.test_gan:one_diverges")
+
+    work(run, durable=False)
+
+    history = Population(run.root).history(0)
+    dropped = [record.member.dropped for record in history]
+    assert any(found is not None and math.isnan(found.score) for found in dropped)
+    assert history[-1].member.healthy
+    assert history[-1].member.hypers == RATES
+    assert verify(run).problems == []
