@@ -25,7 +25,7 @@ COMMAND = "python -m tasks.gan.data --download"
 
 
 class DataError(TaskError):
-    """The images are not there, or are not what they should be; the message says what to do."""
+    """A file is not there, or is not what it should be; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

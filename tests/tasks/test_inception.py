@@ -1,15 +1,20 @@
-"""The Inception score and the Fréchet distance: values by hand, definitions as plain loops."""
+"""Inception score and Fréchet distance: by hand, by the definitions; ImageNet's network."""
 
+import hashlib
 import math
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from scipy import linalg
 
+from tasks.gan import imagenet
+from tasks.gan.data import DataError
 from tasks.gan.frechet import frechet_distance
 from tasks.gan.inception import inception_score
+from tasks.gan.vision import torchvision
 
 
 def _random_rows(count: int, classes: int, seed: int) -> torch.Tensor:
@@ -139,3 +144,84 @@ def test_samples_without_a_distance_are_refused(
     """One sample has no covariance; of other features there is no difference."""
     with pytest.raises(ValueError, match=re.escape(f"got {real} and {fake}")):
         frechet_distance(torch.zeros(real), torch.zeros(fake))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """Random weights of torchvision's network in torchvision's format, and their checksum."""
+    path = tmp_path_factory.mktemp("inception") / imagenet.NAME
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = torchvision().models.inception_v3(weights=None, init_weights=False)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:  # torch's default would let the signal die out
+            parameter.data *= math.sqrt(6)
+    network.fc.weight.data *= 10
+    torch.save(network.state_dict(), path)
+    return path, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_inception_v3_sees_what_torchvisions_own_path_sees(weights: tuple[Path, str]) -> None:
+    """Against the stock network, with its normalisation, and features caught behind its pool."""
+    path, sha256 = weights
+    images = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    vision = torchvision()
+    before = torch.random.get_rng_state()
+
+    probabilities, features = imagenet.look(images, imagenet.load(path, sha256[:8]), batch=2)
+
+    assert torch.equal(torch.random.get_rng_state(), before)
+    stock = vision.models.inception_v3(weights=None, init_weights=False, transform_input=True)
+    stock.load_state_dict(torch.load(path, weights_only=True))
+    caught = []
+    stock.avgpool.register_forward_hook(lambda *seen: caught.append(seen[2].flatten(1)))
+    large = torch.stack(
+        [
+            vision.transforms.functional.resize(image, [299, 299], antialias=True)
+            for image in (images + 1) / 2
+        ]
+    )
+    mean, std = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    with torch.no_grad():
+        logits = stock.eval()(vision.transforms.functional.normalize(large, mean, std))
+    torch.testing.assert_close(features, caught[0], rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(probabilities, logits.softmax(1), rtol=1e-2, atol=1e-5)
+    assert (probabilities.shape, features.shape) == ((3, 1000), (3, 2048))
+    assert probabilities.sum(1).tolist() == pytest.approx([1, 1, 1])
+    assert float((probabilities[0] - probabilities[1]).abs().max()) > 1e-3
+
+
+def test_weights_that_are_not_there_are_said_with_where_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In PBT_INCEPTION, or else beside the data."""
+    monkeypatch.setenv("PBT_DATA", str(tmp_path))
+    monkeypatch.delenv("PBT_INCEPTION", raising=False)
+    assert imagenet.weights_path() == tmp_path / "inception_v3_google-0cc3c7bd.pth"
+    monkeypatch.setenv("PBT_INCEPTION", str(tmp_path / "mine.pth"))
+
+    with pytest.raises(DataError, match=r"mine\.pth: fetch https://\S+-0cc3c7bd\.pth"):
+        imagenet.look(torch.zeros(1, 3, 32, 32))
+
+
+def test_weights_of_wrong_checksum_are_not_opened(tmp_path: Path) -> None:
+    """A pickle that would write a file is refused, with both checksums."""
+    path = tmp_path / imagenet.NAME
+    path.write_bytes(f"cbuiltins\nopen\n(S'{tmp_path / 'ran'}'\nS'w'\ntR.".encode())
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    with pytest.raises(DataError, match=f"begin with 0cc3c7bd and begins with {found[:8]}"):
+        imagenet.load(path)
+    with pytest.raises(DataError, match="holds no Inception v3"):
+        imagenet.load(path, found)
+
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    """Though they are whole: their names or shapes do not fit."""
+    path = tmp_path / imagenet.NAME
+    torch.save(torch.nn.Linear(3, 2).state_dict(), path)
+
+    with pytest.raises(DataError, match=r"holds no Inception v3: .*Missing key"):
+        imagenet.load(path, hashlib.sha256(path.read_bytes()).hexdigest())
