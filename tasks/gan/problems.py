@@ -1,18 +1,20 @@
-"""The problems that a GAN is trained on here: digits, by dense or by convolutional networks."""
+"""What a GAN is trained on: CIFAR-10, as in the paper; and digits, by two kinds of networks."""
 
 import functools
 from dataclasses import replace
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from core.task import Report
-from tasks.gan import dcgan, dense, pictures
+from tasks.gan import dcgan, dense, imagenet, pictures
 from tasks.gan.classifier import classifier, probabilities
+from tasks.gan.data import cifar10
 from tasks.gan.digits import digits
 from tasks.gan.frechet import frechet_distance, principal_components
 from tasks.gan.inception import inception_score
-from tasks.gan.trainer import Problem
+from tasks.gan.trainer import Problem, scaled
 
 COMPONENTS = 20  # principal components of the pixels, for the digits' Fréchet distance
 
@@ -75,4 +77,55 @@ DIGITS_CONVOLUTIONAL = replace(
     critic=partial(dcgan.Discriminator, (8, 16), 1, 8),
     images=digit_squares,
     updates=120,
+)
+
+
+def cifar10_images() -> Tensor:
+    """Return the training images, [50000, 3, 32, 32] bytes; fail now where a score would later."""
+    classifier("cifar10"), imagenet.load(imagenet.weights_path())
+    return cifar10("train")[0]
+
+
+def cifar10_score(images: Tensor) -> float:
+    """Return the Inception score under the CIFAR-10 classifier, mean of ten splits."""
+    return inception_score(probabilities("cifar10", images), SPLITS).mean
+
+
+def cifar10_report(images: Tensor) -> Report:
+    """Return numbers of images [B, 3, 32, 32] that selection has not seen.
+
+    held_out, held_out_sd: their Inception score under ImageNet's Inception v3, mean and standard
+    deviation over ten splits; fresh: the mean under the CIFAR-10 classifier; fid: their Fréchet
+    distance to the training images, in Inception's features; samples: 64 of them, as a picture.
+    """
+    seen = imagenet.look(images)
+    score = inception_score(seen.probabilities, SPLITS)
+    return {
+        "held_out": score.mean,
+        "held_out_sd": score.sd,
+        "fresh": cifar10_score(images),
+        "fid": frechet_distance(_real_features(images.device), seen.features),
+        "samples": pictures.grid(images[:64]),
+    }
+
+
+@functools.cache
+def _real_features(device: torch.device) -> Tensor:
+    images = scaled(cifar10("train")[0].to(device))
+    return imagenet.look(images).features
+
+
+SPLITS = 10  # of the samples, as is customary
+CIFAR10 = Problem(
+    generator=partial(dcgan.Generator, 128, (256, 128, 64), 3, 32),
+    critic=partial(dcgan.Discriminator, (128, 256, 512), 3, 32),
+    latent=128,
+    images=cifar10_images,
+    batch=128,
+    critic_updates=5,
+    updates=5000,
+    score=cifar10_score,
+    report=cifar10_report,
+    to_select=50_000,
+    to_report=50_000,
 )

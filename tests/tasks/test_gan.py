@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from core.anneal import Anneal
 from core.check import check
 from core.pbt import PBT
 from core.population import Population
@@ -80,23 +81,29 @@ def test_the_gradient_penalty_equals_the_one_by_double_backward(
 
 
 @pytest.mark.parametrize(
-    ("problem", "latent", "widths", "shape"),
+    ("problem", "ups", "downs"),
     [
-        (problems.DIGITS_CONVOLUTIONAL, 16, [(16, 2), (8, 4)], (1, 8, 8)),
+        (problems.CIFAR10, (256, 128, 64, 3), (3, 128, 256, 512)),
+        (problems.DIGITS_CONVOLUTIONAL, (16, 8, 1), (1, 8, 16)),
     ],
 )
-def test_convolutional_networks_have_the_shapes_of_the_paper(
-    problem: Problem, latent: int, widths: list[tuple[int, int]], shape: tuple[int, ...]
+def test_convolutional_networks_are_the_papers(
+    problem: Problem, ups: tuple[int, ...], downs: tuple[int, ...]
 ) -> None:
     """Kernels of 4x4, sides that double; batch normalisation in the generator alone."""
     generator, critic = problem.generator(), problem.critic()
-    images = generator(torch.randn(5, latent)).detach()
+    side = {3: 32, 1: 8}[ups[-1]]  # by the colours
+
+    images = generator(torch.randn(5, problem.latent)).detach()
 
     layers = [part for part in generator.modules() if isinstance(part, nn.ConvTranspose2d)]
     norms = [part for part in generator.modules() if isinstance(part, nn.BatchNorm2d)]
-    assert [layer.kernel_size for layer in layers] == [(4, 4)] * len(widths)
-    assert [norm.num_features for norm in norms] == [width for width, _ in widths]
-    assert images.shape == (5, *shape)
+    halves = [part for part in critic.modules() if isinstance(part, nn.Conv2d)]
+    assert tuple(layer.in_channels for layer in layers) == ups[:-1]
+    assert tuple(norm.num_features for norm in norms) == ups[:-1]
+    assert tuple(layer.out_channels for layer in halves) == downs[1:]
+    assert {layer.kernel_size for layer in (*layers, *halves)} == {(4, 4)}
+    assert images.shape == (5, ups[-1], side, side)
     assert float(images.abs().max()) <= 1
     assert critic(images).shape == (5,)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in critic.modules())
@@ -262,3 +269,40 @@ def test_a_diverged_member_is_rescued(tmp_path: Path) -> None:
     assert history[-1].member.healthy
     assert history[-1].member.hypers == RATES
     assert verify(run).problems == []
+
+
+def test_the_papers_starts_are_nine_settings_with_five_seeds_each() -> None:
+    """A million updates of the generator, a round after each 5,000 (table of settings)."""
+    run = presets.table_4_truncation()
+
+    pairs = [(start["d_rate"], start["g_rate"]) for start in run.start]
+    assert (run.members, run.steps, problems.CIFAR10.updates) == (45, 200, 5000)
+    assert {pairs.count(pair) for pair in pairs} == {5}
+    assert set(pairs) == {(d, g) for d in (1e-4, 2e-4, 5e-4) for g in (1e-4, 2e-4, 5e-4)}
+    assert problems.CIFAR10.critic_updates == 5
+
+
+def test_the_papers_baseline_falls_to_a_hundredth_and_stays() -> None:
+    """Fixed for 1e5 updates, falling for as many, and kept to the end of a million."""
+    run = presets.table_4_baseline()
+    assert isinstance(run.schedule, Anneal)
+    begun = {"d_rate": 2e-4, "g_rate": 1e-4}
+
+    rates = [run.schedule(begun, step)["d_rate"] for step in (0, 20, 30, 40, 199)]
+
+    assert rates == pytest.approx([2e-4, 2e-4, 2e-5, 2e-6, 2e-6])
+
+
+def test_the_search_for_the_papers_baseline_has_six_arms_of_twice_n() -> None:
+    """Two ways to fall, three N; the linear one ends with nothing."""
+    study = presets.table_4_baseline_search()
+
+    arms = {name: arm for name, arm in study.arms.items() if isinstance(arm, PBT)}
+    assert {name: arm.steps for name, arm in arms.items()} == {
+        f"{shape}_{n}": 2 * n // 5000
+        for shape in ("exponential", "linear")
+        for n in (50_000, 100_000, 200_000)
+    }
+    linear = arms["linear_50000"].schedule
+    assert isinstance(linear, Anneal)
+    assert linear({"d_rate": 1e-4, "g_rate": 1e-4}, 20) == {"d_rate": 0.0, "g_rate": 0.0}
