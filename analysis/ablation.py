@@ -172,7 +172,7 @@ def _finished(path: Path) -> RunData | None:
 
 def half(values: Floats) -> float:
     """Return half of the 95 % t interval of a mean over seeds; NaN where there is none."""
-    found = interval(values.tolist(), "t") if np.isfinite(values).all() else None
+    found = interval(values.tolist()) if np.isfinite(values).all() else None
     return math.nan if found is None else found.half
 
 
@@ -219,7 +219,7 @@ def ranking(study: Ablation) -> str:
     table = Table(
         f"{len(arms)} arms, {n} seed{'s' * (n > 1)} each; {study.number} score of the best member "
         f"at the end, as {what} the random search with as many members and the same seed.",
-        ["rank", "arm", "improvement", "95 %", "higher in", "p", "p (Holm)", "against"],
+        ["rank", "arm", "improvement", "95 % (t)", "higher in", "p", "p (Holm)", "against"],
         [
             [
                 str(rank),
@@ -257,7 +257,7 @@ def _shown(number: float, form: str) -> str:
 def draw_axes(figure: Figure, study: Ablation) -> None:
     """Draw a panel for each axis, and one for the arms that are on none: the paper's figure 5.
 
-    A bar is the mean of all arms with that level, its whisker the 95 % interval over seeds; a dot
+    A bar is the mean of all arms with that level, its whisker the 95 % t interval over seeds; a dot
     is one arm.
     """
     apart = [
@@ -276,7 +276,9 @@ def draw_axes(figure: Figure, study: Ablation) -> None:
         _bars(ax, study, groups, figure.get_figwidth() * 60 / sum(widths))
         ax.set_title(f"({letter}) {panel}", loc="left")
     what = "ratio to" if study.is_ratio else "difference from"
-    parts[0].set_ylabel(f"{what} random search\n({study.number}, {len(study.seeds)} seeds)")
+    n = len(study.seeds)
+    seeds = f"{n} seeds, 95 % t intervals" if n > 1 else "1 seed"
+    parts[0].set_ylabel(f"{what} random search\n({study.number}, {seeds})")
 
 
 def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]], room: float) -> None:

@@ -82,7 +82,7 @@ class Comparison:
     costs: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     step: int | None = None
-    method: Method = "bootstrap"
+    method: Method = "t"
 
     @property
     def n(self) -> int:
@@ -97,7 +97,7 @@ def compare(
     target: float | None = None,
     held_out: Sequence[str] = (),
     lower: Sequence[str] = (),
-    method: Method = "bootstrap",
+    method: Method = "t",
     step: int | None = None,
 ) -> Comparison:
     """Compare two arms in all numbers that both have.
@@ -216,7 +216,7 @@ def row_of(
     theirs: tuple[float, ...],
     *,
     paired: bool,
-    method: Method = "bootstrap",
+    method: Method = "t",
     reached: tuple[tuple[bool, ...], tuple[bool, ...]] | None = None,
 ) -> Row:
     """Compare one number.

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
@@ -14,10 +15,10 @@ from analysis.arms import Arm, arm, common_step, names
 from analysis.compare import AT_END, Comparison, Row, compare
 from analysis.numbers import TIMES
 from analysis.runs import read_runs
-from analysis.statistics import FEWEST, Interval, least_p
+from analysis.statistics import FEWEST, Interval, Method, least_p
 from analysis.tabular import NONE, Table, comma_separated, markdown, show
 
-NARROW = 20  # seeds below which bootstrap intervals are clearly too narrow: analysis/statistics.py
+NARROW = 30  # seeds below which bootstrap intervals are clearly too narrow: analysis/statistics.py
 FEW = 0.05  # the p that too few seeds cannot come below
 
 
@@ -47,9 +48,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--interval",
-        choices=("bootstrap", "t"),
-        default="bootstrap",
-        help="BCa bootstrap (the default), or t, which is the safer one of few seeds",
+        choices=get_args(Method),
+        default="t",
+        help="t (the default), or BCa bootstrap, which is too narrow for few seeds",
     )
     add("--so-far", action="store_true", help="compare runs that are not done, at a common step")
 
@@ -170,9 +171,10 @@ def notes(found: Comparison) -> list[str]:
         said.append("One pair of seeds: no interval is claimed, and nothing can be tested.")
     else:
         below = found.n < NARROW and found.n >= FEWEST and found.method == "bootstrap"
-        method = "BCa bootstrap" if found.method == "bootstrap" else "t"
-        if found.n < FEWEST and found.method == "bootstrap":
-            method = f"t (the bootstrap needs {FEWEST} seeds)"
+        method = "t" if found.paired else "t, of differences Welch's"
+        if found.method == "bootstrap":
+            enough = found.n >= FEWEST
+            method = "BCa bootstrap" if enough else f"{method} (the bootstrap needs {FEWEST} seeds)"
         said.append(
             f"Intervals: {method}"
             + (f"; too narrow for {found.n} seeds, see analysis/statistics.py" * below)

@@ -29,7 +29,6 @@ SPECIAL = {
     ">": r"$>$",
     "|": r"$|$",
     "[": "{[}",  # bare at the start of a row, these two would belong to the end of the row before
-
     "*": "{*}",
 } | {char: "\\" + char for char in "&%$#_{}"}
 

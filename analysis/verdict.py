@@ -76,7 +76,7 @@ def verdict(ours: Sequence[RunData], theirs: Sequence[RunData]) -> Verdict:
             found.loud.append(f"{name} has unreadable records in {_seeds(torn)}.")
     try:
         mine, other = (arm(_done(runs)) for runs in (ours, theirs))
-        comparison = compare(mine, other, method="t")
+        comparison = compare(mine, other)
     except ValueError as error:
         found.loud.append(str(error))
         return found
