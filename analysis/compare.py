@@ -68,6 +68,7 @@ class Comparison:
     budgets: sentences, unequal ones first. notes: what else must be known.
     rows: the results; costs: steps, evaluations, seconds, which are not tested.
     step: where unfinished runs were cut; None if all are done.
+    held_out, lower: the numbers of the report that are compared; of which lower is better.
     """
 
     names: tuple[str, str]
@@ -83,6 +84,8 @@ class Comparison:
     notes: tuple[str, ...] = ()
     step: int | None = None
     method: Method = "t"
+    held_out: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -154,6 +157,8 @@ def compare(
         notes=tuple(notes),
         step=step,
         method=method,
+        held_out=tuple(chosen),
+        lower=tuple(lower),
     )
 
 

@@ -37,14 +37,15 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="compare this number of the report alone, and time it; may be given again",
+        help="compare this number of the report alone, and time how long it takes to be as high as "
+        "the baseline's; may be given again",
     )
     add(
         "--lower",
         action="append",
         default=[],
         metavar="NAME",
-        help="time this number of the report, of which a lower one is better; may be given again",
+        help="the same of a number of which a lower one is better, beside all others",
     )
     add(
         "--interval",
@@ -190,7 +191,7 @@ def notes(found: Comparison) -> list[str]:
             said.append(f"Of so few seeds, {kind} cannot give a p below {least:.2g}.")
     for goal in found.targets:
         of = f" of {goal.of}" if goal.of else ""
-        said.append(f"The target{of} is {'at most ' * goal.lower}{goal.value:.5g}.")
+        said.append(f"The target{of} is at {'most' if goal.lower else 'least'} {goal.value:.5g}.")
     for row in found.rows:
         if sum(row.never) and row.name.startswith(TIMES[0]):
             said.append(
@@ -198,6 +199,13 @@ def notes(found: Comparison) -> list[str]:
                 f"of {theirs} of {found.names[1]} never came there, and count with the time they "
                 "had: the means are bounds (≥), and log-rank scores are permuted."
             )
+    unsaid = [name for name in found.held_out if name not in found.lower]
+    if unsaid:
+        said.append(
+            f"No run says whether a higher {', '.join(unsaid)} is better (--lower NAME: a lower)."
+        )
+    if found.lower:
+        said.append(f"Of {', '.join(found.lower)}, lower is better.")
     said.append(
         "Members are chosen by the selected score alone; held-out numbers are what they reported."
     )
