@@ -39,7 +39,7 @@ digits-table: .venv/installed
 	done; done
 	@.venv/bin/python -m analysis members "$(TABLE)"/digits_sweep-* --out "$(TABLE)/tables"
 	@for pair in digits:digits_random_search digits_narrow:digits_narrow_random_search digits:digits_fixed digits_narrow:digits_fixed; do \
-	    .venv/bin/python -m analysis compare "$(TABLE)"/$${pair%:*}-[0-9]* --against "$(TABLE)"/$${pair#*:}-[0-9]* --interval t --out "$(TABLE)/tables" || exit; \
+	    .venv/bin/python -m analysis compare "$(TABLE)"/$${pair%:*}-[0-9]* --against "$(TABLE)"/$${pair#*:}-[0-9]* --out "$(TABLE)/tables" || exit; \
 	done
 
 test: .venv/installed

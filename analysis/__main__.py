@@ -40,7 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     ablations = commands.add_parser("ablation", help="the arms of a study, axis by axis")
     ablations.set_defaults(do=_ablation)
     ablations.add_argument("study", type=Path, metavar="DIR", help="the directory of a study")
-    ablations.add_argument("--number", help="a reported number instead of the selected score")
+    number = ablations.add_mutually_exclusive_group()
+    number.add_argument(
+        "--number", metavar="NAME", help="a reported number instead of the selected score"
+    )
+    number.add_argument("--lower", metavar="NAME", help="the same, if a lower one is better")
     ablations.add_argument("--out", type=Path, required=True, metavar="DIR")
     paper = commands.add_parser("tables", help="the paper's tables 1 to 4, ours beside its numbers")
     paper.set_defaults(do=tables.command)
@@ -54,7 +58,15 @@ def _parser() -> argparse.ArgumentParser:
         "runs", type=Path, nargs="+", metavar="RUN", help="directories of runs, or of studies"
     )
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html")
-    report.set_defaults(do=lambda given: print(write_report(given.runs, given.out)) or 0)
+    for command in (figures, report):
+        command.add_argument(
+            "--lower",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help="a number of the report, of which a lower one is better; may be given again",
+        )
+    report.set_defaults(do=_report)
     return parser
 
 
@@ -66,12 +78,17 @@ def _figures(options: argparse.Namespace) -> int:
         runs = read_runs(options.runs, lambda done: progress.update(reading, completed=done))
         drawing = progress.add_task("drawing", total=None)
         _warn(runs)
-        for drawn in figures(runs):
+        for drawn in figures(runs, options.lower):
             progress.update(drawing, description=drawn.name)
             for path in save(drawn.figure, options.out, drawn.name):
                 print(path)
             captions.append(f"**{drawn.title}** ({drawn.name}). {drawn.caption}\n")
     (options.out / "captions.md").write_text("\n".join(captions))
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    print(write_report(options.runs, options.out, options.lower))
     return 0
 
 
@@ -85,7 +102,8 @@ def _warn(runs: Sequence[RunData]) -> None:
 
 
 def _ablation(options: argparse.Namespace) -> int:
-    study = ablation.read_ablation(options.study, options.number)
+    number = options.lower or options.number
+    study = ablation.read_ablation(options.study, number, lower=options.lower is not None)
     paths: list[Path] = []
     with new_figure(7, 3) as figure:
         ablation.draw_axes(figure, study)

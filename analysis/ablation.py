@@ -24,6 +24,7 @@ from analysis.tabular import NONE, Table, markdown
 from core.run import RunError
 
 Level = str | float
+SELECTED = "selected"
 SHOWN = 3  # arms of a seed that is left out, by name
 
 
@@ -43,7 +44,8 @@ class Ablation:
     baselines: Mapping[str, str]
     levels: Mapping[str, Mapping[str, Level]]
     is_ratio: bool
-    number: str  # what is compared: the selected score, or a reported number
+    number: str  # what is compared: "selected", the score, or a reported number
+    lower: bool = False  # whether of the number, lower is known to be better
     missing: tuple[str, ...] = field(default=())
     unequal: tuple[str, ...] = field(default=())
     unread: tuple[str, ...] = field(default=())
@@ -52,6 +54,13 @@ class Ablation:
     def neutral(self) -> float:
         """What the baseline itself has."""
         return 1.0 if self.is_ratio else 0.0
+
+    @property
+    def said(self) -> str:
+        """The number, and which of it is better, as far as that is known."""
+        if self.number == SELECTED:
+            return "selected score"
+        return f"{self.number}{', lower is better' * self.lower}"
 
     @property
     def axes(self) -> list[str]:
@@ -87,7 +96,7 @@ class Ablation:
         return np.mean([self.improvements[arm] for arm in arms], axis=0)  # type: ignore[no-any-return]
 
 
-def read_ablation(root: Path, number: str | None = None) -> Ablation:
+def read_ablation(root: Path, number: str | None = None, *, lower: bool = False) -> Ablation:
     """Read the directory of a study; each run once, of which the results alone are kept.
 
     Arms of which no run is done are left out, then the seeds that the others do not all have.
@@ -95,6 +104,7 @@ def read_ablation(root: Path, number: str | None = None) -> Ablation:
     Args:
         number: a reported number to compare instead of the selected score. Of each run that of the
             member that selection chose is read: never the best of the reported ones.
+        lower: whether of this number, lower is better.
 
     Raises:
         RunError: it is no study, has no baseline, or no seed of which every arm is done.
@@ -147,7 +157,8 @@ def read_ablation(root: Path, number: str | None = None) -> Ablation:
         against,
         {str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
         ratio,
-        number or "selected",
+        number or SELECTED,
+        lower,
         tuple(missing),
         tuple(
             f"UNEQUAL BUDGETS: {arm} trained {budgets[arm]} steps a run, "
@@ -172,7 +183,7 @@ def _finished(path: Path) -> RunData | None:
 
 def half(values: Floats) -> float:
     """Return half of the 95 % t interval of a mean over seeds; NaN where there is none."""
-    found = interval(values.tolist(), "t") if np.isfinite(values).all() else None
+    found = interval(values.tolist()) if np.isfinite(values).all() else None
     return math.nan if found is None else found.half
 
 
@@ -205,28 +216,29 @@ def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
 
 
 def ranking(study: Ablation) -> str:
-    """Return all arms as Markdown, the greatest improvement first."""
+    """Return all arms as Markdown, the best first, or the highest if nobody said what is better."""
 
     def best_first(arm: str) -> float:
         mean = float(study.improvements[arm].mean())
-        return math.inf if math.isnan(mean) else -mean
+        return math.inf if math.isnan(mean) else mean if study.lower else -mean
 
     arms = sorted(study.improvements, key=best_first)
     improvements = [study.improvements[arm] for arm in arms]
     ps = [p_value(values, study.neutral) for values in improvements]
     n = len(study.seeds)
-    what = "ratio to" if study.is_ratio else "difference from"
+    what, to = ("ratio", "to") if study.is_ratio else ("difference", "from")
+    way, higher = (-1, "lower") if study.lower else (1, "higher")
     table = Table(
-        f"{len(arms)} arms, {n} seed{'s' * (n > 1)} each; {study.number} score of the best member "
-        f"at the end, as {what} the random search with as many members and the same seed.",
-        ["rank", "arm", "improvement", "95 %", "higher in", "p", "p (Holm)", "against"],
+        f"{len(arms)} arms, {n} seed{'s' * (n > 1)} each; {study.said}, of the best member at the "
+        f"end, as {what} {to} the random search with as many members and the same seed.",
+        ["rank", "arm", what, "95 % (t)", f"{higher} in", "p", "p (Holm)", "against"],
         [
             [
                 str(rank),
                 arm,
                 _shown(float(values.mean()), ".4g"),
                 f"± {width:.3g}" if not math.isnan(width := half(values)) else NONE,
-                f"{int((values > study.neutral).sum())} of {n}",
+                f"{int((way * values > way * study.neutral).sum())} of {n}",
                 _shown(p, ".2g"),
                 _shown(corrected, ".2g"),
                 study.baselines[arm],
@@ -238,6 +250,11 @@ def ranking(study: Ablation) -> str:
         left=2,
     )
     said = [*study.unread, *study.unequal]
+    if study.number != SELECTED and not study.lower:
+        said.append(
+            f"The highest is first; no run says whether a higher {study.number} is better. "
+            f"--lower {study.number} has the lowest first."
+        )
     if n < 2:
         said.append("One seed: no interval is claimed.")
     for seed, run in itertools.groupby(sorted(study.missing, key=_seed), key=_seed):
@@ -257,7 +274,7 @@ def _shown(number: float, form: str) -> str:
 def draw_axes(figure: Figure, study: Ablation) -> None:
     """Draw a panel for each axis, and one for the arms that are on none: the paper's figure 5.
 
-    A bar is the mean of all arms with that level, its whisker the 95 % interval over seeds; a dot
+    A bar is the mean of all arms with that level, its whisker the 95 % t interval over seeds; a dot
     is one arm.
     """
     apart = [
@@ -276,7 +293,9 @@ def draw_axes(figure: Figure, study: Ablation) -> None:
         _bars(ax, study, groups, figure.get_figwidth() * 60 / sum(widths))
         ax.set_title(f"({letter}) {panel}", loc="left")
     what = "ratio to" if study.is_ratio else "difference from"
-    parts[0].set_ylabel(f"{what} random search\n({study.number}, {len(study.seeds)} seeds)")
+    n = len(study.seeds)
+    seeds = f"{n} seeds, 95 % t intervals" if n > 1 else "1 seed"
+    parts[0].set_ylabel(f"{what} random search\n({study.said}, {seeds})")
 
 
 def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]], room: float) -> None:
@@ -308,7 +327,10 @@ def draw_interaction(figure: Figure, study: Ablation, one: str, other: str) -> N
     left, right = figure.subplots(1, 2)
     there = np.abs(means - study.neutral)[np.isfinite(means)]
     reach = float(there.max(initial=0.0)) or 1.0  # one scale for both
-    for ax, cells, title in ((left, means, "improvement"), (right, effect, "interaction")):
+    for ax, cells, title in (
+        (left, means, "ratio" if study.is_ratio else "difference"),
+        (right, effect, "interaction"),
+    ):
         middle = study.neutral if ax is left else 0.0
         ax.imshow(cells, cmap="PuOr", vmin=middle - reach, vmax=middle + reach, aspect="auto")
         for i, j in itertools.product(range(len(rows)), range(len(columns))):
@@ -347,6 +369,12 @@ def as_json(study: Ablation) -> str:
         }
         for arm, values in study.improvements.items()
     }
-    body = {"seeds": study.seeds, "number": study.number, "is_ratio": study.is_ratio, "arms": arms}
+    body = {
+        "seeds": study.seeds,
+        "number": study.number,
+        "lower": study.lower,
+        "is_ratio": study.is_ratio,
+        "arms": arms,
+    }
     body |= {"missing": study.missing}
     return json.dumps(body, indent=1) + "\n"

@@ -27,6 +27,18 @@ class Bar:
     theirs: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The bars of one number.
+
+    way: 1 if a higher one is better, -1 if a lower one is, 0 if that is not known.
+    """
+
+    label: str
+    bars: Sequence[Bar]
+    way: int = 1
+
+
 def labels(groups: Sequence[Sequence[RunData]]) -> list[str]:
     """Return what to call the arms: their presets' functions, or, if these are equal, a folder."""
     names, apart = [group[0].name for group in groups], folders([group[0] for group in groups])
@@ -56,8 +68,8 @@ def _results(runs: Sequence[RunData], number: str | None) -> tuple[float, ...]:
     return tuple(value for value in found if math.isfinite(value))
 
 
-def panels(runs: Sequence[RunData]) -> list[tuple[str, list[Bar]]]:
-    """Return the panels, one for each number of each task, with its axis' label."""
+def panels(runs: Sequence[RunData], lower: Sequence[str] = ()) -> list[Panel]:
+    """Return the panels, one for each number of each task; of those in `lower`, lower is better."""
     tasks = dict.fromkeys(str(run.settings["task"]) for run in runs)
     found = []
     for task in tasks:
@@ -65,17 +77,19 @@ def panels(runs: Sequence[RunData]) -> list[tuple[str, list[Bar]]]:
         numbers = dict.fromkeys(name for run in of_task for name in run.columns.report)
         for number in (None, *numbers):
             drawn = [bar for bar in bars(of_task, number) if bar.ours and bar.theirs]
-            if drawn:
-                found.append((number or of_task[0].score, drawn))
+            if drawn and number in lower:
+                found.append(Panel(f"{number} (lower is better)", drawn, -1))
+            elif drawn:
+                found.append(Panel(number or of_task[0].score, drawn, 0 if number else 1))
     return found[:MOST]
 
 
-def draw_panels(figure: Figure, panels: Sequence[tuple[str, Sequence[Bar]]]) -> None:
+def draw_panels(figure: Figure, panels: Sequence[Panel]) -> None:
     """Draw all panels beside each other."""
-    widths = [max(len(bars), 1) + 0.6 for _, bars in panels]
+    widths = [max(len(panel.bars), 1) + 0.6 for panel in panels]
     axes = figure.subplots(1, len(panels), squeeze=False, width_ratios=widths)[0]
-    for ax, (label, drawn) in zip(axes, panels, strict=True):
-        draw_bars(ax, drawn, label)
+    for ax, panel in zip(axes, panels, strict=True):
+        draw_bars(ax, panel)
 
 
 def bottom(bars: Sequence[Bar]) -> float:
@@ -87,21 +101,26 @@ def bottom(bars: Sequence[Bar]) -> float:
     return least - ((most - least) / 2 or abs(most) / 2 or 1.0)
 
 
-def draw_bars(ax: Axes, bars: Sequence[Bar], label: str) -> None:
-    """Draw each bar: grey up to the baseline's mean, coloured from there to ours, both numbers.
+def draw_bars(ax: Axes, panel: Panel) -> None:
+    """Draw each bar: grey up to the lower one of both means, from there to the other their gap.
 
-    Where ours is the worse one, what is missing is an empty frame. A dot is a seed; with two or
-    more, a line goes from one standard error below the mean to one above it.
+    The gap is coloured where ours is better, an empty frame where it is worse, and hatched where
+    nobody knows. A dot is a seed; with two or more, a line goes from one standard error below the
+    mean to one above it.
     """
+    bars = panel.bars
     low = bottom(bars)
     tops = []
     for x, bar in enumerate(bars):
         ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
         ax.bar(x, min(ours, theirs) - low, 0.6, low, color="0.8", edgecolor="0.3", lw=0.5)
-        if ours >= theirs:
-            ax.bar(x, ours - theirs, 0.6, theirs, color=PBT, edgecolor=BLACK, lw=0.5)
+        gap = ax.bar(x, abs(ours - theirs), 0.6, min(ours, theirs), edgecolor=BLACK, lw=0.5)[0]
+        if not panel.way:
+            gap.set(facecolor="white", hatch="///")
+        elif panel.way * (ours - theirs) >= 0:
+            gap.set(facecolor=PBT)
         else:
-            ax.bar(x, theirs - ours, 0.6, ours, fill=False, edgecolor=BLACK, ls="--", lw=0.8)
+            gap.set(fill=False, linestyle="--", linewidth=0.8)
         ax.hlines(theirs, x - 0.45, x + 0.45, colors=BLACK, linestyles="--", lw=0.8)
         tops += [_draw_seeds(ax, x - 0.15, bar.theirs), _draw_seeds(ax, x + 0.15, bar.ours)]
     high = max(tops)
@@ -109,7 +128,7 @@ def draw_bars(ax: Axes, bars: Sequence[Bar], label: str) -> None:
     for x, bar in enumerate(bars):
         ax.text(x, high + room, said(bar), ha="center", va="bottom", fontsize=7)
     ax.set_xticks(range(len(bars)), [f"{textwrap.fill(b.label, 14)}\n{_seeds(b)}" for b in bars])
-    ax.set(ylabel=label, ylim=(low, high + 5 * room), xlim=(-0.6, len(bars) - 0.4))
+    ax.set(ylabel=panel.label, ylim=(low, high + 5 * room), xlim=(-0.6, len(bars) - 0.4))
 
 
 def said(bar: Bar) -> str:

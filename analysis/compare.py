@@ -68,6 +68,7 @@ class Comparison:
     budgets: sentences, unequal ones first. notes: what else must be known.
     rows: the results; costs: steps, evaluations, seconds, which are not tested.
     step: where unfinished runs were cut; None if all are done.
+    held_out, lower: the numbers of the report that are compared; of which lower is better.
     """
 
     names: tuple[str, str]
@@ -82,7 +83,9 @@ class Comparison:
     costs: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     step: int | None = None
-    method: Method = "bootstrap"
+    method: Method = "t"
+    held_out: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -97,7 +100,7 @@ def compare(
     target: float | None = None,
     held_out: Sequence[str] = (),
     lower: Sequence[str] = (),
-    method: Method = "bootstrap",
+    method: Method = "t",
     step: int | None = None,
 ) -> Comparison:
     """Compare two arms in all numbers that both have.
@@ -154,6 +157,8 @@ def compare(
         notes=tuple(notes),
         step=step,
         method=method,
+        held_out=tuple(chosen),
+        lower=tuple(lower),
     )
 
 
@@ -216,7 +221,7 @@ def row_of(
     theirs: tuple[float, ...],
     *,
     paired: bool,
-    method: Method = "bootstrap",
+    method: Method = "t",
     reached: tuple[tuple[bool, ...], tuple[bool, ...]] | None = None,
 ) -> Row:
     """Compare one number.

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 from rich.console import Console
 
@@ -14,10 +15,10 @@ from analysis.arms import Arm, arm, common_step, names
 from analysis.compare import AT_END, Comparison, Row, compare
 from analysis.numbers import TIMES
 from analysis.runs import read_runs
-from analysis.statistics import FEWEST, Interval, least_p
+from analysis.statistics import FEWEST, Interval, Method, least_p
 from analysis.tabular import NONE, Table, comma_separated, markdown, show
 
-NARROW = 20  # seeds below which bootstrap intervals are clearly too narrow: analysis/statistics.py
+NARROW = 30  # seeds below which bootstrap intervals are clearly too narrow: analysis/statistics.py
 FEW = 0.05  # the p that too few seeds cannot come below
 
 
@@ -36,20 +37,21 @@ def options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="compare this number of the report alone, and time it; may be given again",
+        help="compare this number of the report alone, and time how long it takes to be as high as "
+        "the baseline's; may be given again",
     )
     add(
         "--lower",
         action="append",
         default=[],
         metavar="NAME",
-        help="time this number of the report, of which a lower one is better; may be given again",
+        help="the same of a number of which a lower one is better, beside all others",
     )
     add(
         "--interval",
-        choices=("bootstrap", "t"),
-        default="bootstrap",
-        help="BCa bootstrap (the default), or t, which is the safer one of few seeds",
+        choices=get_args(Method),
+        default="t",
+        help="t (the default), or BCa bootstrap, which is too narrow for few seeds",
     )
     add("--so-far", action="store_true", help="compare runs that are not done, at a common step")
 
@@ -170,9 +172,10 @@ def notes(found: Comparison) -> list[str]:
         said.append("One pair of seeds: no interval is claimed, and nothing can be tested.")
     else:
         below = found.n < NARROW and found.n >= FEWEST and found.method == "bootstrap"
-        method = "BCa bootstrap" if found.method == "bootstrap" else "t"
-        if found.n < FEWEST and found.method == "bootstrap":
-            method = f"t (the bootstrap needs {FEWEST} seeds)"
+        method = "t" if found.paired else "t, of differences Welch's"
+        if found.method == "bootstrap":
+            enough = found.n >= FEWEST
+            method = "BCa bootstrap" if enough else f"{method} (the bootstrap needs {FEWEST} seeds)"
         said.append(
             f"Intervals: {method}"
             + (f"; too narrow for {found.n} seeds, see analysis/statistics.py" * below)
@@ -188,7 +191,7 @@ def notes(found: Comparison) -> list[str]:
             said.append(f"Of so few seeds, {kind} cannot give a p below {least:.2g}.")
     for goal in found.targets:
         of = f" of {goal.of}" if goal.of else ""
-        said.append(f"The target{of} is {'at most ' * goal.lower}{goal.value:.5g}.")
+        said.append(f"The target{of} is at {'most' if goal.lower else 'least'} {goal.value:.5g}.")
     for row in found.rows:
         if sum(row.never) and row.name.startswith(TIMES[0]):
             said.append(
@@ -196,6 +199,13 @@ def notes(found: Comparison) -> list[str]:
                 f"of {theirs} of {found.names[1]} never came there, and count with the time they "
                 "had: the means are bounds (≥), and log-rank scores are permuted."
             )
+    unsaid = [name for name in found.held_out if name not in found.lower]
+    if unsaid:
+        said.append(
+            f"No run says whether a higher {', '.join(unsaid)} is better (--lower NAME: a lower)."
+        )
+    if found.lower:
+        said.append(f"Of {', '.join(found.lower)}, lower is better.")
     said.append(
         "Members are chosen by the selected score alone; held-out numbers are what they reported."
     )

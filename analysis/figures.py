@@ -13,7 +13,7 @@ from analysis.dominance import RANGE, draw_dominance
 from analysis.forest import draw_forest, forest
 from analysis.hypers import varied
 from analysis.lineages import ROWS, draw_lineages, draw_winner
-from analysis.runs import RunData, by_arm, folders
+from analysis.runs import RunData, by_arm, check_reported, folders
 from analysis.samples import draw_samples, has_samples
 from analysis.style import BASELINE, PBT, WIDTH, legend_above, new_figure, whole_steps
 from analysis.toy import draw_figure_2, is_figure_2
@@ -32,15 +32,19 @@ class Drawing:
     figure: Figure
 
 
-def figures(runs: Sequence[RunData]) -> Iterator[Drawing]:
+def figures(runs: Sequence[RunData], lower: Sequence[str] = ()) -> Iterator[Drawing]:
     """Draw what the runs hold: each run with its baseline, then all of them against each other.
 
     A baseline of one of the runs is drawn behind that run, and not on its own. Of several seeds
     each has its own figures, and all of them one together.
 
+    Args:
+        lower: numbers of the report of which a lower one is better; of the others nobody knows.
+
     Raises:
-        ValueError: a run is given twice.
+        ValueError: a run is given twice, or no run reports such a number.
     """
+    check_reported(runs, lower)
     names = dict(zip((run.path for run in runs), folders(runs), strict=True))
     if toy := [run for run in runs if is_figure_2(run)]:
         yield _drawing(
@@ -58,7 +62,7 @@ def figures(runs: Sequence[RunData]) -> Iterator[Drawing]:
             continue
         baseline = next((other for other in others if other.is_baseline_of(run)), None)
         yield from _of_run(run, names[run.path], baseline)
-    yield from _of_all(others)
+    yield from _of_all(others, lower)
 
 
 def _of_run(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawing]:
@@ -168,7 +172,7 @@ def _of_copies(run: RunData, name: str, baseline: RunData | None) -> Iterator[Dr
         )
 
 
-def _of_all(runs: Sequence[RunData]) -> Iterator[Drawing]:
+def _of_all(runs: Sequence[RunData], lower: Sequence[str]) -> Iterator[Drawing]:
     """Draw what several runs came to: arms over seeds, against baselines, and their pictures."""
     groups = by_arm(runs)
     labels = bars.labels(groups)
@@ -185,13 +189,14 @@ def _of_all(runs: Sequence[RunData]) -> Iterator[Drawing]:
             lambda figure, group=group, theirs=theirs: _draw_seeds(figure, group, theirs),  # type: ignore[misc]
             [*group, *theirs],
         )
-    if drawn := bars.panels(runs):
-        count = sum(len(of_panel) for _, of_panel in drawn)
+    if drawn := bars.panels(runs, lower):
+        count = sum(len(panel.bars) for panel in drawn)
         yield _drawing(
             "bars",
             "Against the baselines",
-            "Grey, up to the dashed line: the best member of the baseline; blue: what the run adds "
-            "(an empty frame: where it is lower). Circles are seeds, and error bars one standard "
+            "The dashed line is the best member of the baseline. From there to that of the run: "
+            "blue where it is better, an empty frame where it is worse, hatched where no run says "
+            "which of a reported number is better. Circles are seeds, and error bars one standard "
             "error to either side. The axis need not begin at 0.",
             (min(WIDTH, 1.2 + 1.2 * count), 3.2),
             lambda figure: bars.draw_panels(figure, drawn),

@@ -206,8 +206,8 @@ def _table_1() -> PaperTable:
     return PaperTable(
         name="table_1",
         title=(
-            "Table 1. Atari, FuN: score of the best member; N = 10 to 80. Normalised: of a human, "
-            "with human starts; ratio: the mean of the games' ratios, normalised."
+            "Table 1 of the paper. Atari, FuN: score of the best member; N = 10 to 80. Normalised: "
+            "of a human, with human starts; ratio: the mean of the games' ratios, normalised."
         ),
         columns=columns,
         rows=list(ATARI),
@@ -230,8 +230,8 @@ def _table_2() -> PaperTable:
     return PaperTable(
         name="table_2",
         title=(
-            "Table 2. DeepMind Lab, UNREAL: percent of a human's score, best member. Ratio: the "
-            "mean of the levels' ratios to UNREAL."
+            "Table 2 of the paper. DeepMind Lab, UNREAL: percent of a human's score, best member. "
+            "Ratio: the mean of the levels' ratios to UNREAL."
         ),
         columns={column: baseline for column, (baseline, _, _) in LABYRINTH_COLUMNS.items()},
         rows=list(LABYRINTH),
@@ -255,8 +255,8 @@ def _table_3() -> PaperTable:
     return PaperTable(
         name="table_3",
         title=(
-            "Table 3. StarCraft II, A3C: score of the game, best member. Normalised: of a "
-            "grandmaster."
+            "Table 3 of the paper. StarCraft II, A3C: score of the game, best member. "
+            "Normalised: of a grandmaster."
         ),
         columns={"A3C": "", "PBT": "A3C"},
         rows=list(STARCRAFT),
@@ -291,7 +291,10 @@ def _table_4() -> PaperTable:
             )
     return PaperTable(
         name="table_4",
-        title="Table 4. CIFAR-10 GAN: Inception scores; TS truncation, BT binary tournament.",
+        title=(
+            "Table 4 of the paper. CIFAR-10 GAN: Inception scores; TS truncation, BT binary "
+            "tournament."
+        ),
         columns={"GAN": "", "PBT-GAN (TS)": "GAN", "PBT-GAN (BT)": "GAN"},
         rows=list(INCEPTION),
         cells=cells,

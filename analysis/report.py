@@ -32,11 +32,15 @@ POLICY = (
 )
 
 
-def write_report(paths: Sequence[Path], out: Path) -> Path:
+def write_report(paths: Sequence[Path], out: Path, lower: Sequence[str] = ()) -> Path:
     """Write the page of some run directories; of a study's, of all its runs that are done.
+
+    Args:
+        lower: numbers of the report of which a lower one is better.
 
     Raises:
         RunError: one of them is none, or has published nothing yet; no run of a study is done.
+        ValueError: no run reports a number of `lower`.
     """
     runs: list[Evidence] = []
     left_out: list[Path] = []
@@ -53,7 +57,7 @@ def write_report(paths: Sequence[Path], out: Path) -> Path:
     if not runs:
         raise RunError(f"of {', '.join(map(str, paths))} no run is done: nothing to report yet")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(runs, left_out), encoding="utf-8")
+    out.write_text(page(runs, left_out, lower), encoding="utf-8")
     return out
 
 
@@ -66,18 +70,19 @@ def _of_study(path: Path) -> Evidence | None:
     return found if found.data.is_done else None
 
 
-def page(runs: Sequence[Evidence], left_out: Sequence[Path] = ()) -> str:
+def page(runs: Sequence[Evidence], left_out: Sequence[Path] = (), lower: Sequence[str] = ()) -> str:
     """Return the page of some runs.
 
     Args:
         left_out: runs of a study that are not done, to be named.
+        lower: numbers of the report of which a lower one is better.
     """
     script, style = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     groups = by_arm([run.data for run in runs])
     evidence = {run.data.path: run for run in runs}
     shown = [[evidence[run.path] for run in group] for group in groups]
-    found = verdicts(groups)
+    found = verdicts(groups, lower)
     title = ", ".join(dict.fromkeys(run.data.name for run in runs))
     parts = {
         "unreadable record": sum(len(run.data.problems) for run in runs),
@@ -103,7 +108,7 @@ def page(runs: Sequence[Evidence], left_out: Sequence[Path] = ()) -> str:
         "runs": ("What was run", join(map(provenance, shown))),
         "lineage": ("Lineage", _lineage(runs)),
         "members": ("How each member ended", _members(runs)),
-        "figures": ("Figures", _figures(runs)),
+        "figures": ("Figures", _figures(runs, lower)),
         "warnings": ("Warnings and failures", _troubles(runs)),
     }
     links = tag("nav", *(tag("a", name, href=f"#{id}") for id, (name, _) in sections.items()))
@@ -287,8 +292,8 @@ def _ends(run: Evidence) -> Html:
 # ---------------------------------------------------------------------------- figures, warnings
 
 
-def _figures(runs: Sequence[Evidence]) -> Html:
-    drawn = map(embedded, figures([run.data for run in runs]))
+def _figures(runs: Sequence[Evidence], lower: Sequence[str]) -> Html:
+    drawn = map(embedded, figures([run.data for run in runs], lower))
     first, rest = list(islice(drawn, OPEN)), list(drawn)
     more = details(f"{len(rest)} more figures", *rest) if rest else ""
     return join([*first, more])

@@ -241,6 +241,19 @@ def by_arm(runs: Sequence[RunData]) -> list[list[RunData]]:
     return [sorted(group, key=lambda run: run.seed) for group in groups]
 
 
+def check_reported(runs: Sequence[RunData], names: Sequence[str]) -> None:
+    """Refuse the name of a number that no run reports.
+
+    Raises:
+        ValueError: one is not there; the message says what is.
+    """
+    there = dict.fromkeys(name for run in runs for name in run.columns.report)
+    for name in names:
+        if name not in there:
+            said = ", ".join(there) or "nothing"
+            raise ValueError(f"no run reports a number {name!r}; they report {said}")
+
+
 def folders(runs: Sequence[RunData]) -> list[str]:
     """Return what to call each run: its folder, and as many above it as tell the runs apart.
 

@@ -1,8 +1,9 @@
-"""A table as Markdown, LaTeX (booktabs), comma-separated values, or on a terminal."""
+"""A table as Markdown, LaTeX, comma-separated values, or on a terminal."""
 
 import csv
 import io
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,7 @@ from rich.text import Text
 
 NONE = "–"  # what is not there
 GAP = 2  # columns of a terminal between those of a table
+HEAD = 10  # letters in a line of a column's name in LaTeX
 SPECIAL = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -25,6 +27,9 @@ SPECIAL = {
     "≥": r"$\geq$",
     "<": r"$<$",
     ">": r"$>$",
+    "|": r"$|$",
+    "[": "{[}",  # bare at the start of a row, these two would belong to the end of the row before
+    "*": "{*}",
 } | {char: "\\" + char for char in "&%$#_{}"}
 
 
@@ -64,19 +69,29 @@ def escape(text: str) -> str:
 
 
 def latex(table: Table, label: str) -> str:
-    r"""Return a table for `\input`, of the package booktabs."""
+    r"""Return a table for `\input`, no wider than the text around it.
+
+    Its document loads the packages booktabs and graphicx.
+    """
     columns = "l" * table.left + "r" * (len(table.header) - table.left)
-    lines = [r"\begin{table}", r"\centering", rf"\caption{{{escape(table.title)}}}"]
-    lines += [rf"\label{{{label}}}", rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
-    lines += [_latex_row(table.header), r"\midrule"]
+    lines = [r"% \usepackage{booktabs, graphicx}", r"\begin{table}", r"\centering"]
+    lines += [rf"\caption{{{escape(table.title)}}}", rf"\label{{{label}}}", r"\medskip"]
+    lines += [r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"]
+    lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule"]
+    lines += [" & ".join(map(_latex_head, table.header)) + r" \\", r"\midrule"]
     for number, row in enumerate(table.rows):
         lines += [r"\midrule"] if number in table.groups else []
-        lines.append(_latex_row(row))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+        lines.append(" & ".join(map(escape, row)) + r" \\")
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}}", r"\end{table}", ""])
 
 
-def _latex_row(cells: Sequence[str]) -> str:
-    return " & ".join(map(escape, cells)) + r" \\"
+def _latex_head(name: str) -> str:
+    """Return the name of a column, a long one in several lines."""
+    lines = textwrap.wrap(name, HEAD, break_long_words=False, break_on_hyphens=False)
+    if len(lines) < 2:
+        return escape(name)
+    stack = r" \\ ".join(map(escape, lines))
+    return rf"\shortstack[r]{{{stack}}}"
 
 
 def comma_separated(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -51,11 +51,15 @@ class Verdict:
         return f"{answer}{self.ours} is {size} {way} {self.theirs} in {self.score} ({of}).{unequal}"
 
 
-def verdicts(arms: Sequence[Sequence[RunData]]) -> list[Verdict]:
-    """Compare each arm that copies with each arm of the same task that never does."""
+def verdicts(arms: Sequence[Sequence[RunData]], lower: Sequence[str] = ()) -> list[Verdict]:
+    """Compare each arm that copies with each arm of the same task that never does.
+
+    Args:
+        lower: numbers of the report of which a lower one is better.
+    """
     baselines = [arm for arm in arms if arm[0].is_baseline]
     return [
-        verdict(ours, theirs)
+        verdict(ours, theirs, lower)
         for ours in arms
         if not ours[0].is_baseline
         for theirs in baselines
@@ -63,7 +67,9 @@ def verdicts(arms: Sequence[Sequence[RunData]]) -> list[Verdict]:
     ]
 
 
-def verdict(ours: Sequence[RunData], theirs: Sequence[RunData]) -> Verdict:
+def verdict(
+    ours: Sequence[RunData], theirs: Sequence[RunData], lower: Sequence[str] = ()
+) -> Verdict:
     """Compare the finished runs of two arms, paired by seed where they have the same ones."""
     found = Verdict(*names(ours[0], theirs[0]), ours[0].score)
     for runs, name in ((ours, found.ours), (theirs, found.theirs)):
@@ -76,7 +82,8 @@ def verdict(ours: Sequence[RunData], theirs: Sequence[RunData]) -> Verdict:
             found.loud.append(f"{name} has unreadable records in {_seeds(torn)}.")
     try:
         mine, other = (arm(_done(runs)) for runs in (ours, theirs))
-        comparison = compare(mine, other, method="t")
+        both = [name for name in lower if name in mine.held_out and name in other.held_out]
+        comparison = compare(mine, other, lower=both)
     except ValueError as error:
         found.loud.append(str(error))
         return found

@@ -128,7 +128,7 @@ def test_a_report_of_a_study_is_of_its_runs_that_are_done(study: Path, tmp_path:
         shutil.rmtree(root / arm)
     shutil.rmtree(root / "tournament-5" / "2")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.report.figures", lambda runs: iter(()))
+        patch.setattr("analysis.report.figures", lambda runs, lower: iter(()))
         assert main(["report", str(root), "--out", str(tmp_path / "a.html")]) == 0
 
     text = (tmp_path / "a.html").read_text()

@@ -35,7 +35,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 def report(runs: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of these runs, with its first figures."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("analysis.report.figures", lambda runs: islice(figures(runs), 3))
+        patch.setattr("analysis.report.figures", lambda runs, lower: islice(figures(runs), 3))
         return write_report(runs, tmp_path_factory.mktemp("page") / "report.html")
 
 

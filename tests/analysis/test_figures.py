@@ -12,7 +12,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.bars import Bar, bars, bottom, draw_bars, said
+from analysis.bars import Bar, Panel, bars, bottom, draw_bars, said
 from analysis.copies import draw_copies, improved
 from analysis.costs import draw_costs, totals
 from analysis.dominance import dominance, neutral
@@ -343,7 +343,7 @@ def test_a_bar_goes_from_the_baseline_to_ours() -> None:
     better, worse = Bar("a", (3.0, 5.0), (2.0, 2.0)), Bar("b", (1.0,), (2.0,))
     ax = Figure().subplots()
 
-    draw_bars(ax, [better, worse], "score")
+    draw_bars(ax, Panel("score", [better, worse]))
 
     spans = [(bar.get_y(), bar.get_y() + bar.get_height()) for bar in _bars(ax)]
     assert spans == [(0, 2), (2, 4), (0, 1), (1, 2)]

@@ -75,7 +75,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
     """The run and its page, without figures."""
     run, path = _large(1000, 200), tmp_path_factory.mktemp("large") / "large.html"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "figures", lambda runs: iter(()))
+        patch.setattr(report, "figures", lambda runs, lower: iter(()))
         path.write_text(report.page([run]), encoding="utf-8")
     return run, path
 

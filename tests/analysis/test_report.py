@@ -79,7 +79,7 @@ def _histories(path: Path) -> list[list[Record]]:
 def _without_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw none where none is looked at: they take most of the time."""
     if "drawn" not in request.fixturenames:
-        monkeypatch.setattr(report, "figures", lambda runs: iter(()))
+        monkeypatch.setattr(report, "figures", lambda runs, lower: iter(()))
 
 
 @pytest.fixture

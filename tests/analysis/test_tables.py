@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +20,10 @@ from core.record import seal
 from core.run import read_info, resolve
 from tests.analysis.runs import run_of, written
 
+PDFLATEX = shutil.which("pdflatex") and all(
+    subprocess.run(["kpsewhich", f"{package}.sty"], capture_output=True).returncode == 0
+    for package in ("booktabs", "graphicx")
+)
 BY_NAME = {table.name: table for table in TABLES}
 
 
@@ -230,13 +236,21 @@ def test_special_characters_are_escaped() -> None:
     assert r"a\|b" in markdown(Table("", ["a|b"], [["c"]]))
 
 
+ODD = Table(
+    r"50% of a_b & {c}, #1: \ ~ ^ $ | < > ± → ≥ θ − –",
+    ["an_arm of more words than a line holds", "x & y", "#1 [2]"],
+    [["a_b", "50%", "x & y"], ["[1, 2]", "#1", "1 ± 2"], ["*", "{", "}"], ["\\", "$", "|"]],
+    groups=[1],
+)
+
+
 def test_the_latex_is_well_formed() -> None:
     """Every brace closed, every environment ended, as many cells as columns, nothing unescaped."""
-    odd = Table("100 % of a_b & {c}", ["", "x_1"], [["a&b", "1 ± 2"], ["{", "$"]], groups=[1])
-    for table, label in [(odd, "tab:odd")] + [(lay_out(t, {}), f"tab:{t.name}") for t in TABLES]:
-        text = latex(table, label)
+    for table, label in [(ODD, "tab:odd")] + [(lay_out(t, {}), f"tab:{t.name}") for t in TABLES]:
+        text = latex(table, label).partition("\n")[2]  # what it needs is said in a comment
 
-        bare = re.sub(r"\\[\\{}%&#_$]", lambda m: "\\\\" if m[0] == r"\\" else "", text)
+        head = text.replace("{!}{%", "{!}{").replace(r"[r]{", "{")
+        bare = re.sub(r"\\[\\{}%&#_$]", lambda m: "\\\\" if m[0] == r"\\" else "", head)
         open_ends = []
         for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", bare):
             if kind == "begin":
@@ -257,3 +271,24 @@ def test_the_latex_is_well_formed() -> None:
         for line in lines:
             assert line.endswith("\\\\")
             assert line.count("&") == len(columns[1]) - 1
+            assert not line.startswith(("[", "*"))  # which the \\ before it would take as its own
+
+
+@pytest.mark.skipif(not PDFLATEX, reason="there is no pdflatex with booktabs and graphicx")
+def test_the_latex_compiles_and_keeps_to_the_width_of_the_page(tmp_path: Path) -> None:
+    """Each table with all cells filled, and one of nothing but special characters."""
+    tables = [lay_out(paper, {}) for paper in TABLES]
+    for number, table in enumerate([*tables, ODD]):
+        rows = [["12345 ± 6789 (10)" if c == "–" else c for c in row] for row in table.rows]
+        text = latex(replace(table, rows=rows), f"tab:{number}")
+        (tmp_path / f"{number}.tex").write_text(text)
+    inputs = "".join(rf"\input{{{number}}}" for number in range(len(tables) + 1))
+    packages = r"\documentclass{article}\usepackage{booktabs, graphicx}"
+    (tmp_path / "all.tex").write_text(rf"{packages}\begin{{document}}{inputs}\end{{document}}")
+
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
+
+    assert done.returncode == 0, done.stdout
+    assert "Overfull" not in done.stdout
+    assert "Missing character" not in (tmp_path / "all.log").read_text(errors="replace")
