@@ -281,7 +281,8 @@ def draw_axes(figure: Figure, study: Ablation) -> None:
         arm for arm in study.improvements if not set(study.levels.get(arm, {})) & {*study.axes}
     ]
     panels = [*study.axes, *(["other arms"] if apart else [])]
-    widths = [len(apart) if panel == "other arms" else len(study.values(panel)) for panel in panels]
+    counts = [len(apart) if panel == "other arms" else len(study.values(panel)) for panel in panels]
+    widths = [max(count, 3) for count in counts]  # a title needs room, too
     parts = figure.subplots(
         1, len(panels), sharey=True, squeeze=False, gridspec_kw={"width_ratios": widths}
     )[0]
