@@ -7,7 +7,7 @@ OUT ?= runs/reproduce
 FIGURES ?= figures
 RUN = .venv/bin/python -m core run
 
-.PHONY: help reproduce digits-table test check clean
+.PHONY: help reproduce digits-tables test check clean
 
 help:
 	@echo "make reproduce   redraw the paper's figure 2, compare PBT with random search on real images"
@@ -27,19 +27,18 @@ reproduce: .venv/installed
 	@.venv/bin/python -m analysis figures "$(OUT)"/* --out "$(FIGURES)"
 	@.venv/bin/python -m analysis compare "$(OUT)"/digits-[0-9]* --against "$(OUT)"/digits_random_search-* --out "$(FIGURES)"
 
-# The table of tasks/gan/README.md: about an hour on two cores; interrupted, it goes on.
-ARMS = digits digits_random_search digits_narrow digits_narrow_random_search digits_fixed
-TABLE = runs/digits_table
-digits-table: .venv/installed
-	@for seed in 101 102; do \
-	    $(RUN) tasks.gan.presets:digits_sweep --seed $$seed --workers $(WORKERS) --out "$(TABLE)/digits_sweep-$$seed" || exit; \
-	done
-	@for seed in 1 2 3 4 5 6 7 8 9 10 11 12; do for preset in $(ARMS); do \
-	    $(RUN) tasks.gan.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(TABLE)/$$preset-$$seed" || exit; \
+# The tables of tasks/gan/README.md: hours on two cores; interrupted, they go on.
+TABLES = runs/digits_tables
+SWEEPS = sweep sweep_exponential sweep_linear long_sweep long_sweep_exponential
+STUDIES = table_4 table_4_narrow table_4_long table_4_convolutional
+digits-tables: .venv/installed
+	@for seed in 101 102; do for sweep in $(SWEEPS); do \
+	    $(RUN) tasks.gan.presets:digits_$$sweep --seed $$seed --workers $(WORKERS) --out "$(TABLES)/sweeps/$$sweep-$$seed" || exit; \
 	done; done
-	@.venv/bin/python -m analysis members "$(TABLE)"/digits_sweep-* --out "$(TABLE)/tables"
-	@for pair in digits:digits_random_search digits_narrow:digits_narrow_random_search digits:digits_fixed digits_narrow:digits_fixed; do \
-	    .venv/bin/python -m analysis compare "$(TABLE)"/$${pair%:*}-[0-9]* --against "$(TABLE)"/$${pair#*:}-[0-9]* --out "$(TABLE)/tables" || exit; \
+	@.venv/bin/python -m analysis members "$(TABLES)"/sweeps/* --out "$(TABLES)/tables"
+	@for study in $(STUDIES); do \
+	    .venv/bin/python -m core study tasks.gan.presets:digits_$$study --workers $(WORKERS) --out "$(TABLES)/$$study" || exit; \
+	    .venv/bin/python -m analysis ablation "$(TABLES)/$$study" --out "$(TABLES)/tables/$$study" || exit; \
 	done
 
 test: .venv/installed
