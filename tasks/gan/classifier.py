@@ -1,132 +1,107 @@
-"""The two digit classifiers: a convolutional one that selects, and a dense one that only reports.
+"""The classifiers whose opinion of images is a score.
 
-`python -m tasks.gan.classifier` trains both and prints their accuracy on images that they have not
-seen. Each takes seconds, once: they are kept in the user's cache folder, named after all that
-determines them.
+`python -m tasks.gan.classifier digits` trains the two of the digits, in seconds;
+`python -m tasks.gan.classifier cifar10 --device cuda` trains the one of CIFAR-10 and keeps it
+beside the data. Interrupted, the same command goes on. Both say how many unseen images are named
+rightly.
 """
 
+import argparse
 import functools
-import hashlib
-import inspect
-import os
-import pickle
-import tempfile
-from pathlib import Path
+import sys
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from tasks.gan.digits import CLASSES, PIXELS, digits, split
+from tasks.gan import cifar_classifier, cifar_training, digits_classifier
 
-Kind = Literal["convolutional", "dense"]
-SEEDS: dict[Kind, int] = {"convolutional": 1, "dense": 2}
-LEAST_ACCURACY = 0.96  # on unseen digits; less is a broken file or a broken training
-
-
-def network(kind: Kind) -> nn.Module:
-    """Return an untrained classifier: images [B, 64] -> logits [B, 10]."""
-    if kind == "convolutional":
-        return nn.Sequential(
-            nn.Unflatten(1, (1, 8, 8)),  # [B, 1, 8, 8]
-            nn.Conv2d(1, 32, 3, padding=1),  # [B, 32, 8, 8]
-            nn.ReLU(),
-            nn.MaxPool2d(2),  # [B, 32, 4, 4]
-            nn.Conv2d(32, 64, 3, padding=1),  # [B, 64, 4, 4]
-            nn.ReLU(),
-            nn.Flatten(),  # [B, 1024]
-            nn.Dropout(0.3),
-            nn.Linear(1024, CLASSES),
-        )
-    return nn.Sequential(
-        nn.Linear(PIXELS, 256),
-        nn.ReLU(),
-        nn.Dropout(0.3),
-        nn.Linear(256, 128),
-        nn.ReLU(),
-        nn.Dropout(0.3),
-        nn.Linear(128, CLASSES),
-    )
-
-
-@torch.enable_grad()  # whoever asks for a score does so without
-def train(kind: Kind, epochs: int = 30) -> nn.Module:
-    """Train a classifier on 1,400 digits, from its own seed."""
-    seed = SEEDS[kind]
-    images, classes = digits()
-    rows, _ = split(seed)
-    with torch.random.fork_rng():  # dropout and initialisation use torch's global generator
-        torch.manual_seed(seed)
-        model = network(kind)
-        optimizer = torch.optim.Adam(model.parameters(), lr=2e-3)
-        for _ in range(epochs):
-            for batch in torch.split(rows[torch.randperm(len(rows))], 64):
-                loss = nn.functional.cross_entropy(model(images[batch]), classes[batch])
-                optimizer.zero_grad()
-                torch.autograd.backward(loss)
-                optimizer.step()
-    return model.eval().requires_grad_(False)
-
-
-@torch.no_grad()
-def accuracy(model: nn.Module, kind: Kind) -> float:
-    """Return the share of the classifier's 397 unseen digits that it names rightly."""
-    images, classes = digits()
-    _, rows = split(SEEDS[kind])
-    right: Tensor = model(images[rows]).argmax(1) == classes[rows]
-    return float(right.float().mean())
+Kind = Literal["convolutional", "dense", "cifar10"]
+AT_ONCE = 1000 * 3 * 32 * 32  # numbers, at most, that go through a network together
 
 
 @functools.cache
-def classifier(kind: Kind) -> nn.Module:
-    """Return the trained classifier, from the cache folder if it is there and sound."""
-    path = _cache_folder() / f"digits-{kind}-{_fingerprint()}.pt"
-    model = network(kind).eval().requires_grad_(False)
-    try:
-        model.load_state_dict(torch.load(path, weights_only=True))
-        if accuracy(model, kind) >= LEAST_ACCURACY:
-            return model
-    except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
-        pass  # not there, or not ours: train it
-    model = train(kind)
-    reached = accuracy(model, kind)
-    if reached < LEAST_ACCURACY:
-        raise RuntimeError(
-            f"the {kind} classifier names only {reached:.1%} of unseen digits rightly, where "
-            f"{LEAST_ACCURACY:.0%} are needed for a score that means something"
-        )
-    _keep(model, path)
-    return model
+def classifier(kind: Kind) -> nn.Sequential:
+    """Return a trained classifier, whose last layer gives logits [B, 10].
+
+    Those of the digits are trained if need be; the one of CIFAR-10 must have been.
+
+    Raises:
+        DataError: there is none for CIFAR-10, or none that is fit to judge.
+    """
+    return cifar_classifier.load() if kind == "cifar10" else digits_classifier.trained(kind)
+
+
+def probabilities(kind: Kind, images: Tensor) -> Tensor:
+    """Return p(class | image), [B, 10], on the device of the images.
+
+    Args:
+        images: in [-1, 1]; [B, 3, 32, 32] for "cifar10", else [B, 64] or [B, 1, 8, 8].
+    """
+    network = classifier(kind)
+    return _apply(nn.Sequential(network, nn.Softmax(1)), kind, images)
+
+
+def features(kind: Kind, images: Tensor) -> Tensor:
+    """Return what the last layer of a classifier sees of images, [B, F]; see `probabilities`."""
+    return _apply(classifier(kind)[:-1], kind, images)
 
 
 @torch.no_grad()
-def probabilities(kind: Kind, images: Tensor) -> Tensor:
-    """Return p(class | image), [B, 10], of images [B, 64] in [-1, 1]."""
-    result: Tensor = classifier(kind)(images).softmax(1)
-    return result
+def _apply(network: nn.Module, kind: Kind, images: Tensor) -> Tensor:
+    if kind != "cifar10":
+        images = images.flatten(1)  # [B, 64]
+    network = network.to(images.device)
+    parts = torch.split(images, max(1, AT_ONCE // images[:1].numel()))
+    return torch.cat([network(part) for part in parts])
 
 
-def _fingerprint() -> str:
-    """Return a hash of what determines a trained classifier."""
-    source = inspect.getsource(network) + inspect.getsource(train) + inspect.getsource(split)
-    return hashlib.sha256(f"{torch.__version__} {SEEDS} {source}".encode()).hexdigest()[:12]
-
-
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pbt-repro"
-
-
-def _keep(model: nn.Module, path: Path) -> None:
-    """Save the classifier for the next process; do without where that is not possible."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train what the command line names; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tasks.gan.classifier", description=__doc__)
+    kinds = parser.add_subparsers(dest="data", required=True)
+    kinds.add_parser("digits", help="both, in seconds")
+    cifar = kinds.add_parser("cifar10", help="minutes on a GPU")
+    best = "cuda" if torch.cuda.is_available() else "cpu"
+    cifar.add_argument("--device", type=_device, default=best, help="default here: %(default)s")
+    epochs = cifar_training.Settings().epochs
+    cifar.add_argument("--epochs", type=int, default=epochs, help="default: %(default)s")
+    options = parser.parse_args(arguments)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            torch.save(model.state_dict(), file)
-        os.replace(file.name, path)
-    except OSError:
-        pass  # a read-only home: seconds are lost in each process, nothing else
+        return _digits() if options.data == "digits" else _cifar10(options.device, options.epochs)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped: type the same again to go on from the last whole epoch", file=sys.stderr)
+        return 130
+
+
+def _digits() -> int:
+    for kind in digits_classifier.SEEDS:
+        share = digits_classifier.accuracy(classifier(kind), kind)
+        print(f"{kind}: {share:.3f} of 397 unseen digits")
+    return 0
+
+
+def _device(name: str) -> torch.device:
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise argparse.ArgumentTypeError(f"{name} is no device here: {reason}") from error
+
+
+def _cifar10(device: torch.device, epochs: int) -> int:
+    reached = cifar_training.train(cifar_training.Settings(epochs=epochs), device)
+    path, least = cifar_classifier.path_of_classifier(), cifar_classifier.LEAST_ACCURACY
+    print(f"cifar10: {reached:.4f} of the test images; kept in {path}")
+    if reached >= least:
+        return 0
+    print(f"error: {least} are needed for a score: train for more epochs", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":
-    for name in SEEDS:
-        print(f"{name}: {accuracy(classifier(name), name):.3f} of 397 unseen digits")
+    sys.exit(main())

@@ -20,8 +20,9 @@ from core.strategies import Truncation, keep
 from core.verify import verify
 from core.worker import work
 from tasks.gan import dcgan, dense, presets, problems
-from tasks.gan.classifier import SEEDS, accuracy, classifier, probabilities
+from tasks.gan.classifier import classifier, probabilities
 from tasks.gan.digits import digits, split
+from tasks.gan.digits_classifier import SEEDS, accuracy
 from tasks.gan.inception import inception_score
 from tasks.gan.penalty import gradient_penalty, reference_penalty
 from tasks.gan.trainer import WGANGP, Problem
