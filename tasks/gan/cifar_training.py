@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from torch import Tensor, nn
 
 from tasks.gan.cifar_classifier import COMMAND, keep, path_of_classifier, read, write
-from tasks.gan.data import CIFAR10, Archive, DataError, cifar10
+from tasks.gan.data import CIFAR10, Archive, DataError, cifar10, scaled
 from tasks.gan.resnet import resnet
 
 PADDING = 4  # pixels that a crop may be off the centre
@@ -119,11 +119,6 @@ class Training:
         self.schedule.load_state_dict(state["schedule"])
         self.noise.set_state(state["noise"].cpu())
         self.epochs = state["epochs"]
-
-
-def scaled(images: Tensor) -> Tensor:
-    """Return uint8 images as floats in [-1, 1]."""
-    return images.float() / 127.5 - 1
 
 
 def augmented(images: Tensor, noise: torch.Generator) -> Tensor:

@@ -188,6 +188,11 @@ def _unpack(path: Path, folder: Path, archive: Archive) -> None:
             os.replace(Path(scratch) / archive.folder / name, folder / archive.folder / name)
 
 
+def scaled(images: Tensor) -> Tensor:
+    """Return bytes as floats in [-1, 1]; floats as they are."""
+    return images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
+
+
 def main(arguments: Sequence[str] | None = None, archive: Archive = CIFAR10) -> int:
     """Do what the command line says; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tasks.gan.data", description=__doc__)

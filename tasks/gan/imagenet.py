@@ -69,7 +69,7 @@ def look(images: Tensor, network: nn.Module | None = None, batch: int = 100) -> 
     Raises:
         DataError: the weights are not there, or are others.
     """
-    network = network or _inception(images.device)
+    network = network or inception(images.device)
     probabilities, features = zip(
         *(network(part) for part in torch.split(images, batch)), strict=True
     )
@@ -77,7 +77,8 @@ def look(images: Tensor, network: nn.Module | None = None, batch: int = 100) -> 
 
 
 @functools.cache
-def _inception(device: torch.device) -> InceptionV3:
+def inception(device: torch.device) -> InceptionV3:
+    """Return Inception v3 with the weights of `weights_path`; raise DataError, see `load`."""
     return load(weights_path()).to(device)
 
 

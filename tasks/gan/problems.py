@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from core.task import Report
-from tasks.gan import dcgan, dense, imagenet, pictures
+from tasks.gan import cifar_classifier, dcgan, dense, imagenet, pictures
 from tasks.gan.classifier import classifier, probabilities
-from tasks.gan.data import cifar10
+from tasks.gan.data import cifar10, scaled
 from tasks.gan.digits import digits
 from tasks.gan.frechet import frechet_distance, principal_components
 from tasks.gan.inception import inception_score
-from tasks.gan.trainer import Problem, scaled
+from tasks.gan.trainer import Problem
 
 COMPONENTS = 20  # principal components of the pixels, for the digits' Fréchet distance
 
@@ -82,7 +82,7 @@ DIGITS_CONVOLUTIONAL = replace(
 
 def cifar10_images() -> Tensor:
     """Return the training images, [50000, 3, 32, 32] bytes; fail now where a score would later."""
-    classifier("cifar10"), imagenet.load(imagenet.weights_path())
+    classifier("cifar10"), imagenet.inception(torch.device("cpu"))
     return cifar10("train")[0]
 
 
@@ -96,7 +96,8 @@ def cifar10_report(images: Tensor) -> Report:
 
     held_out, held_out_sd: their Inception score under ImageNet's Inception v3, mean and standard
     deviation over ten splits; fresh: the mean under the CIFAR-10 classifier; fid: their Fréchet
-    distance to the training images, in Inception's features; samples: 64 of them, as a picture.
+    distance to the training images, in Inception's features; judge: which classifier it was that
+    selected; samples: 64 of them, as a picture.
     """
     seen = imagenet.look(images)
     score = inception_score(seen.probabilities, SPLITS)
@@ -105,6 +106,7 @@ def cifar10_report(images: Tensor) -> Report:
         "held_out_sd": score.sd,
         "fresh": cifar10_score(images),
         "fid": frechet_distance(_real_features(images.device), seen.features),
+        "judge": cifar_classifier.fingerprint(),
         "samples": pictures.grid(images[:64]),
     }
 

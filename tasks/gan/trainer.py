@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from core.member import Hypers
 from core.task import Report
 from tasks.gan import penalty
+from tasks.gan.data import scaled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,11 +156,6 @@ class WGANGP:
 
 
 AT_ONCE = 5000  # samples that are made at once
-
-
-def scaled(images: Tensor) -> Tensor:
-    """Return bytes as floats in [-1, 1]; floats as they are."""
-    return images.float() / 127.5 - 1 if images.dtype == torch.uint8 else images
 
 
 def _adam(network: nn.Module) -> torch.optim.Adam:

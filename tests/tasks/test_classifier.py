@@ -12,9 +12,9 @@ from torch import Tensor
 
 from tasks.gan import cifar_classifier, cifar_training
 from tasks.gan.cifar_classifier import keep, load
-from tasks.gan.cifar_training import Settings, Training, augmented, scaled, train
+from tasks.gan.cifar_training import Settings, Training, augmented, train
 from tasks.gan.classifier import classifier, features, main, probabilities
-from tasks.gan.data import CIFAR10, Archive, DataError
+from tasks.gan.data import CIFAR10, Archive, DataError, scaled
 from tasks.gan.digits import digits
 from tasks.gan.resnet import resnet
 from tests.tasks.cifar import make
