@@ -13,7 +13,7 @@ from rich.progress import Progress
 from analysis import ablation, comparison_files, tables
 from analysis.figures import figures
 from analysis.report import write_report
-from analysis.runs import RunData, folders, read_runs
+from analysis.runs import RunData, file_name, folders, read_runs
 from analysis.style import new_figure, save
 
 
@@ -112,7 +112,7 @@ def _ablation(options: argparse.Namespace) -> int:
         if study.meet(one, other):
             with new_figure(7, 2.6) as figure:
                 ablation.draw_interaction(figure, study, one, other)
-                paths += save(figure, options.out, f"interaction_{one}_{other}")
+                paths += save(figure, options.out, file_name(f"interaction_{one}_{other}"))
     text = ablation.ranking(study)
     for name, content in (("ablation.md", text), ("ablation.json", ablation.as_json(study))):
         (options.out / name).write_text(content)

@@ -14,7 +14,7 @@ from rich.console import Console
 from analysis.arms import Arm, arm, common_step, names
 from analysis.compare import AT_END, Comparison, Row, compare
 from analysis.numbers import TIMES
-from analysis.runs import read_runs
+from analysis.runs import file_name, read_runs
 from analysis.statistics import FEWEST, Interval, Method, least_p
 from analysis.tabular import NONE, Table, comma_separated, markdown, show
 
@@ -57,7 +57,16 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def command(options: argparse.Namespace) -> int:
-    """Compare, write three files and print."""
+    """Compare, write three files and print.
+
+    Raises:
+        ValueError: a run is on both sides, or the two cannot be compared.
+    """
+    ours_at, theirs_at = ([p.resolve() for p in some] for some in (options.runs, options.against))
+    if both := next((path for path in ours_at if path in theirs_at), None):
+        raise ValueError(
+            f"{both} is on both sides: nothing differs from itself; leave it out of one"
+        )
     runs, against = read_runs(options.runs), read_runs(options.against)
     step = common_step([*runs, *against]) if options.so_far else None
     ours, theirs = arm(runs, step), arm(against, step)
@@ -71,7 +80,7 @@ def command(options: argparse.Namespace) -> int:
         method=options.interval,
         step=step if steps != {step} else None,
     )
-    mine, other = (name.replace(" ", "_") for name in found.names)
+    mine, other = map(file_name, found.names)
     path = options.out / f"{mine}_against_{other}.md"
     options.out.mkdir(parents=True, exist_ok=True)
     path.write_text(text := as_markdown(found))

@@ -13,7 +13,7 @@ from analysis.dominance import RANGE, draw_dominance
 from analysis.forest import draw_forest, forest
 from analysis.hypers import varied
 from analysis.lineages import ROWS, draw_lineages, draw_winner
-from analysis.runs import RunData, by_arm, check_reported, folders
+from analysis.runs import RunData, by_arm, check_reported, file_name, folders
 from analysis.samples import draw_samples, has_samples
 from analysis.style import BASELINE, PBT, WIDTH, legend_above, new_figure, whole_steps
 from analysis.toy import draw_figure_2, is_figure_2
@@ -239,4 +239,4 @@ def _drawing(
         for run, folder in zip(runs, folders(runs), strict=True)
         if run.state
     ]
-    return Drawing(name.replace(" ", "_"), title, " ".join([caption, *said]), figure)
+    return Drawing(file_name(name), title, " ".join([caption, *said]), figure)

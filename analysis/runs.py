@@ -1,5 +1,6 @@
 """Run directories, as figures and tables need them."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -263,12 +264,16 @@ def folders(runs: Sequence[RunData]) -> list[str]:
     paths = [run.path.resolve() for run in runs]
     if twice := next((path for path in paths if paths.count(path) > 1), None):
         raise ValueError(f"{twice} is given twice: so would its figures be")
-    names = [path.name for path in paths]
-    depth = 1
-    while len(set(names)) < len(names):
-        depth += 1
+    for depth in range(1, max((len(path.parts) for path in paths), default=1) + 1):
         names = ["-".join(path.parts[-depth:]).strip("/") for path in paths]
-    return names
+        if len(set(map(file_name, names))) == len(names):
+            return names
+    return [f"{name} {place}" for place, name in enumerate(names, start=1)]
+
+
+def file_name(text: str) -> str:
+    """Return a text as a name of a file: whoever wrote a run shall not choose the directory."""
+    return re.sub(r"[^\w.,+=%-]+", "_", text)
 
 
 # ----------------------------------------------------------------------------- studies

@@ -140,7 +140,7 @@ def unseal(line: bytes, *, lean: bool = False) -> dict[str, object]:
         if text.startswith(b']],"dropped":', end):
             text = text[:begin] + b',"seen":[' + text[end + 1 :]
     try:
-        body = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        body = DECODER.decode(text.decode())
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"it is no JSON of ours: {error}") from error
     if not isinstance(body, dict):
@@ -159,6 +159,9 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{text[:20]} is no finite number")
     return number
+
+
+DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)  # once: it takes long
 
 
 def _dump(body: Mapping[str, object]) -> bytes:
@@ -205,7 +208,7 @@ def _record(body: Mapping[str, object]) -> Record:
         report=cast(Report, _a(dict, body["report"])),
         weights=None if weights is None else _weights(_a(dict, weights)),
         error=None if body["error"] is None else _a(str, body["error"]),
-        seconds={str(phase): _number(spent) for phase, spent in _a(dict, body["seconds"]).items()},
+        seconds={phase: _number(spent) for phase, spent in _a(dict, body["seconds"]).items()},
         bytes=_count(body["bytes"]),
         worker=_a(str, body["worker"]),
         host=_a(str, body["host"]),
@@ -255,8 +258,8 @@ def _dropped(body: Mapping[str, object]) -> Dropped:
 
 
 def _a(kind: type[T], value: object) -> T:
-    """Return a value that must be of one of JSON's types."""
-    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+    """Return a value that must be of one of JSON's types, exactly: a bool is no int here."""
+    if type(value) is not kind:
         raise TypeError(f"{str(value)[:20]!r} is no {kind.__name__}")
     return value
 
@@ -268,13 +271,13 @@ def _count(value: object, greatest: int = GREATEST) -> int:
 
 
 def _number(value: object) -> float:
-    return float(_count(value)) if isinstance(value, int) else _a(float, value)
+    return value if type(value) is float else float(_count(value))
 
 
 def _score(value: object) -> float:
     if value is None:
         return math.nan
-    return _a(float, value) if not isinstance(value, int) else float(_a(int, value))
+    return value if type(value) is float else float(_a(int, value))
 
 
 def _scores(values: object) -> tuple[float, ...]:
