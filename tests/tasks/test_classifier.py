@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tasks.gan import cifar_classifier, cifar_training
 from tasks.gan.cifar_classifier import keep, load
-from tasks.gan.cifar_training import Settings, Training, augmented, train
+from tasks.gan.cifar_training import Settings, Training, accuracy, augmented, train
 from tasks.gan.classifier import classifier, features, main, probabilities
-from tasks.gan.data import CIFAR10, Archive, DataError, scaled
+from tasks.gan.data import CIFAR10, Archive, DataError, cifar10, scaled
 from tasks.gan.digits import digits
 from tasks.gan.resnet import resnet
 from tests.tasks.cifar import make
@@ -48,24 +48,20 @@ def _kept(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_whole_path_on_a_small_set(
-    folder: Path, archive: Archive, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_whole_path_on_a_small_set(folder: Path, archive: Archive) -> None:
     """Trained, kept with what it is and reached, loaded, and asked."""
     reached = train(TINY, CPU, archive=archive)
-    reds, blues = torch.zeros(2, 5, 3, 32, 32).unbind()
-    reds[:, 0], blues[:, 2] = 0.5, 0.5
+    images, classes = cifar10("test", archive=archive)
 
-    p = probabilities("cifar10", torch.cat((reds, blues)))
-    seen = features("cifar10", reds)
+    p = probabilities("cifar10", scaled(images))
+    seen = features("cifar10", scaled(images))
 
     assert reached == 1
-    assert p.shape == (10, 10)
-    assert p.sum(1).tolist() == pytest.approx([1] * 10)
-    assert p.argmax(1).tolist() == [0] * 5 + [1] * 5
-    assert seen.shape == (5, 16)
-    network = classifier("cifar10")
-    torch.testing.assert_close(network[-1](seen).softmax(1), p[:5])
+    assert p.shape == (40, 10)
+    assert p.sum(1).tolist() == pytest.approx([1] * 40)
+    assert torch.equal(p.argmax(1), classes)
+    assert seen.shape == (40, 16)
+    torch.testing.assert_close(classifier("cifar10")[-1](seen).softmax(1), p)
     kept = torch.load(folder / "cifar10-classifier.pt", weights_only=True)
     assert (kept["architecture"], kept["accuracy"]) == ("ResNet-14", 1)
     assert kept["settings"]["epochs"] == 3
@@ -150,6 +146,17 @@ def test_bytes_become_numbers_around_nought() -> None:
     assert scaled(torch.tensor([0, 255], dtype=torch.uint8)).tolist() == [-1, 1]
 
 
+def test_accuracy_is_the_share_of_images_that_are_named_rightly() -> None:
+    """By a model that names the brightest plane: red, unless it may normalise what it is shown."""
+    model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(3))
+    noise = torch.Generator().manual_seed(1)
+    images = torch.randint(100, (20, 3, 32, 32), generator=noise, dtype=torch.uint8)
+    images[:, 0] += 100
+    classes = torch.tensor([0] * 15 + [1] * 5)
+
+    assert accuracy(model.train(), images, classes) == 0.75
+
+
 def test_the_network_has_the_shapes_that_it_says() -> None:
     """At full width: features are four times as wide, and the last layer is the only dense one."""
     network = resnet(64).eval()
@@ -159,7 +166,7 @@ def test_the_network_has_the_shapes_that_it_says() -> None:
 
     assert seen.shape == (2, 256)
     assert network[-1](seen).shape == (2, 10)
-    convolutions = [m for m in network.modules() if isinstance(m, torch.nn.Conv2d)]
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert len([c for c in convolutions if c.kernel_size == (3, 3)]) + 1 == 14  # and the dense one
 
 
