@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from analysis import ablation, comparison_files, tables
-from analysis.figures import figures
+from analysis.figures import figures, saved
 from analysis.report import write_report
 from analysis.runs import RunData, file_name, folders, read_runs
 from analysis.style import new_figure, save
@@ -58,6 +58,12 @@ def _parser() -> argparse.ArgumentParser:
         "runs", type=Path, nargs="+", metavar="RUN", help="directories of runs, or of studies"
     )
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html")
+    report.add_argument(
+        "--figures",
+        type=Path,
+        metavar="DIR",
+        help="write its figures there, too, as `figures` does",
+    )
     for command in (figures, report):
         command.add_argument(
             "--lower",
@@ -71,24 +77,21 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _figures(options: argparse.Namespace) -> int:
-    """Write every figure twice, and what is said of them into captions.md."""
-    captions = []
+    """Write every figure twice."""
     with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as progress:
         reading = progress.add_task("reading", total=1.0)
         runs = read_runs(options.runs, lambda done: progress.update(reading, completed=done))
         drawing = progress.add_task("drawing", total=None)
         _warn(runs)
-        for drawn in figures(runs, options.lower):
+        for drawn, paths in saved(figures(runs, options.lower), options.out):
             progress.update(drawing, description=drawn.name)
-            for path in save(drawn.figure, options.out, drawn.name):
+            for path in paths:
                 print(path)
-            captions.append(f"**{drawn.title}** ({drawn.name}). {drawn.caption}\n")
-    (options.out / "captions.md").write_text("\n".join(captions))
     return 0
 
 
 def _report(options: argparse.Namespace) -> int:
-    print(write_report(options.runs, options.out, options.lower))
+    print(write_report(options.runs, options.out, options.lower, options.figures))
     return 0
 
 

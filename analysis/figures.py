@@ -1,7 +1,8 @@
 """All figures of some runs, one after the other: for files, and for the report."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from matplotlib.figure import Figure
 
@@ -15,7 +16,7 @@ from analysis.hypers import varied
 from analysis.lineages import ROWS, draw_lineages, draw_winner
 from analysis.runs import RunData, by_arm, check_reported, file_name, folders
 from analysis.samples import draw_samples, has_samples
-from analysis.style import BASELINE, PBT, WIDTH, legend_above, new_figure, whole_steps
+from analysis.style import BASELINE, PBT, WIDTH, legend_above, new_figure, save, whole_steps
 from analysis.toy import draw_figure_2, is_figure_2
 
 
@@ -63,6 +64,15 @@ def figures(runs: Sequence[RunData], lower: Sequence[str] = ()) -> Iterator[Draw
         baseline = next((other for other in others if other.is_baseline_of(run)), None)
         yield from _of_run(run, names[run.path], baseline)
     yield from _of_all(others, lower)
+
+
+def saved(drawings: Iterable[Drawing], folder: Path) -> Iterator[tuple[Drawing, list[Path]]]:
+    """Write each figure as PNG and PDF, and in the end what is said of them into captions.md."""
+    captions = []
+    for drawn in drawings:
+        yield drawn, save(drawn.figure, folder, drawn.name)
+        captions.append(f"**{drawn.title}** ({drawn.name}). {drawn.caption}\n")
+    (folder / "captions.md").write_text("\n".join(captions))
 
 
 def _of_run(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawing]:

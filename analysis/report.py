@@ -4,7 +4,7 @@ import base64
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from analysis.compare import Comparison
 from analysis.comparison_files import difference, higher, mean
 from analysis.comparison_files import number as plain
 from analysis.evidence import Evidence, read_evidence
-from analysis.figures import figures
+from analysis.figures import Drawing, figures, saved
 from analysis.lineage import colours, lineage
 from analysis.markup import Html, data, date, details, join, number, table, tag, value
 from analysis.plates import embedded
@@ -32,11 +32,14 @@ POLICY = (
 )
 
 
-def write_report(paths: Sequence[Path], out: Path, lower: Sequence[str] = ()) -> Path:
+def write_report(
+    paths: Sequence[Path], out: Path, lower: Sequence[str] = (), folder: Path | None = None
+) -> Path:
     """Write the page of some run directories; of a study's, of all its runs that are done.
 
     Args:
         lower: numbers of the report of which a lower one is better.
+        folder: for the figures as files of their own; None for none.
 
     Raises:
         RunError: one of them is none, or has published nothing yet; no run of a study is done.
@@ -57,7 +60,7 @@ def write_report(paths: Sequence[Path], out: Path, lower: Sequence[str] = ()) ->
     if not runs:
         raise RunError(f"of {', '.join(map(str, paths))} no run is done: nothing to report yet")
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(runs, left_out, lower), encoding="utf-8")
+    out.write_text(page(runs, left_out, lower, folder), encoding="utf-8")
     return out
 
 
@@ -70,12 +73,18 @@ def _of_study(path: Path) -> Evidence | None:
     return found if found.data.is_done else None
 
 
-def page(runs: Sequence[Evidence], left_out: Sequence[Path] = (), lower: Sequence[str] = ()) -> str:
+def page(
+    runs: Sequence[Evidence],
+    left_out: Sequence[Path] = (),
+    lower: Sequence[str] = (),
+    folder: Path | None = None,
+) -> str:
     """Return the page of some runs.
 
     Args:
         left_out: runs of a study that are not done, to be named.
         lower: numbers of the report of which a lower one is better.
+        folder: for the figures as files of their own; None for none.
     """
     script, style = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -108,7 +117,7 @@ def page(runs: Sequence[Evidence], left_out: Sequence[Path] = (), lower: Sequenc
         "runs": ("What was run", join(map(provenance, shown))),
         "lineage": ("Lineage", _lineage(runs)),
         "members": ("How each member ended", _members(runs)),
-        "figures": ("Figures", _figures(runs, lower)),
+        "figures": ("Figures", _figures(runs, lower, folder)),
         "warnings": ("Warnings and failures", _troubles(runs)),
     }
     links = tag("nav", *(tag("a", name, href=f"#{id}") for id, (name, _) in sections.items()))
@@ -292,9 +301,12 @@ def _ends(run: Evidence) -> Html:
 # ---------------------------------------------------------------------------- figures, warnings
 
 
-def _figures(runs: Sequence[Evidence], lower: Sequence[str]) -> Html:
-    drawn = map(embedded, figures([run.data for run in runs], lower))
-    first, rest = list(islice(drawn, OPEN)), list(drawn)
+def _figures(runs: Sequence[Evidence], lower: Sequence[str], folder: Path | None) -> Html:
+    drawn: Iterable[Drawing] = figures([run.data for run in runs], lower)
+    if folder:
+        drawn = (one for one, _ in saved(drawn, folder))
+    shown = map(embedded, drawn)
+    first, rest = list(islice(shown, OPEN)), list(shown)
     more = details(f"{len(rest)} more figures", *rest) if rest else ""
     return join([*first, more])
 

@@ -1,4 +1,4 @@
-"""What it takes to read a run of many records and to draw every figure of it.
+"""What it takes to read a run of many records and to write every figure and the report of it.
 
 `python -m benchmarks.bench_analysis [DIR]`: runs of 80 x 250 and 1,000 x 200 (members x steps),
 all of whose members decide after each step by truncation, which notes all records that it saw; and
@@ -15,9 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis.figures import figures
-from analysis.runs import read_runs
-from analysis.style import save
+from analysis.report import write_report
 from benchmarks.provenance import say
 from tests.analysis.synthetic import write_run
 
@@ -29,17 +27,12 @@ SIZES = {  # members, steps, records that a decision saw
 
 
 def measure(run: Path, out: Path) -> dict[str, float]:
-    """Return the seconds to read a run and to draw and write all figures, and the peak memory."""
+    """Return the seconds to read a run and to write its figures and its report, and the memory."""
     began = time.perf_counter()
-    runs = read_runs([run])
-    read = time.perf_counter()
-    files = [path for drawn in figures(runs) for path in save(drawn.figure, out, drawn.name)]
-    drawn = time.perf_counter()
+    write_report([run], out / "report.html", folder=out)
     return {
-        "records": len(runs[0].columns.step),
-        "seconds to read": round(read - began, 2),
-        "seconds to draw": round(drawn - read, 2),
-        "files": len(files),
+        "seconds": round(time.perf_counter() - began, 2),
+        "files": len(list(out.iterdir())),
         "megabytes at the peak": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000),
     }
 
@@ -57,12 +50,17 @@ def main() -> None:
             if not run.exists():
                 print(f"writing {run}", file=sys.stderr)
                 write_run(run, members=members, steps=steps, seen=seen)
-            command = ["-m", "benchmarks.bench_analysis", "--one", str(run), f"{folder}/figures"]
+            command = ["-m", "benchmarks.bench_analysis", "--one", str(run), f"{folder}/{name}"]
             done = subprocess.run(
                 [sys.executable, *command], capture_output=True, text=True, check=True
             )
             found[name] = json.loads(done.stdout)
-        say({"benchmark": "reading a run and drawing all of its figures", "sizes": found})
+        say(
+            {
+                "benchmark": "reading a run, writing all of its figures and its report",
+                "sizes": found,
+            }
+        )
 
 
 if __name__ == "__main__":

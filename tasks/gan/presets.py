@@ -211,7 +211,6 @@ def digits_table_4() -> Study:
     arms = _exploiters(run) | {
         "random_search": replace(run, ready=never),
         "random_search_exponential": replace(run, ready=never, schedule=EXPONENTIAL),
-        "random_search_linear": replace(run, ready=never, schedule=LINEAR),
         "fixed": digits_fixed(),
         "fixed_exponential": replace(digits_fixed(), schedule=EXPONENTIAL),
     }

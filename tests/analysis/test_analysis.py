@@ -198,3 +198,22 @@ def test_drawing_changes_no_global_style(
     save(drawn.figure, tmp_path, drawn.name)
 
     assert dict(mpl.rcParams) == before
+
+
+def test_a_report_writes_its_figures_as_files_too(
+    arms: tuple[list[Path], list[Path]], tmp_path: Path
+) -> None:
+    """The same files, read and drawn once for both."""
+    runs = [str(path) for path in (*arms[0][:1], *arms[1][:1])]
+    assert main(["figures", *runs, "--out", str(tmp_path / "alone")]) == 0
+
+    page = str(tmp_path / "report.html")
+    assert main(["report", *runs, "--out", page, "--figures", str(tmp_path / "both")]) == 0
+
+    alone, both = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("alone", "both")
+    )
+    assert both.keys() == alone.keys()
+    pictures = [name for name in alone if not name.endswith(".pdf")]  # which carry their time
+    assert {name: both[name] for name in pictures} == {name: alone[name] for name in pictures}
