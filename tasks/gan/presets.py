@@ -179,9 +179,9 @@ def digits_long_sweep() -> PBT:
     return _sweep(digits_long())
 
 
-def digits_long_sweep_exponential() -> PBT:
-    """`digits_sweep_exponential`, three times longer."""
-    return replace(_sweep(digits_long()), schedule=EXPONENTIAL)
+def digits_long_sweep_linear() -> PBT:
+    """`digits_sweep_linear`, three times longer."""
+    return replace(_sweep(digits_long()), schedule=LINEAR)
 
 
 def _sweep(run: PBT) -> PBT:
@@ -200,6 +200,11 @@ def digits_fixed() -> PBT:
     return _all_with(digits(), 6.4e-3, 4e-4)
 
 
+def digits_fixed_linear() -> PBT:
+    """The same with the best annealed pair, that of `digits_sweep_linear`."""
+    return replace(_all_with(digits(), 6.4e-3, 1.6e-3), schedule=LINEAR)
+
+
 # ------------------------------------------------------------------------------ studies
 
 TABLE_SEEDS = tuple(range(1, 13))
@@ -210,9 +215,9 @@ def digits_table_4() -> Study:
     run = digits()
     arms = _exploiters(run) | {
         "random_search": replace(run, ready=never),
-        "random_search_exponential": replace(run, ready=never, schedule=EXPONENTIAL),
+        "random_search_linear": replace(run, ready=never, schedule=LINEAR),
         "fixed": digits_fixed(),
-        "fixed_exponential": replace(digits_fixed(), schedule=EXPONENTIAL),
+        "fixed_linear": digits_fixed_linear(),
     }
     return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
 
@@ -222,7 +227,7 @@ def digits_table_4_narrow() -> Study:
     run = digits_narrow()
     arms = _exploiters(run) | {
         "random_search": replace(run, ready=never),
-        "random_search_exponential": replace(run, ready=never, schedule=EXPONENTIAL),
+        "random_search_linear": replace(run, ready=never, schedule=LINEAR),
     }
     return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
 
@@ -234,7 +239,7 @@ def digits_table_4_long() -> Study:
         "truncation": run,
         "random_search": replace(run, ready=never),
         "fixed": _all_with(run, 6.4e-3, 4e-4),
-        "fixed_exponential": replace(_all_with(run, 6.4e-3, 4e-4), schedule=EXPONENTIAL),
+        "fixed_linear": replace(_all_with(run, 6.4e-3, 1.6e-3), schedule=LINEAR),
     }
     return Study(arms=arms, seeds=TABLE_SEEDS, baseline="random_search")
 
