@@ -85,17 +85,11 @@ class WGANGP:
         loss = values[len(real) :].mean() - values[: len(real)].mean()
         between = mix * real + (1 - mix) * fake
         loss = loss + penalty.WEIGHT * penalty.gradient_penalty(self.critic, between)  # type: ignore[arg-type]
-        self.d_adam.zero_grad()
-        torch.autograd.backward(loss)
-        self.d_adam.step()
+        _descend(self.d_adam, loss)
 
     def _update_generator(self) -> None:
         fake = self.generator(self._latent(self.problem.batch, self.noise))
-        loss = -self.critic(fake).mean()
-        gradients = torch.autograd.grad(loss, list(self.generator.parameters()))
-        for parameter, gradient in zip(self.generator.parameters(), gradients, strict=True):
-            parameter.grad = gradient  # and none for the critic, which autograd.backward would make
-        self.g_adam.step()
+        _descend(self.g_adam, -self.critic(fake).mean())
 
     def _real(self) -> Tensor:
         size = (self.problem.batch,)
@@ -160,3 +154,12 @@ AT_ONCE = 5000  # samples that are made at once
 
 def _adam(network: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.999), fused=True)
+
+
+def _descend(adam: torch.optim.Adam, loss: Tensor) -> None:
+    """Take a step down the loss with the optimiser's own weights; no others get a gradient."""
+    parameters = adam.param_groups[0]["params"]
+    gradients = torch.autograd.grad(loss, parameters)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        parameter.grad = gradient
+    adam.step()
