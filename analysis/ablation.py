@@ -112,6 +112,7 @@ def read_ablation(root: Path, number: str | None = None, *, lower: bool = False)
     about = read_study(root)
     results: dict[str, dict[int, float]] = {}
     searches: dict[str, float] = {}  # members of each arm that is a random search
+    tasks: dict[str, object] = {}
     sizes: dict[str, float] = {}
     budgets: dict[str, int] = {}  # steps of all members of a run
     missing, unread = [], []
@@ -124,20 +125,23 @@ def read_ablation(root: Path, number: str | None = None, *, lower: bool = False)
             unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
         results.setdefault(arm, {})[seed] = run.result(number)
         sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
-        if run.is_baseline:
+        tasks[arm] = run.settings["task"]
+        if run.is_search:
             searches[arm] = sizes[arm]
     seeds = dict.fromkeys(seed for _, seed in places)
     whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]
     if not whole:
         raise RunError(f"{root} has no seed of which all arms are done: missing {missing[0]} ...")
     default = str(about["baseline"]) if about["baseline"] in results else ""
+    if default:  # what is fixed by hand is an arm, no search: its task has another space
+        searches = {arm: n for arm, n in searches.items() if tasks[arm] == tasks[default]}
     if not default and not searches:
         raise RunError(
             f"{root} has no baseline that is done: give the study one, or an arm that is never "
             "ready"
         )
     against = {
-        arm: next((s for s, size in searches.items() if size == sizes[arm]), default)
+        arm: next((s for s in (default, *searches) if searches.get(s) == sizes[arm]), default)
         for arm in results
         if arm not in searches
     }

@@ -55,12 +55,13 @@ def bars(runs: Sequence[RunData], number: str | None = None) -> list[Bar]:
         number: of the report; None for the score.
     """
     groups = by_arm([run for run in runs if number is None or number in run.columns.report])
-    return [
-        Bar(label, _results(ours, number), _results(theirs, number))
-        for ours, label in zip(groups, labels(groups), strict=True)
-        for theirs in groups
-        if theirs[0].is_baseline_of(ours[0], any_seed=True)
-    ]
+    found = []
+    for ours, label in zip(groups, labels(groups), strict=True):
+        baselines = [arm for arm in groups if arm[0].is_baseline_of(ours[0], any_seed=True)]
+        for theirs in baselines:
+            against = f" / {theirs[0].name}" if len(baselines) > 1 else ""
+            found.append(Bar(label + against, _results(ours, number), _results(theirs, number)))
+    return found
 
 
 def _results(runs: Sequence[RunData], number: str | None) -> tuple[float, ...]:

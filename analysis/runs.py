@@ -12,7 +12,8 @@ from core.record import Record
 from core.run import RunError, read_info, read_sealed
 
 NEVER = "core.strategies:never"  # the ready rule of random search
-RULES = ("ready", "exploit", "explore", "inherit", "rescues")  # all else is the same in a baseline
+# all else is the same in a baseline
+RULES = ("ready", "exploit", "explore", "inherit", "rescues", "schedule")
 STUDY = "study.json"  # what a directory is a study by
 
 
@@ -39,7 +40,7 @@ class RunData:
     def name(self) -> str:
         """The preset's function, as "digits", or the arm of a study; of a replay, that it is."""
         function = self.preset.rpartition(":")[2].rpartition("[")[2].removesuffix("]")
-        return f"replay of {function}" if self.settings.get("schedule") else function
+        return f"replay of {function}" if self.is_replay else function
 
     @property
     def seed(self) -> int:
@@ -79,8 +80,19 @@ class RunData:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether nobody is ever ready, nor goes along a schedule: random search, or fixed."""
-        return self.settings["ready"] == NEVER and not self.settings.get("schedule")
+        """Whether nobody is ever ready, nor replays another run: random search, fixed, annealed."""
+        return self.settings["ready"] == NEVER and not self.is_replay
+
+    @property
+    def is_search(self) -> bool:
+        """Whether each member goes on with what it began with."""
+        return self.is_baseline and not self.settings.get("schedule")
+
+    @property
+    def is_replay(self) -> bool:
+        """Whether all go along what another run has found; a rule of one's own is none."""
+        schedule = self.settings.get("schedule")
+        return isinstance(schedule, Sequence) and len(schedule) > 0
 
     def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
         """Whether it differs from `other` in nothing but that nobody is ever ready.

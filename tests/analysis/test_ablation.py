@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +25,18 @@ from analysis.ablation import (
     ranking,
     read_ablation,
 )
+from analysis.runs import read_runs
 from analysis.statistics import holm
 from analysis.style import new_figure
+from core.anneal import Anneal
 from core.member import rank
 from core.population import Population
 from core.run import Run, RunError, open_run
-from core.study import open_study, work_study
+from core.space import Fixed, Space
+from core.strategies import never
+from core.study import Study, open_study, work_study
 from core.worker import work
+from tests.trainers import walk
 
 PRESET = "tests.trainers:small_study"
 
@@ -219,3 +225,39 @@ def test_p_values_are_scipys_and_corrected_by_hand() -> None:
     assert math.isnan(holm([0.5, math.nan])[1])
     assert p_value(np.array([1.0, 1.0]), 1.0) == 1.0
     assert p_value(np.array([2.0, 2.0]), 1.0) == 0.0
+
+
+def by_hand() -> Study:
+    """A search and what was set by hand: an annealing, and values that are fixed."""
+    run = replace(walk(), steps=4)
+    fixed = replace(run.task, space=Space({"rate": Fixed(0.5)}))
+    return Study(
+        arms={
+            "fixed": replace(run, task=fixed, ready=never),
+            "annealed": replace(run, ready=never, schedule=Anneal(("rate",), hold=2, fall=2)),
+            "search": replace(run, ready=never),
+            "pbt": run,
+        },
+        seeds=(1, 2),
+        baseline="search",
+    )
+
+
+def test_what_was_set_by_hand_is_an_arm_and_no_search(tmp_path: Path) -> None:
+    """Fixed and annealed hypers are measured against the random search, as PBT is."""
+    work_study(open_study(tmp_path / "study", "tests.analysis.test_ablation:by_hand"), _on)
+
+    found = read_ablation(tmp_path / "study")
+
+    assert found.baselines == dict.fromkeys(("fixed", "annealed", "pbt"), "search")
+
+
+def test_an_annealed_run_is_a_baseline_and_no_replay(tmp_path: Path) -> None:
+    """It has its own name, is drawn behind PBT, and PBT is compared with it."""
+    work_study(open_study(tmp_path / "study", "tests.analysis.test_ablation:by_hand"), _on)
+
+    pbt, annealed = read_runs([tmp_path / "study" / arm / "1" for arm in ("pbt", "annealed")])
+
+    assert annealed.name == "annealed"
+    assert annealed.is_baseline_of(pbt)
+    assert not annealed.is_search
