@@ -87,6 +87,8 @@ def _figures(options: argparse.Namespace) -> int:
             progress.update(drawing, description=drawn.name)
             for path in paths:
                 print(path)
+            if not paths:
+                print(f"warning: “{drawn.title}” could not be drawn", file=sys.stderr)
     return 0
 
 

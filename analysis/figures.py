@@ -67,11 +67,20 @@ def figures(runs: Sequence[RunData], lower: Sequence[str] = ()) -> Iterator[Draw
 
 
 def saved(drawings: Iterable[Drawing], folder: Path) -> Iterator[tuple[Drawing, list[Path]]]:
-    """Write each figure as PNG and PDF, and in the end what is said of them into captions.md."""
+    """Write each figure as PNG and PDF, and in the end what is said of them into captions.md.
+
+    One that cannot be drawn has no files, and captions.md says why; the others are not lost for it.
+    """
     captions = []
     for drawn in drawings:
-        yield drawn, save(drawn.figure, folder, drawn.name)
-        captions.append(f"**{drawn.title}** ({drawn.name}). {drawn.caption}\n")
+        paths, caption = [], drawn.caption
+        try:
+            paths = save(drawn.figure, folder, drawn.name)
+        except ValueError as error:  # such as a name with dollars in it that is no formula
+            caption = f"It could not be drawn: {error}"
+        yield drawn, paths
+        captions.append(f"**{drawn.title}** ({drawn.name}). {caption}\n")
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "captions.md").write_text("\n".join(captions))
 
 

@@ -1,5 +1,6 @@
 """Figures and tables: drawn from directories alone, and right in what they say."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis.__main__ import main
-from analysis.figures import figures
+from analysis.figures import Drawing, figures, saved
 from analysis.runs import folders, read_runs
 from analysis.samples import picture
 from analysis.scores import draw_run, draw_scores, limits
@@ -217,3 +218,21 @@ def test_a_report_writes_its_figures_as_files_too(
     assert both.keys() == alone.keys()
     pictures = [name for name in alone if not name.endswith(".pdf")]  # which carry their time
     assert {name: both[name] for name in pictures} == {name: alone[name] for name in pictures}
+
+
+def test_a_figure_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
+    """It is named, and captions.md says why."""
+
+    def drawings() -> Iterator[Drawing]:
+        for name, title in (("bad", r"$\nothing$"), ("good", "a line")):
+            with new_figure(2, 2) as figure:
+                figure.subplots().set_title(title)
+                yield Drawing(name, name, "As it is.", figure)
+
+    written = {drawn.name: paths for drawn, paths in saved(drawings(), tmp_path)}
+
+    assert written["bad"] == []
+    assert [path.name for path in written["good"]] == ["good.png", "good.pdf"]
+    captions = (tmp_path / "captions.md").read_text()
+    assert "**bad** (bad). It could not be drawn: " in captions
+    assert "**good** (good). As it is." in captions
