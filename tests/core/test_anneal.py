@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.anneal import Anneal
+from core.pbt import start
 from core.population import Population
 from core.run import open_run
 from core.schedule import schedule_of
+from core.space import Choice, Integer, LogUniform, Prior, Space
 from core.strategies import Every, never
 from core.verify import verify
 from core.worker import work
@@ -80,6 +83,51 @@ def test_an_annealing_of_what_the_space_has_not_is_refused() -> None:
     """It would be no annealing, and nobody would know."""
     with pytest.raises(ValueError, match="asks for 'lr', where the space has rate"):
         replace(trainers.walk(), ready=never, schedule=Anneal(("lr",), hold=1, fall=1))
+
+
+@pytest.mark.parametrize(
+    ("prior", "sentence"),
+    [
+        (Integer(8, 8), "makes 'depth' 8.0, which is no value of Integer"),
+        (Choice((1.0,)), "makes 'depth' 0.01, which is no value of Choice"),
+        (Choice(("deep",)), "does not fit the space: could not convert string to float: 'deep'"),
+    ],
+)
+def test_an_annealing_of_what_is_no_real_number_is_refused(prior: Prior, sentence: str) -> None:
+    """A trainer would be given a depth of 4.4, or half an option."""
+    space = Space({"rate": LogUniform(0.01, 1), "depth": prior})
+    task = replace(trainers.walk().task, space=space)
+
+    with pytest.raises(ValueError, match=sentence):
+        replace(
+            trainers.walk(),
+            task=task,
+            ready=never,
+            schedule=Anneal(("depth",), hold=0, fall=12),
+        )
+    kept = replace(trainers.walk(), task=task, ready=never, schedule=PAPER)  # of the rate alone
+    assert start(0, kept).hypers["depth"] == prior.sample(np.random.default_rng(0))
+
+
+def falling() -> object:
+    """Two steps as they are, then two in which the rate falls to nothing."""
+    rule = Anneal(("rate",), hold=2, fall=2, to=0.0, shape="linear")
+    return replace(trainers.walk(), ready=never, schedule=rule, steps=6, members=2)
+
+
+def test_a_rate_that_fell_to_nothing_can_be_replayed(tmp_path: Path) -> None:
+    """Although no search could have come to it."""
+    run = open_run(tmp_path / "run", "tests.core.test_anneal:falling")
+    work(run, durable=False)
+    found = schedule_of(run)
+
+    overrides = {"members": 1, "schedule": found.as_override()}
+    again = open_run(tmp_path / "again", "tests.core.test_anneal:falling", overrides)
+    work(again, durable=False)
+
+    assert found.points[-1] == (4, {"rate": 0.0})
+    assert schedule_of(again).points == found.points
+    assert verify(again).problems == []
 
 
 def test_who_follows_a_schedule_is_never_ready() -> None:
