@@ -52,8 +52,8 @@ class Training:
     ) -> None:
         self.settings = settings
         self.images, self.classes = images.to(device), classes.to(device)
-        with torch.random.fork_rng():  # layers draw from torch's global generator
-            torch.manual_seed(settings.seed)
+        with torch.random.fork_rng(devices=[]):  # layers draw from torch's global generator
+            torch.default_generator.manual_seed(settings.seed)
             self.model = resnet(settings.width).to(device)
         self.optimizer = torch.optim.SGD(
             self.model.parameters(),

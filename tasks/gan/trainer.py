@@ -54,8 +54,10 @@ class WGANGP:
 
     def __init__(self, problem: Problem, seed: int, device: str) -> None:
         self.problem, self.device = problem, torch.device(device)
-        with torch.random.fork_rng():  # networks draw from torch's global generator
-            torch.manual_seed(seed)
+        # networks draw from torch's global generator of the CPU; those of GPUs are left alone: to
+        # save their states would occupy a part of every GPU that there is
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
             self.generator = problem.generator().to(self.device)
             self.critic = problem.critic().to(self.device)
         self.g_adam = _adam(self.generator)
@@ -112,10 +114,13 @@ class WGANGP:
     @torch.no_grad()
     def samples(self, count: int, purpose: int) -> Tensor:
         """Return images [count, ...] from a stream of their own: to look changes nothing."""
-        state = np.random.SeedSequence((self.stream, self.steps, purpose)).generate_state(2)
-        noise = torch.Generator(self.device).manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+        noise = torch.Generator(self.device).manual_seed(self._seed(purpose))
         latent = self._latent(count, noise)
         return torch.cat([self.generator(points) for points in torch.split(latent, AT_ONCE)])
+
+    def _seed(self, purpose: int) -> int:
+        state = np.random.SeedSequence((self.stream, self.steps, purpose)).generate_state(2)
+        return int(state[0]) << 31 | int(state[1]) >> 1
 
     def reseed(self, seed: int) -> None:
         """Draw batches and latent points from a new stream from now on."""
@@ -139,14 +144,21 @@ class WGANGP:
             )
 
     def load(self, path: Path) -> None:
-        """Go on exactly from where the trainer that wrote `path` was."""
+        """Go on exactly from where the trainer that wrote `path` was.
+
+        From a GPU to a CPU or back there is no exactly: the random stream is then a new one.
+        """
         state = torch.load(path, map_location=self.device, weights_only=True)
         self.generator.load_state_dict(state["generator"])
         self.critic.load_state_dict(state["critic"])
         self.g_adam.load_state_dict(state["g_adam"])
         self.d_adam.load_state_dict(state["d_adam"])
-        self.noise.set_state(state["noise"].cpu())
         self.stream, self.steps = state["stream"], state["steps"]
+        noise = state["noise"].cpu()
+        if len(noise) == len(self.noise.get_state()):
+            self.noise.set_state(noise)
+        else:
+            self.noise.manual_seed(self._seed(purpose=2))  # 0 and 1 are those of samples
 
 
 AT_ONCE = 5000  # samples that are made at once

@@ -234,6 +234,24 @@ def test_selection_and_report_look_at_other_samples() -> None:
     assert torch.equal(trainer.samples(10, purpose=0), trainer.samples(10, purpose=0))
 
 
+def test_what_was_saved_on_a_gpu_goes_on_on_a_cpu(tmp_path: Path) -> None:
+    """A GPU's random state has 16 bytes; a stream of the place's own follows, not the start's."""
+    saved, path = _gan(), tmp_path / "saved"
+    saved.step(RATES)
+    saved.save(path)
+    state = torch.load(path, weights_only=True)
+    torch.save(state | {"noise": torch.zeros(16, dtype=torch.uint8)}, path)
+
+    one, other = _gan(), WGANGP(SHORT, 2, "cpu")
+    for trainer in (one, other):
+        trainer.load(path)
+
+    drawn = [trainer._latent(3, trainer.noise) for trainer in (one, other, _gan())]
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
+    assert torch.equal(one.samples(3, purpose=0), saved.samples(3, purpose=0))
+
+
 def test_weights_are_loaded_without_running_code(tmp_path: Path) -> None:
     """A pickle that calls something is refused by torch's weights-only loading."""
     import pickle
