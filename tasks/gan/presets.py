@@ -64,6 +64,16 @@ def table_4_truncation() -> PBT:
     )
 
 
+def table_4_rehearsal() -> PBT:
+    """The same with two updates in a step and 1,000 samples: to see that all it needs is there.
+
+    What remains is to look at all training images once, for the report: use a GPU.
+    """
+    run = table_4_truncation()
+    few = replace(CIFAR10, updates=2, to_select=1000, to_report=1000)
+    return replace(run, task=replace(run.task, trainer=partial(WGANGP, few)), steps=2)
+
+
 def table_4_tournament() -> PBT:
     """The same with a binary tournament: 6.77 ± 0.02, 6.74 ± 0.05, 6.81 ± 0.04."""
     return replace(table_4_truncation(), exploit=binary_tournament)

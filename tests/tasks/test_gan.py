@@ -301,6 +301,23 @@ def test_the_papers_starts_are_nine_settings_with_five_seeds_each() -> None:
     assert problems.CIFAR10.critic_updates == 5
 
 
+def test_the_rehearsal_is_the_papers_run_with_less_of_it() -> None:
+    """Networks, data, scores and starts are the same: what it finds missing, the run would."""
+    run, rehearsal = presets.table_4_truncation(), presets.table_4_rehearsal()
+
+    [problem] = rehearsal.task.trainer.args  # type: ignore[attr-defined]
+    whole = replace(
+        problem,
+        updates=problems.CIFAR10.updates,
+        to_select=problems.CIFAR10.to_select,
+        to_report=problems.CIFAR10.to_report,
+    )
+    assert whole == problems.CIFAR10
+    assert problem.updates < 10
+    assert problem.to_report % problems.SPLITS == 0
+    assert replace(rehearsal, task=run.task, steps=run.steps) == run
+
+
 def test_the_papers_baseline_falls_to_a_hundredth_and_stays() -> None:
     """Fixed for 1e5 updates, falling for as many, and kept to the end of a million."""
     run = presets.table_4_baseline()
