@@ -104,11 +104,6 @@ def write(content: Mapping[str, object], path: Path) -> None:
     os.replace(new, path)
 
 
-def fingerprint() -> str:
-    """Return the beginning of its sha256: scores under another classifier are other numbers."""
-    return _sum_path(path_of_classifier()).read_text()[:12]
-
-
 def _sum_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.sha256")
 

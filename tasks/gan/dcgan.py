@@ -6,6 +6,7 @@ Source: Radford et al. 2015 (arXiv:1511.06434); Jaderberg et al. 2017 (arXiv:171
     widths are those of Gulrajani et al. 2017 (arXiv:1704.00028) for CIFAR-10 is our reading.
 """
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -36,8 +37,8 @@ class Generator(nn.Module):
             nn.BatchNorm2d(width, track_running_stats=False) for width in widths
         )
         self.layers = nn.ModuleList(
-            nn.ConvTranspose2d(before, after, KERNEL, STRIDE, PADDING, bias=after == channels)
-            for before, after in zip(widths, (*widths[1:], channels), strict=True)
+            nn.ConvTranspose2d(before, after, KERNEL, STRIDE, PADDING, bias=layer == len(widths))
+            for layer, (before, after) in enumerate(itertools.pairwise((*widths, channels)), 1)
         )
 
     def forward(self, z: Tensor) -> Tensor:

@@ -1,35 +1,45 @@
 """The Fréchet distance of generated images to real ones, from the features of either."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 
-def frechet_distance(real: Tensor, fake: Tensor) -> float:
+class Moments(NamedTuple):
+    """What is left of a sample's features: their mean [F] and covariance [F, F], in doubles."""
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def moments(features: Tensor) -> Moments:
+    """Return the moments of features [B, F]; ValueError if these are fewer than two samples."""
+    if len(features) < 2:
+        raise ValueError(f"need two samples or more, got features of {tuple(features.shape)}")
+    features = features.double()
+    return Moments(features.mean(0), torch.cov(features.T))
+
+
+def frechet_distance(real: Moments, fake: Moments) -> float:
     """Return the squared Fréchet distance of two samples, each taken as a normal distribution.
 
     |mean difference|² + tr(C1 + C2 - 2 (C1 C2)^½), lower is better, 0 for equal moments. With fewer
     samples than features the covariances are singular, and rounding shows: a millionth of the
     traces, either way of 0. In the features of an Inception network this is the FID.
 
-    Args:
-        real, fake: features, [B, F] and [B', F], of two samples or more.
-
     Raises:
-        ValueError: the features cannot be compared.
+        ValueError: they are moments of other features.
 
     Source: Heusel et al. 2017 (arXiv:1706.08500), equation 6.
     """
-    if min(len(real), len(fake)) < 2 or real.shape[1:] != fake.shape[1:]:
-        raise ValueError(
-            f"need two samples or more of the same features, got {tuple(real.shape)} and "
-            f"{tuple(fake.shape)}"
-        )
-    real, fake = real.double(), fake.double()
-    c1, c2 = torch.cov(real.T), torch.cov(fake.T)
+    if len(real.mean) != len(fake.mean):
+        raise ValueError(f"of {len(real.mean)} features and of {len(fake.mean)}: need the same")
+    c1, c2 = real.covariance, fake.covariance
     root = _root(c1)
     # tr (C1 C2)^½ = tr (C1^½ C2 C1^½)^½, whose argument is symmetric
     cross = torch.linalg.eigvalsh(root @ c2 @ root).clamp(min=0).sqrt().sum()
-    mean = ((real.mean(0) - fake.mean(0)) ** 2).sum()
+    mean = ((real.mean - fake.mean) ** 2).sum()
     return float(mean + c1.trace() + c2.trace() - 2 * cross)
 
 

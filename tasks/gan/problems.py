@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from core.task import Report
-from tasks.gan import cifar_classifier, dcgan, dense, imagenet, pictures
-from tasks.gan.classifier import classifier, probabilities
+from tasks.gan import dcgan, dense, imagenet, pictures
+from tasks.gan.classifier import classifier, fingerprint, probabilities
 from tasks.gan.data import cifar10, scaled
 from tasks.gan.digits import digits
-from tasks.gan.frechet import frechet_distance, principal_components
+from tasks.gan.frechet import Moments, frechet_distance, moments, principal_components
 from tasks.gan.inception import inception_score
 from tasks.gan.trainer import Problem
 
@@ -39,22 +39,24 @@ def digits_report(images: Tensor) -> Report:
     """Return numbers of digits [B, ...] that selection has not seen.
 
     held_out: their Inception score under the dense classifier; fresh: under the convolutional one;
-    frechet: their distance to all digits; samples: 64 of them, as a picture.
+    frechet: their distance to all digits; judge: which classifier it was that selected; samples: 64
+    of them, as a picture.
     """
     images = images.cpu().flatten(1)  # [B, 64]
-    mean, axes = _components()
-    real = (digits()[0] - mean) @ axes
+    mean, axes, real = _components()
     return {
         "held_out": inception_score(probabilities("dense", images)).mean,
         "fresh": digits_score(images),
-        "frechet": frechet_distance(real, (images - mean) @ axes),
+        "frechet": frechet_distance(real, moments((images - mean) @ axes)),
+        "judge": fingerprint("convolutional"),
         "samples": pictures.grid(images[:64].view(64, 1, 8, 8)),
     }
 
 
 @functools.cache
-def _components() -> tuple[Tensor, Tensor]:
-    return principal_components(digits()[0], COMPONENTS)
+def _components() -> tuple[Tensor, Tensor, Moments]:
+    mean, axes = principal_components(digits()[0], COMPONENTS)
+    return mean, axes, moments((digits()[0] - mean) @ axes)
 
 
 DIGITS = Problem(
@@ -106,16 +108,16 @@ def cifar10_report(images: Tensor) -> Report:
         "held_out": score.mean,
         "held_out_sd": score.sd,
         "fresh": cifar10_score(images),
-        "fid": frechet_distance(_real_features(images.device), seen.features),
-        "judge": cifar_classifier.fingerprint(),
+        "fid": frechet_distance(_real_moments(images.device), moments(seen.features)),
+        "judge": fingerprint("cifar10"),
         "samples": pictures.grid(images[:64]),
     }
 
 
 @functools.cache
-def _real_features(device: torch.device) -> Tensor:
+def _real_moments(device: torch.device) -> Moments:
     images = scaled(cifar10("train")[0].to(device))
-    return imagenet.look(images).features
+    return moments(imagenet.look(images).features)
 
 
 SPLITS = 10  # of the samples, as is customary

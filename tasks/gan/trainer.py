@@ -116,7 +116,8 @@ class WGANGP:
         """Return images [count, ...] from a stream of their own: to look changes nothing."""
         noise = torch.Generator(self.device).manual_seed(self._seed(purpose))
         latent = self._latent(count, noise)
-        return torch.cat([self.generator(points) for points in torch.split(latent, AT_ONCE)])
+        parts = torch.tensor_split(latent, -(-count // AT_ONCE))  # of nearly equal size
+        return torch.cat([self.generator(points) for points in parts])
 
     def _seed(self, purpose: int) -> int:
         state = np.random.SeedSequence((self.stream, self.steps, purpose)).generate_state(2)
@@ -161,7 +162,7 @@ class WGANGP:
             self.noise.manual_seed(self._seed(purpose=2))  # 0 and 1 are those of samples
 
 
-AT_ONCE = 5000  # samples that are made at once
+AT_ONCE = 5000  # samples, at most, that are made at once
 
 
 def _adam(network: nn.Module) -> torch.optim.Adam:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tasks.gan import cifar_classifier, cifar_training
 from tasks.gan.cifar_classifier import keep, load
 from tasks.gan.cifar_training import Settings, Training, accuracy, augmented, train
-from tasks.gan.classifier import classifier, features, main, probabilities
+from tasks.gan.classifier import classifier, features, fingerprint, main, probabilities
 from tasks.gan.data import CIFAR10, Archive, DataError, cifar10, scaled
 from tasks.gan.digits import digits
 from tasks.gan.resnet import resnet
@@ -319,6 +319,30 @@ def test_the_command_refuses_in_a_sentence(
 
     assert found == status
     assert sentence in capsys.readouterr().err
+
+
+def test_the_command_does_not_replace_a_sound_classifier(
+    trained: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs may be judged by it; with --again it does."""
+    monkeypatch.setattr(cifar_training, "train", lambda *settings: 0.95)
+
+    assert main(["cifar10", "--device", "cpu"]) == 0
+    assert "there is one already" in capsys.readouterr().out
+    assert main(["cifar10", "--device", "cpu", "--again"]) == 0
+    assert "there is one already" not in capsys.readouterr().out
+
+
+def test_other_weights_have_another_fingerprint(trained: Path) -> None:
+    """Of what is in memory, not of what a file may have become."""
+    fingerprint.cache_clear()
+    before = fingerprint("cifar10")
+    fingerprint.cache_clear()
+
+    next(classifier("cifar10").parameters()).flatten()[0] += 1
+
+    assert fingerprint("cifar10") != before
+    fingerprint.cache_clear()
 
 
 def test_the_command_trains_the_digits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from scipy import linalg
 
 from tasks.gan import imagenet
 from tasks.gan.data import DataError
-from tasks.gan.frechet import frechet_distance
+from tasks.gan.frechet import frechet_distance, moments
 from tasks.gan.inception import inception_score
 from tasks.gan.vision import torchvision
 
@@ -114,9 +114,13 @@ def test_the_frechet_distance_is_scipys() -> None:
     root = linalg.sqrtm(ca @ cb).real
     by_scipy = ((a.mean(0) - b.mean(0)) ** 2).sum() + np.trace(ca + cb - 2 * root)
 
-    assert frechet_distance(torch.tensor(a), torch.tensor(b)) == pytest.approx(by_scipy)
+    assert frechet_distance(moments(torch.tensor(a)), moments(torch.tensor(b))) == pytest.approx(
+        by_scipy
+    )
     assert _frechet_by_svd(a, b) == pytest.approx(by_scipy)
-    assert frechet_distance(torch.tensor(a), torch.tensor(a)) == pytest.approx(0, abs=1e-8)
+    assert frechet_distance(moments(torch.tensor(a)), moments(torch.tensor(a))) == pytest.approx(
+        0, abs=1e-8
+    )
 
 
 @pytest.mark.parametrize(("features", "real", "fake"), [(64, 30, 20), (256, 100, 400)])
@@ -128,22 +132,27 @@ def test_the_frechet_distance_of_fewer_samples_than_features(
     a = rng.normal(size=(real, features)) ** 2
     b = rng.normal(size=(fake, features)) * 1.3 + 0.1
 
-    distance = frechet_distance(torch.tensor(a), torch.tensor(b))
-    to_itself = frechet_distance(torch.tensor(a), torch.tensor(a))
+    distance = frechet_distance(moments(torch.tensor(a)), moments(torch.tensor(b)))
+    to_itself = frechet_distance(moments(torch.tensor(a)), moments(torch.tensor(a)))
 
     assert distance == pytest.approx(_frechet_by_svd(a, b), rel=1e-6)
     assert to_itself == pytest.approx(0, abs=1e-6 * np.trace(np.cov(a.T)))
 
 
 @pytest.mark.parametrize(
-    ("real", "fake"), [((1, 4), (9, 4)), ((9, 4), (1, 4)), ((9, 4), (9, 5)), ((0, 4), (0, 4))]
+    ("real", "fake", "sentence"),
+    [
+        ((0, 4), (9, 4), "need two samples or more, got features of (0, 4)"),
+        ((9, 4), (1, 4), "need two samples or more, got features of (1, 4)"),
+        ((9, 4), (9, 5), "of 4 features and of 5: need the same"),
+    ],
 )
 def test_samples_without_a_distance_are_refused(
-    real: tuple[int, int], fake: tuple[int, int]
+    real: tuple[int, int], fake: tuple[int, int], sentence: str
 ) -> None:
-    """One sample has no covariance; of other features there is no difference."""
-    with pytest.raises(ValueError, match=re.escape(f"got {real} and {fake}")):
-        frechet_distance(torch.zeros(real), torch.zeros(fake))
+    """Too few, or of other features."""
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        frechet_distance(moments(torch.zeros(real)), moments(torch.zeros(fake)))
 
 
 @pytest.fixture(scope="module")
