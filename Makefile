@@ -10,9 +10,10 @@ RUN = .venv/bin/python -m core run
 .PHONY: help reproduce digits-tables test check clean
 
 help:
-	@echo "make reproduce   redraw the paper's figure 2, compare PBT with random search on real images"
-	@echo "make test        run the tests"
-	@echo "make check       lint, formatting, types"
+	@echo "make reproduce       redraw the paper's figure 2, compare PBT with random search on real images"
+	@echo "make test            run the tests"
+	@echo "make check           lint, formatting, types"
+	@echo "make digits-tables   the tables of tasks/gan/README.md: hours"
 
 .venv/installed: pyproject.toml constraints.txt setup.sh
 	@sh setup.sh "$(PYTHON)"
