@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.check import check
-from core.run import resolve_any
+from core.run import resolve, resolve_any
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
