@@ -9,9 +9,10 @@ import numpy as np
 from numpy.random import Generator, SeedSequence
 
 from core.anneal import Rule
-from core.member import Hypers, Member, Value
+from core.given import check_hypers, check_points, check_rule
+from core.member import Hypers, Member
 from core.peers import Peers
-from core.space import Choice, Integer, check_names
+from core.space import check_names
 from core.strategies import Every, Exploit, Explore, Ready, keep, never
 from core.task import Task
 
@@ -72,57 +73,15 @@ class PBT:
                 "member for each, and may have more"
             )
         for hypers in self.start:
-            self._check_hypers(hypers, "the start")
+            check_hypers(hypers, self.task.space, "the start")
         if self.schedule and self.ready is not never:
             raise ValueError("whoever follows a schedule is never ready")
         if callable(self.schedule):
-            self._check_rule()
-        else:
-            self._check_points(self.schedule)
-
-    def _check_rule(self) -> None:
-        space = self.task.space
-        try:
-            ends = [scheduled(Member(id=0, step=step), self).hypers for step in (0, self.steps)]
-        except KeyError as error:
-            raise ValueError(
-                f"the schedule asks for {error}, where the space has {', '.join(space)}"
-            ) from error
-        except ValueError as error:
-            raise ValueError(f"the schedule does not fit the space: {error}") from error
-        for name, value in (item for hypers in ends for item in hypers.items()):
-            prior = space[name]
-            broken = isinstance(prior, Integer) and not isinstance(value, int)
-            if broken or (isinstance(prior, Choice) and value not in prior.options):
-                raise ValueError(
-                    f"the schedule makes {name!r} {value!r}, which is no value of {prior}: a rule "
-                    "keeps whole numbers whole, and options among the options"
-                )
-
-    def _check_points(self, points: tuple[tuple[int, Hypers], ...]) -> None:
-        steps = [step for step, _ in points]
-        if points and (steps[0] != 0 or steps != sorted(set(steps))):
-            raise ValueError(f"the steps of a schedule must rise from 0, got {steps}")
-        if points and self.start:
+            check_rule(self.schedule, _first(0, self), self.steps, self.task.space)
+            return
+        check_points(self.schedule, self.task.space)
+        if self.schedule and self.start:
             raise ValueError("whoever follows the schedule of all has no start of its own")
-        for step, hypers in points:
-            self._check_hypers(hypers, f"at step {step}, the schedule", may_fall=True)
-
-    def _check_hypers(self, hypers: Hypers, what: str, *, may_fall: bool = False) -> None:
-        check_names(hypers, self.task.space)
-        legal = self.task.space.legal(hypers)
-        strange = [name for name, value in hypers.items() if legal[name] != value]
-        if any(not (may_fall and _has_fallen(hypers[n], legal[n])) for n in strange):
-            raise ValueError(f"{what} {dict(hypers)} is not in the domain of the space")
-        if not self.task.space.allows(hypers):
-            raise ValueError(f"{what} {dict(hypers)} breaks the constraint of the space")
-
-
-def _has_fallen(value: Value, least: Value) -> bool:
-    """Whether a number is between 0 and the least of its domain, where a rule may have led it."""
-    if isinstance(value, str) or not isinstance(least, float):  # options, and whole numbers
-        return False
-    return 0 <= value < least
 
 
 class WeightsLost(Exception):
