@@ -91,8 +91,8 @@ class RunData:
     @property
     def is_replay(self) -> bool:
         """Whether all go along what another run has found; a rule of one's own is none."""
-        schedule = self.settings.get("schedule")
-        return isinstance(schedule, Sequence) and len(schedule) > 0
+        schedule = self.settings.get("schedule")  # of a rule, its name or its settings
+        return isinstance(schedule, list) and schedule != []
 
     def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
         """Whether it differs from `other` in nothing but that nobody is ever ready.

@@ -29,7 +29,7 @@ from analysis.runs import read_runs
 from analysis.statistics import holm
 from analysis.style import new_figure
 from core.anneal import Anneal
-from core.member import rank
+from core.member import Hypers, rank
 from core.population import Population
 from core.run import Run, RunError, open_run
 from core.space import Fixed, Space
@@ -227,6 +227,11 @@ def test_p_values_are_scipys_and_corrected_by_hand() -> None:
     assert p_value(np.array([2.0, 2.0]), 1.0) == 0.0
 
 
+def halved(start: Hypers, step: int) -> Hypers:
+    """A rule of a user's own: a plain function, of which run.json has the name."""
+    return {"rate": float(start["rate"]) / (2 if step > 2 else 1)}
+
+
 def by_hand() -> Study:
     """A search and what was set by hand: an annealing, and values that are fixed."""
     run = replace(walk(), steps=4)
@@ -235,6 +240,7 @@ def by_hand() -> Study:
         arms={
             "fixed": replace(run, task=fixed, ready=never),
             "annealed": replace(run, ready=never, schedule=Anneal(("rate",), hold=2, fall=2)),
+            "halved": replace(run, ready=never, schedule=halved),
             "search": replace(run, ready=never),
             "pbt": run,
         },
@@ -249,15 +255,17 @@ def test_what_was_set_by_hand_is_an_arm_and_no_search(tmp_path: Path) -> None:
 
     found = read_ablation(tmp_path / "study")
 
-    assert found.baselines == dict.fromkeys(("fixed", "annealed", "pbt"), "search")
+    assert found.baselines == dict.fromkeys(("fixed", "annealed", "halved", "pbt"), "search")
 
 
 def test_an_annealed_run_is_a_baseline_and_no_replay(tmp_path: Path) -> None:
     """It has its own name, is drawn behind PBT, and PBT is compared with it."""
     work_study(open_study(tmp_path / "study", "tests.analysis.test_ablation:by_hand"), _on)
 
-    pbt, annealed = read_runs([tmp_path / "study" / arm / "1" for arm in ("pbt", "annealed")])
+    paths = [tmp_path / "study" / arm / "1" for arm in ("pbt", "annealed", "halved")]
+    pbt, *by_rule = read_runs(paths)
 
-    assert annealed.name == "annealed"
-    assert annealed.is_baseline_of(pbt)
-    assert not annealed.is_search
+    for run, name in zip(by_rule, ("annealed", "halved"), strict=True):
+        assert run.name == name
+        assert run.is_baseline_of(pbt)
+        assert not run.is_search
