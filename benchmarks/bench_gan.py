@@ -1,25 +1,28 @@
 """A GAN member's steps per second inside the engine against a loop written by hand, in turns.
 
 `python -m benchmarks.bench_gan`: same networks, same updates, and the same scores after each step;
-the engine writes weights and records besides. Then a step of the paper's networks, timed and its
-floating-point operations counted: `--device cuda` times it on a GPU, and says what a run costs.
+the engine writes weights and records besides. Then what gradients written out by hand save. Then a
+step of the paper's networks, timed and its floating-point operations counted: `--device cuda` times
+it on a GPU, and says what a run costs.
 """
 
 import argparse
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.provenance import say, spread
 from core.pbt import PBT
 from core.run import open_run
 from core.worker import work
-from tasks.gan import dense, presets
+from tasks.gan import dense, losses, presets
 from tasks.gan.problems import CIFAR10, DIGITS
 from tasks.gan.trainer import WGANGP
 
@@ -55,25 +58,39 @@ def by_hand() -> float:
             with torch.no_grad():
                 fake = generator(torch.randn(batch, DIGITS.latent))
             mix = torch.rand(batch, 1)
-            values = critic(torch.cat((real, fake)))
-            gradient = critic.input_gradient(mix * real + (1 - mix) * fake)
-            loss = values[batch:].mean() - values[:batch].mean()
-            loss = loss + 10 * ((gradient.norm(dim=1) - 1) ** 2).mean()
-            d_adam.zero_grad()
-            torch.autograd.backward(loss)
-            d_adam.step()
-            loss = -critic(generator(torch.randn(batch, DIGITS.latent))).mean()
-            parameters = list(generator.parameters())
-            for parameter, gradient in zip(
-                parameters, torch.autograd.grad(loss, parameters), strict=True
-            ):
-                parameter.grad = gradient
-            g_adam.step()
+            between = mix * real + (1 - mix) * fake
+            _descend(d_adam, DIGITS.critic_gradients(critic, real, fake, between))
+            latent = torch.randn(batch, DIGITS.latent)
+            _descend(g_adam, DIGITS.generator_gradients(generator, critic, latent))
         with torch.no_grad():
             DIGITS.score(generator(torch.randn(DIGITS.to_select, DIGITS.latent)))
             if step % 5 == 0:
                 DIGITS.report(generator(torch.randn(DIGITS.to_report, DIGITS.latent)))
     return time.perf_counter() - began
+
+
+def _descend(adam: torch.optim.Adam, gradients: Sequence[Tensor]) -> None:
+    for parameter, gradient in zip(adam.param_groups[0]["params"], gradients, strict=True):
+        parameter.grad = gradient
+    adam.step()
+
+
+def gradients_by_hand() -> dict[str, float]:
+    """Return how many times longer a step takes whose gradients are autograd's, in turns."""
+    plain = replace(
+        DIGITS,
+        critic_gradients=losses.critic_gradients,
+        generator_gradients=losses.generator_gradients,
+    )
+    trainers, ratios = (WGANGP(DIGITS, 0, "cpu"), WGANGP(plain, 0, "cpu")), []
+    for _ in range(PAIRS):
+        seconds = []
+        for trainer in trainers:
+            began = time.perf_counter()
+            trainer.step(RATES)
+            seconds.append(time.perf_counter() - began)
+        ratios.append(seconds[1] / seconds[0])
+    return spread(ratios)
 
 
 def paper_step(device: str) -> dict[str, float]:
@@ -119,6 +136,7 @@ def main() -> None:
             "benchmark": "GAN on digits, steps per second of a member: engine over loop by hand",
             "updates": STEPS * DIGITS.updates,
             "ratio": spread(ratios),
+            "step_by_autograd_over_step_by_hand": gradients_by_hand(),
             "paper_step": paper_step(device) | {"device": device, "threads": 1},
         }
     )

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from core.task import Report
-from tasks.gan import dcgan, dense, imagenet, pictures
+from tasks.gan import dcgan, dense, dense_losses, imagenet, losses, pictures
 from tasks.gan.classifier import classifier, fingerprint, probabilities
 from tasks.gan.data import cifar10, scaled
 from tasks.gan.digits import digits
@@ -71,6 +71,8 @@ DIGITS = Problem(
     report=digits_report,
     to_select=2000,  # the score's standard deviation is then about 0.05
     to_report=5000,
+    critic_gradients=dense_losses.critic_gradients,
+    generator_gradients=dense_losses.generator_gradients,
 )
 
 DIGITS_CONVOLUTIONAL = replace(
@@ -79,6 +81,8 @@ DIGITS_CONVOLUTIONAL = replace(
     critic=partial(dcgan.Discriminator, (8, 16), 1, 8),
     images=digit_squares,
     updates=120,
+    critic_gradients=losses.critic_gradients,
+    generator_gradients=losses.generator_gradients,
 )
 
 

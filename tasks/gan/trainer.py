@@ -1,7 +1,7 @@
 """WGAN-GP: the trainer of the GAN task, for any networks, data and scores."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,8 +11,13 @@ from torch import Tensor, nn
 
 from core.member import Hypers
 from core.task import Report
-from tasks.gan import penalty
 from tasks.gan.data import scaled
+from tasks.gan.losses import (
+    CriticGradients,
+    GeneratorGradients,
+    critic_gradients,
+    generator_gradients,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,7 @@ class Problem:
         Gulrajani et al. updates: of the generator in one step.
     score: images [B, ...] in [-1, 1] -> what selects. report: the same -> what selection must not
         see. to_select, to_report: how many samples each is given.
+    critic_gradients, generator_gradients: of the losses, as in losses.py, or faster.
     """
 
     generator: Callable[[], nn.Module]
@@ -40,6 +46,8 @@ class Problem:
     report: Callable[[Tensor], Report]
     to_select: int
     to_report: int
+    critic_gradients: CriticGradients = critic_gradients
+    generator_gradients: GeneratorGradients = generator_gradients
 
 
 class WGANGP:
@@ -83,15 +91,13 @@ class WGANGP:
             fake = self.generator(self._latent(len(real), self.noise))  # [B, ...]
         one_each = (len(real), *[1] * (real.dim() - 1))  # [B, 1, ...]
         mix = torch.rand(one_each, generator=self.noise, device=self.device)
-        values = self.critic(torch.cat((real, fake)))  # [2 B]
-        loss = values[len(real) :].mean() - values[: len(real)].mean()
         between = mix * real + (1 - mix) * fake
-        loss = loss + penalty.WEIGHT * penalty.gradient_penalty(self.critic, between)  # type: ignore[arg-type]
-        _descend(self.d_adam, loss)
+        _descend(self.d_adam, self.problem.critic_gradients(self.critic, real, fake, between))
 
     def _update_generator(self) -> None:
-        fake = self.generator(self._latent(self.problem.batch, self.noise))
-        _descend(self.g_adam, -self.critic(fake).mean())
+        latent = self._latent(self.problem.batch, self.noise)
+        gradients = self.problem.generator_gradients(self.generator, self.critic, latent)
+        _descend(self.g_adam, gradients)
 
     def _real(self) -> Tensor:
         size = (self.problem.batch,)
@@ -169,10 +175,9 @@ def _adam(network: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(network.parameters(), lr=1e-3, betas=(0.5, 0.999), fused=True)
 
 
-def _descend(adam: torch.optim.Adam, loss: Tensor) -> None:
-    """Take a step down the loss with the optimiser's own weights; no others get a gradient."""
+def _descend(adam: torch.optim.Adam, gradients: Sequence[Tensor]) -> None:
+    """Take a step of the optimiser down these gradients of its own weights."""
     parameters = adam.param_groups[0]["params"]
-    gradients = torch.autograd.grad(loss, parameters)
     for parameter, gradient in zip(parameters, gradients, strict=True):
         parameter.grad = gradient
     adam.step()
