@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.nmt.fairseq_compat import LanguagePairDataset, ListDataset
@@ -16,33 +18,41 @@ from tasks.nmt.subwords import Subwords, learn
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some sentences: as numbers, [T] each with its end, and the translations as text."""
+    """Some sentences: as numbers, int64 [T] each with its end, and the translations as text.
+
+    sizes: the T of each sentence and its translation, [N, 2]. references: the texts, of what is
+    translated; () of what is only learnt.
+    """
 
     sources: Sequence[Tensor]
     targets: Sequence[Tensor]
+    sizes: NDArray[np.int32]
     references: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.sizes)
+
+    def first(self, count: int | None) -> "Part":
+        """Return the first of them; None for all."""
+        if count is None:
+            return self
+        return Part(
+            self.sources[:count], self.targets[:count], self.sizes[:count], self.references[:count]
+        )
 
     def dataset(self, subwords: Subwords) -> Any:
         """Return fairseq's data set of them."""
-        sizes = [[len(one) for one in side] for side in (self.sources, self.targets)]
-        dictionary = subwords.dictionary
+        dictionary, (en, de) = subwords.dictionary, self.sizes.T
         return LanguagePairDataset(
-            ListDataset(self.sources, sizes[0]),
-            sizes[0],
+            ListDataset(self.sources, en),
+            en,
             dictionary,
-            ListDataset(self.targets, sizes[1]),
-            sizes[1],
+            ListDataset(self.targets, de),
+            de,
             dictionary,
             left_pad_source=False,
             shuffle=False,  # it would be by numpy's global generator
         )
-
-    def __len__(self) -> int:
-        return len(self.references)
-
-    def first(self, count: int | None) -> "Part":
-        """Return the first of them; None for all."""
-        return Part(self.sources[:count], self.targets[:count], self.references[:count])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,11 +74,10 @@ class Corpus:
 
 def encoded(subwords: Subwords, pairs: Sequence[tuple[str, str]]) -> Part:
     """Return sentences and translations as numbers."""
-    return Part(
-        [subwords.encode(en) for en, _ in pairs],
-        [subwords.encode(de) for _, de in pairs],
-        [de for _, de in pairs],
-    )
+    sources = [subwords.encode(en) for en, _ in pairs]
+    targets = [subwords.encode(de) for _, de in pairs]
+    sizes = [(len(en), len(de)) for en, de in zip(sources, targets, strict=True)]
+    return Part(sources, targets, np.array(sizes, np.int32), [de for _, de in pairs])
 
 
 def fingerprint(subwords: Subwords) -> str:

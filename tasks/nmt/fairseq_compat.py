@@ -62,7 +62,8 @@ try:
             LabelSmoothedCrossEntropyCriterion,
         )
         from fairseq.data import Dictionary, LanguagePairDataset, ListDataset
-        from fairseq.models.transformer import TransformerConfig, TransformerModel
+        from fairseq.data.indexed_dataset import MMapIndexedDataset, MMapIndexedDatasetBuilder
+        from fairseq.models.transformer import TransformerModel
         from fairseq.optim.adam import FairseqAdam, FairseqAdamConfig
         from fairseq.tasks.translation import TranslationConfig, TranslationTask
         from fairseq.utils import move_to_cuda
@@ -77,7 +78,8 @@ __all__ = [
     "LabelSmoothedCrossEntropyCriterion",
     "LanguagePairDataset",
     "ListDataset",
-    "TransformerConfig",
+    "MMapIndexedDataset",
+    "MMapIndexedDatasetBuilder",
     "TransformerModel",
     "TranslationConfig",
     "TranslationTask",
