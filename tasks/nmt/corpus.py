@@ -88,7 +88,6 @@ def fingerprint(subwords: Subwords) -> str:
 HELD_OUT = ("selecting", "monitored", "test")
 
 
-@functools.cache
 def generated(sentences: int, subwords: int = 2000, held_out: int = 500, seed: int = 0) -> Corpus:
     """Return a corpus out of the grammar: the same for the same arguments, in seconds.
 
@@ -97,7 +96,15 @@ def generated(sentences: int, subwords: int = 2000, held_out: int = 500, seed: i
 
     Args:
         sentences: to learn. subwords: of both languages. held_out: sentences in each other part.
+
+    Raises:
+        ValueError: the sentences do not have so many subwords.
     """
+    return _generated(sentences, subwords, held_out, seed)
+
+
+@functools.cache  # all members of a population learn from one
+def _generated(sentences: int, subwords: int, held_out: int, seed: int) -> Corpus:
     parts: dict[str, list[tuple[str, str]]] = {"train": [], **{name: [] for name in HELD_OUT}}
     wanted = dict.fromkeys(HELD_OUT, held_out) | {"train": sentences}
     for drawn in _distinct(Random(seed)):

@@ -169,7 +169,8 @@ class Translator:
     def translate(self, name: str, count: int | None) -> list[str]:
         """Return translations of a part of the corpus, or of its first sentences, by beam search.
 
-        At most half as many pieces again as the source has, and 10; an empty one is "".
+        At most half as many pieces again as the longest source of its batch has, and 10, as fairseq
+        counts; an empty one is "".
         """
         self.model.eval()
         arguments = Namespace(

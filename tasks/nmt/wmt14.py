@@ -200,14 +200,17 @@ def newstest(name: str) -> list[tuple[str, str]]:
     return list(zip(*texts, strict=True))
 
 
-@functools.cache
 def wmt14(folder: Path | None = None, news: News = newstest) -> Corpus:
     """Return the corpus that `prepare` has made, of `folder` or of wmt14 in the data folder.
 
     Raises:
         DataError: it is not there, or not whole.
     """
-    folder = folder or data_folder() / "wmt14"
+    return _wmt14(folder or data_folder() / "wmt14", news)
+
+
+@functools.cache  # all members of a population learn from one
+def _wmt14(folder: Path, news: News) -> Corpus:
     subwords = _subwords(folder)
     sides = []
     for side in ("en", "de"):
