@@ -29,9 +29,15 @@ fi
 
 echo "Installing into .venv: once, about 1.3 GB and a minute or two (progress: $log) ..."
 if ! pip install --disable-pip-version-check --no-input --retries 2 -c constraints.txt \
-    -e '.[gan,slurm,analysis,dev]' >"$log" 2>&1; then
+    -e '.[gan,nmt,slurm,analysis,dev]' >"$log" 2>&1; then
     tail -n 3 "$log" >&2
     echo "The packages could not be installed: most likely the package index cannot be reached; when there is a network, type the same again (all of pip's words: $log)." >&2
     exit 1
+fi
+# fairseq by itself: it asks for an omegaconf whose metadata pip >= 24.1 refuses, so no extra can name
+# it; what it needs to run is in the extra nmt. There are no wheels: gcc compiles it, and it must
+# not see torch while it is built, or it looks for sources that its package lacks.
+if ! pip install --disable-pip-version-check --no-input --retries 2 --no-deps fairseq==0.12.2 >>"$log" 2>&1; then
+    echo "fairseq 0.12.2 could not be compiled (a C++ compiler such as g++ is needed; pip's words: $log). All but the translation works without it; for that, type: .venv/bin/python -m pip install --no-deps fairseq==0.12.2" >&2
 fi
 touch .venv/installed

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from tasks.gan.data import DataError, data_folder
+from core.download import data_folder
+from tasks.gan.data import DataError
 from tasks.gan.resnet import NAME, resnet
 
 LEAST_ACCURACY = 0.9  # of the test images; below it a score means little

@@ -17,8 +17,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from core.download import DownloadError, data_folder, download, md5_of
 from core.task import TaskError
-from tasks.gan.download import DownloadError, download, md5_of
 from tasks.gan.vision import torchvision
 
 COMMAND = "python -m tasks.gan.data --download"
@@ -68,16 +68,6 @@ CIFAR10 = Archive(
     test=(("test_batch", "40351d587109b95175f43aff81a1287e"),),
     meta=("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
 )
-
-
-def cache_folder() -> Path:
-    """Return where what can be made again is kept between runs."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pbt-repro"
-
-
-def data_folder() -> Path:
-    """Return the folder of data sets and trained classifiers: PBT_DATA, or the cache's."""
-    return Path(os.environ.get("PBT_DATA") or cache_folder())
 
 
 def cifar10(

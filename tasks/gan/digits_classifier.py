@@ -15,7 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from tasks.gan.data import cache_folder
+from core.download import cache_folder
 from tasks.gan.digits import CLASSES, PIXELS, digits, split
 
 Kind = Literal["convolutional", "dense"]

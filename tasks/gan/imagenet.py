@@ -19,7 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from tasks.gan.data import DataError, data_folder
+from core.download import data_folder
+from tasks.gan.data import DataError
 from tasks.gan.vision import torchvision
 
 SHA256 = "0cc3c7bd"  # its first digits, which torchvision puts into the name of the file

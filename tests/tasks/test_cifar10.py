@@ -12,8 +12,9 @@ from threading import Thread
 import pytest
 import torch
 
+from core.download import data_folder
 from core.task import TaskError
-from tasks.gan.data import CIFAR10, Archive, DataError, check, cifar10, data_folder, fetch, main
+from tasks.gan.data import CIFAR10, Archive, DataError, check, cifar10, fetch, main
 from tasks.gan.vision import torchvision
 from tests.tasks.cifar import Files, make, md5, pack, random_files
 

@@ -1,4 +1,4 @@
-"""Fetch one large file, and go on where an earlier try stopped."""
+"""Where data sets are kept, and how one large file is fetched: on from where it stopped."""
 
 import hashlib
 import os
@@ -17,6 +17,17 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+
+def cache_folder() -> Path:
+    """Return where what can be made again is kept between runs."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pbt-repro"
+
+
+def data_folder() -> Path:
+    """Return the folder of data sets and trained classifiers: PBT_DATA, or the cache's."""
+    return Path(os.environ.get("PBT_DATA") or cache_folder())
+
+
 CHUNK = 1 << 18  # bytes
 PATIENCE = 30.0  # seconds without a byte
 
@@ -25,11 +36,14 @@ class DownloadError(ValueError):
     """The file did not come, or another one did; the message says which, and what to do."""
 
 
-def download(url: str, path: Path, md5: str) -> None:
+def download(url: str, path: Path, md5: str | None) -> None:
     """Bring a file to `path`, which is there only when it is whole and right.
 
     Until then its bytes are in `path`.part; a server that cannot start in the middle (no HTTP
     ranges) sends it from the beginning.
+
+    Args:
+        md5: of the original; None where its authors publish none.
 
     Raises:
         DownloadError: no network, no such file, a connection that broke, a wrong checksum.
@@ -47,7 +61,7 @@ def download(url: str, path: Path, md5: str) -> None:
         raise DownloadError(f"{url} cannot be reached ({error.reason}).") from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
         raise DownloadError(_broken(part, error)) from error
-    if (found := md5_of(part)) != md5:
+    if md5 is not None and (found := md5_of(part)) != md5:
         part.unlink()  # it would be gone on with
         raise DownloadError(
             f"what {url} sends is not the original file: its md5 should be {md5} and is {found}. "
