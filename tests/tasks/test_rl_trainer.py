@@ -14,7 +14,7 @@ from core.member import Hypers
 from core.pbt import PBT
 from core.population import Population
 from core.run import open_run
-from core.space import Fixed, LogUniform, Space, Uniform
+from core.space import Fixed, LogUniform, Prior, Space, Uniform
 from core.study import Study
 from core.task import Task
 from core.verify import verify
@@ -24,6 +24,10 @@ from tasks.rl.agents.a2c import A2C
 from tasks.rl.agents.fun import FuN
 from tasks.rl.agents.rollout import Rollout
 from tasks.rl.agents.unreal import UNREAL
+from tasks.rl.environments.atari import Atari
+from tasks.rl.environments.batch import Batch
+from tasks.rl.environments.catch import Catch
+from tasks.rl.environments.doom import Doom
 from tasks.rl.environments.recall import Recall
 from tasks.rl.environments.remote import Remote
 from tasks.rl.environments.singles import Singles, Unsavable
@@ -33,7 +37,13 @@ from tests.tasks.doubles import Misbehaves
 HYPERS = {"learning_rate": 3e-3, "entropy_cost": 0.01, "unroll": 7.4, "intrinsic_cost": 0.5}
 SHORT = replace(problems.CART_POLE, steps=160)
 FEUDAL = replace(SHORT, agent=partial(FuN, cells=8, horizon=4), unroll=10)
-UNREAL_SHORT = replace(problems.CATCH, agent=partial(UNREAL, cells=8, replay=200), steps=160)
+UNREAL_SHORT = replace(
+    problems.CATCH,
+    environment=partial(Singles, Catch, 2),
+    agent=partial(UNREAL, cells=8, replay=60),
+    unroll=10,
+    steps=40,
+)
 
 
 class Forgetful(Unsavable, Recall):
@@ -44,7 +54,7 @@ FORGETFUL = replace(problems.RECALL, environment=partial(Singles, Forgetful, 4),
 
 
 def _task(problem: Problem, *names: str) -> Task:
-    priors = {
+    priors: dict[str, Prior] = {
         "learning_rate": LogUniform(1e-4, 1e-2),
         "entropy_cost": LogUniform(1e-3, 1e-1),
         "unroll": Uniform(2.0, 20.0, domain=(1.0, 100.0)),
@@ -59,7 +69,7 @@ def _task(problem: Problem, *names: str) -> Task:
         _task(SHORT, "learning_rate", "entropy_cost", "unroll"),
         _task(FORGETFUL, "learning_rate", "entropy_cost"),
         _task(FEUDAL, "learning_rate", "entropy_cost", "intrinsic_cost"),
-        _task(UNREAL_SHORT, "learning_rate", "entropy_cost", "unroll"),
+        _task(UNREAL_SHORT, "learning_rate", "entropy_cost"),
     ],
     ids=["a2c", "lstm, unsavable", "fun", "unreal"],
 )
@@ -161,16 +171,16 @@ def test_the_memory_task_needs_the_lstm(cells: int, learns: bool) -> None:
     """With it nearly every answer is right; without it, half of them, as by a guess."""
     problem = replace(
         problems.RECALL,
-        environment=partial(Singles, partial(Recall, delay=3), 16),
+        environment=partial(Singles, partial(Recall, delay=2), 16),
         agent=partial(A2C, cells=cells),
-        unroll=10,
-        steps=5000,
+        unroll=12,
+        steps=3000,
     )
     trainer = ActorCritic(problem, 2, "cpu")
     means = []
-    for step in range(6):
+    for step in range(5):
         trainer.step(HYPERS)
-        if step >= 3:
+        if step >= 2:
             means.append(sum(trainer.eval()) / 10)
 
     assert (sum(means) / len(means) > 0.8) == learns
@@ -300,13 +310,23 @@ def test_a_game_that_the_table_does_not_have_is_named_with_the_nearest(
         make()
 
 
-@pytest.mark.parametrize("preset", [presets.ms_pacman, presets.health_gathering])
-def test_a_game_of_pixels_takes_a_step(preset: Callable[[], PBT], tmp_path: Path) -> None:
-    """With its own networks, and again from what was saved."""
-    pytest.importorskip("ale_py")
-    pytest.importorskip("vizdoom")
-    problem = problems.MS_PACMAN if preset is presets.ms_pacman else problems.HEALTH_GATHERING
-    trainer = ActorCritic(replace(problem, steps=64), 1, "cpu")
+@pytest.mark.parametrize(
+    ("problem", "games", "module"),
+    [
+        (problems.MS_PACMAN, partial(Atari, "ms_pacman", 2), "ale_py"),
+        (
+            problems.HEALTH_GATHERING,
+            partial(Remote, partial(Singles, partial(Doom, "health_gathering"), 1)),
+            "vizdoom",
+        ),
+    ],
+)
+def test_a_game_of_pixels_goes_on_from_what_was_saved(
+    problem: Problem, games: Callable[[], Batch], module: str, tmp_path: Path
+) -> None:
+    """With the networks of its preset: as it would have without, bit by bit."""
+    pytest.importorskip(module)
+    trainer = ActorCritic(replace(problem, environment=games, steps=24), 1, "cpu")
     trainer.step(HYPERS)
     trainer.save(tmp_path / "a.tmp")
     trainer.step(HYPERS)

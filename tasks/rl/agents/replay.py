@@ -8,6 +8,8 @@ from torch import Tensor
 
 from tasks.rl.agents.rollout import Rollout, Seen
 
+FIELDS = ("observations", "first", "actions", "rewards", "terminated", "truncated", "valid")
+
 
 class Replay:
     """Steps of N environments in a ring: at most `steps` of all of them together.
@@ -109,5 +111,8 @@ class Replay:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
-        self.rings = {name: ring.clone() for name, ring in state["rings"].items()}
+        rings = state["rings"]
+        # by names of our own: pickle writes a text that is the same object as another only once,
+        # and what is saved again shall be the same bytes
+        self.rings = {name: rings[name].clone() for name in FIELDS if rings}
         self.taken = state["taken"]
