@@ -25,8 +25,12 @@ reproduce: .venv/installed
 	@for seed in $(SEEDS); do for preset in digits digits_random_search; do \
 	    $(RUN) tasks.gan.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(OUT)/$$preset-$$seed" || exit; \
 	done; done
+	@for preset in cart_pole cart_pole_random_search; do \
+	    $(RUN) tasks.rl.presets:$$preset --seed 1 --workers $(WORKERS) --out "$(OUT)/$$preset-1" || exit; \
+	done
 	@.venv/bin/python -m analysis figures "$(OUT)"/* --out "$(FIGURES)"
 	@.venv/bin/python -m analysis compare "$(OUT)"/digits-[0-9]* --against "$(OUT)"/digits_random_search-* --out "$(FIGURES)"
+	@.venv/bin/python -m analysis compare "$(OUT)"/cart_pole-[0-9]* --against "$(OUT)"/cart_pole_random_search-* --out "$(FIGURES)/cart_pole"
 
 # The tables of tasks/gan/README.md: hours on two cores; interrupted, they go on.
 TABLES = runs/digits_tables
