@@ -166,9 +166,15 @@ def test_atari_gives_the_games_own_rewards_and_masks_its_resets() -> None:
     second.close()
 
 
-def test_doom_at_its_time_limit_is_cut_off_and_shows_its_last_picture() -> None:
-    """Both flags are set there, and the picture is empty: neither reaches a learner."""
+def test_doom_at_its_time_limit_is_cut_off_and_shows_its_last_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both flags are set there, and the picture is empty: neither reaches a learner.
+
+    Nor does the engine leave its settings where we are.
+    """
     pytest.importorskip("vizdoom")
+    monkeypatch.chdir(tmp_path)
     game = Doom("basic", frame_skip=30)
     frame = game.reset(1)
     for _ in range(20):
@@ -181,6 +187,7 @@ def test_doom_at_its_time_limit_is_cut_off_and_shows_its_last_picture() -> None:
     np.testing.assert_array_equal(frame.observation, before.observation)
     assert frame.observation.shape == (1, 84, 84)
     assert frame.observation.any()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.fixture

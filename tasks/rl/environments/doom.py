@@ -5,6 +5,8 @@ Two traps of its gymnasium interface are handled here. At the time limit both fl
 learner may take its value where an episode was cut off.
 """
 
+import contextlib
+import tempfile
 from typing import Any
 
 import numpy as np
@@ -49,12 +51,15 @@ class Doom(Unsavable):
             from vizdoom import ScreenFormat, ScreenResolution
         except ImportError as error:
             raise ImportError(MISSING) from error
-        made: Any = gymnasium.make(
-            LEVELS[level],
-            frame_skip=frame_skip,
-            screen_resolution=ScreenResolution.RES_160X120,
-            screen_format=ScreenFormat.GRAY8,
-        )
+        # where the process is, the engine leaves files, when it starts, at an episode and at the end
+        self.folder = tempfile.TemporaryDirectory()
+        with contextlib.chdir(self.folder.name):
+            made: Any = gymnasium.make(
+                LEVELS[level],
+                frame_skip=frame_skip,
+                screen_resolution=ScreenResolution.RES_160X120,
+                screen_format=ScreenFormat.GRAY8,
+            )
         self.game = made.unwrapped
         self.last = np.zeros((1, SIZE, SIZE), np.uint8)
         heads = (int(self.game.action_space.n),)
@@ -62,7 +67,8 @@ class Doom(Unsavable):
 
     def reset(self, seed: int) -> Frame:
         """Begin an episode."""
-        observation, _ = self.game.reset(seed=seed)
+        with contextlib.chdir(self.folder.name):
+            observation, _ = self.game.reset(seed=seed)
         return Frame(self._look(observation))
 
     def step(self, action: NDArray[np.int64]) -> Frame:
@@ -80,4 +86,6 @@ class Doom(Unsavable):
 
     def close(self) -> None:
         """End the game."""
-        self.game.close()
+        with contextlib.chdir(self.folder.name):
+            self.game.close()
+        self.folder.cleanup()
