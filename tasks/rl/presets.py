@@ -55,7 +55,6 @@ def _run(problem: Problem, space: Space, members: int, total: float) -> PBT:
         ready=Every(1),
         exploit=Truncation(0.2),
         explore=PERTURB,
-        report=Every(10),
     )
 
 
@@ -209,7 +208,6 @@ def cart_pole() -> PBT:
         ready=Every(1),
         exploit=Truncation(0.25),
         explore=PERTURB,
-        report=Every(5),
         mode="lockstep",
     )
 

@@ -30,7 +30,7 @@ def _apart(single: Callable[[], Single], count: int) -> Callable[[], Batch]:
 def atari(game: str) -> Problem:
     """FuN on an Atari game, as table 1; rewards clipped to [-1, 1] for the learner.
 
-    Unrolls of 100 steps, of 400 in FuN's paper: 16 games of 400 would need 20 GB for a member.
+    Unrolls of 100 steps, of 400 in FuN's paper: 16 games together learn from 1,600 steps at once.
     """
     environment = partial(Atari, game, GAMES)
     return Problem(environment=environment, agent=FuN, steps=READY, unroll=100, clip=1.0)

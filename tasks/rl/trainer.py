@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.member import Hypers
-from core.task import Report
 from tasks.rl.agents.a2c import A2C
 from tasks.rl.agents.fun import FuN
 from tasks.rl.agents.rmsprop import EPSILON, RMSProp
@@ -151,10 +150,6 @@ class ActorCritic:
         if self.episodes:
             return tuple(self.episodes)
         return (float(self.received.mean()),)
-
-    def report(self) -> Report:
-        """Return the returns of the last ten training episodes, and how many steps were taken."""
-        return {"episodes": len(self.episodes), "agent_steps": self.steps * self.problem.steps}
 
     def reseed(self, seed: int) -> None:
         """Draw actions and later episodes from a new stream from now on."""

@@ -36,13 +36,13 @@ from tests.tasks.doubles import Misbehaves
 
 HYPERS = {"learning_rate": 3e-3, "entropy_cost": 0.01, "unroll": 7.4, "intrinsic_cost": 0.5}
 SHORT = replace(problems.CART_POLE, steps=160)
-FEUDAL = replace(SHORT, agent=partial(FuN, cells=8, horizon=4), unroll=10)
+FEUDAL = replace(SHORT, agent=partial(FuN, cells=8, horizon=4), unroll=10, steps=80)
 UNREAL_SHORT = replace(
     problems.CATCH,
     environment=partial(Singles, Catch, 2),
     agent=partial(UNREAL, cells=8, replay=60),
     unroll=10,
-    steps=40,
+    steps=20,
 )
 
 

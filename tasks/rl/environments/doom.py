@@ -51,7 +51,7 @@ class Doom(Unsavable):
             from vizdoom import ScreenFormat, ScreenResolution
         except ImportError as error:
             raise ImportError(MISSING) from error
-        # where the process is, the engine leaves files, when it starts, at an episode and at the end
+        # the engine leaves files where the process is: at its start, at an episode and at the end
         self.folder = tempfile.TemporaryDirectory()
         with contextlib.chdir(self.folder.name):
             made: Any = gymnasium.make(
