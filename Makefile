@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || echo python3)
 WORKERS ?= 2
 SEEDS ?= 1 2 3
-TRANSLATION_SEEDS ?= 1
+FEW ?= 1
 OUT ?= runs/reproduce
 FIGURES ?= figures
 RUN = .venv/bin/python -m core run
@@ -11,7 +11,7 @@ RUN = .venv/bin/python -m core run
 .PHONY: help reproduce digits-tables test check clean
 
 help:
-	@echo "make reproduce       redraw the paper's figure 2, compare PBT with random search on images and translations"
+	@echo "make reproduce       redraw the paper's figure 2, compare PBT with random search on images, sentences and a cart and pole"
 	@echo "make test            run the tests"
 	@echo "make check           lint, formatting, types"
 	@echo "make digits-tables   the tables of tasks/gan/README.md: hours"
@@ -26,12 +26,16 @@ reproduce: .venv/installed
 	@for seed in $(SEEDS); do for preset in digits digits_random_search; do \
 	    $(RUN) tasks.gan.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(OUT)/$$preset-$$seed" || exit; \
 	done; done
-	@for seed in $(TRANSLATION_SEEDS); do for preset in small small_random_search; do \
+	@for seed in $(FEW); do for preset in small small_random_search; do \
 	    $(RUN) tasks.nmt.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(OUT)/translation_$$preset-$$seed" || exit; \
 	done; done
+	@for seed in $(FEW); do for preset in cart_pole cart_pole_random_search; do \
+	    $(RUN) tasks.rl.presets:$$preset --seed $$seed --workers $(WORKERS) --out "$(OUT)/$$preset-$$seed" || exit; \
+	done; done
 	@.venv/bin/python -m analysis figures "$(OUT)"/* --out "$(FIGURES)"
-	@.venv/bin/python -m analysis compare "$(OUT)"/digits-[0-9]* --against "$(OUT)"/digits_random_search-* --out "$(FIGURES)"
-	@.venv/bin/python -m analysis compare "$(OUT)"/translation_small-* --against "$(OUT)"/translation_small_random_search-* --out "$(FIGURES)"
+	@for task in digits translation_small cart_pole; do \
+	    .venv/bin/python -m analysis compare "$(OUT)"/$$task-[0-9]* --against "$(OUT)"/$${task}_random_search-* --out "$(FIGURES)/$$task" || exit; \
+	done
 
 # The tables of tasks/gan/README.md: hours on two cores; interrupted, they go on.
 TABLES = runs/digits_tables

@@ -29,7 +29,7 @@ fi
 
 echo "Installing into .venv: once, about 1.3 GB and a minute or two (progress: $log) ..."
 if ! pip install --disable-pip-version-check --no-input --retries 2 -c constraints.txt \
-    -e '.[gan,nmt,slurm,analysis,dev]' >"$log" 2>&1; then
+    -e '.[gan,nmt,rl,atari,vizdoom,slurm,analysis,dev]' >"$log" 2>&1; then
     tail -n 3 "$log" >&2
     echo "The packages could not be installed: most likely the package index cannot be reached; when there is a network, type the same again (all of pip's words: $log)." >&2
     exit 1

@@ -14,6 +14,7 @@ from core.run import resolve, resolve_any
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GAN = (ROOT / "tasks/gan/README.md").read_text()
+RL = (ROOT / "tasks/rl/README.md").read_text()
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
@@ -51,7 +52,7 @@ def test_the_commands_run_in_their_order(tmp_path: Path) -> None:
 
 def test_every_preset_that_is_named_exists() -> None:
     """Those of the commands that take minutes, and those of the tables."""
-    names = set(re.findall(r"tasks\.\w+\.presets:\w+", README + GAN))
+    names = set(re.findall(r"tasks\.\w+\.presets:\w+", README + GAN + RL))
 
     assert len(names) >= 4
     for name in names:
@@ -73,7 +74,12 @@ def test_no_placeholder_is_left() -> None:
 
 def test_every_file_that_is_named_is_there() -> None:
     """Links and paths of the README lead somewhere."""
-    for path in (ROOT / "README.md", ROOT / "slurm/README.md", ROOT / "tasks/gan/README.md"):
+    for path in (
+        ROOT / "README.md",
+        ROOT / "slurm/README.md",
+        ROOT / "tasks/gan/README.md",
+        ROOT / "tasks/rl/README.md",
+    ):
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path}: {target}"
 

@@ -1,0 +1,1 @@
+"""The agents: each file reads like its paper."""

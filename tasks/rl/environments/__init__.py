@@ -1,0 +1,1 @@
+"""The environments: one file each, behind the interface of batch.py."""

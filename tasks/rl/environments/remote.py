@@ -1,0 +1,145 @@
+"""A batch in a process of its own, so that a game that crashes or hangs takes nobody with it.
+
+A game that dies ends its process, and one that hangs has it ended after `patience` seconds: both
+are EnvironmentLost. The next reset or restore starts a new process. A game may have processes of
+its own, which would outlive the one that began them: all are of one group, and end together.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import weakref
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.rl.environments.batch import Batch, EnvironmentLost, Spec, State, Step
+
+PLAIN = (ValueError, ImportError, ModuleNotFoundError, FileNotFoundError)
+SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+
+
+class Remote:
+    """What `make()` returns, elsewhere.
+
+    Args:
+        make: of the module's top level or a partial of such: it travels to the process.
+        patience: seconds that one step, reset or start may take.
+
+    Raises:
+        ValueError, ImportError: as `make` raises them.
+        EnvironmentLost: the process ended, or did not answer in time.
+    """
+
+    def __init__(self, make: Callable[[], Batch], patience: float = 60.0) -> None:
+        self.make, self.patience = make, patience
+        self._process: BaseProcess | None = None
+        self._start()
+
+    def _start(self) -> None:
+        self._ours, theirs = SPAWN.Pipe()
+        self._process = SPAWN.Process(target=_serve, args=(theirs, self.make), daemon=True)
+        self._process.start()
+        theirs.close()
+        self._ended = weakref.finalize(self, _end, self._process, self._ours)
+        self.spec: Spec
+        self.spec, self.count, self.savable = self._answer("the start")
+
+    def _ask(self, method: str, *arguments: object) -> Any:
+        if self._process is None:
+            if method not in ("reset", "restore"):
+                raise EnvironmentLost(
+                    f"the environment is lost: nothing but a reset before {method}"
+                )
+            self._start()
+        try:
+            self._ours.send((method, arguments))
+        except OSError as error:
+            raise self._lost(f"ended before {method}") from error
+        return self._answer(method)
+
+    def _answer(self, what: str) -> Any:
+        try:
+            if not self._ours.poll(self.patience):
+                raise self._lost(
+                    f"has not answered to {what} for {self.patience:g} s; it was ended"
+                )
+            kind, value = self._ours.recv()
+        except (EOFError, OSError) as error:
+            raise self._lost(f"ended during {what}") from error
+        if kind == "error":
+            self.close()
+            if (
+                isinstance(value, ValueError | ImportError | FileNotFoundError)
+                and what == "the start"
+            ):
+                raise value
+            raise EnvironmentLost(f"the environment failed in {what}: {value!r}")
+        return value
+
+    def _lost(self, how: str) -> EnvironmentLost:
+        process = self._process
+        assert process is not None
+        process.join(timeout=0.2)  # for its exit status
+        status = "" if process.exitcode is None else f" (exit status {process.exitcode})"
+        self.close()
+        return EnvironmentLost(f"the environment's process {how}{status}")
+
+    def reset(self, seed: int) -> Step:
+        """Begin all episodes, in a new process if the old one is lost."""
+        return cast(Step, self._ask("reset", seed))
+
+    def step(self, actions: NDArray[np.int64]) -> Step:
+        """Act."""
+        return cast(Step, self._ask("step", actions))
+
+    def reseed(self, seed: int) -> None:
+        """Draw later episodes from another stream."""
+        if self._process is not None:  # else a reset comes first, and has a seed
+            self._ask("reseed", seed)
+
+    def state(self) -> State:
+        """Return where all are."""
+        return cast(State, self._ask("state"))
+
+    def restore(self, state: State) -> None:
+        """Go on from there."""
+        self._ask("restore", state)
+
+    def close(self) -> None:
+        """End the process."""
+        self._ended()
+        self._process = None
+
+
+def _end(process: BaseProcess, connection: Connection) -> None:
+    connection.close()
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        assert process.pid
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.join()
+
+
+def _serve(connection: Connection, make: Callable[[], Batch]) -> None:
+    """Answer until nobody asks any more; then end, with all that the games have begun."""
+    os.setsid()
+    try:
+        batch = make()
+        connection.send(("value", (batch.spec, batch.count, batch.savable)))
+        while True:
+            method, arguments = connection.recv()
+            connection.send(("value", getattr(batch, method)(*arguments)))
+    except (EOFError, ConnectionError):  # whoever asked is gone
+        pass
+    except Exception as error:
+        plain = type(error) in PLAIN  # an error of a library's own may not survive the journey
+        told = error if plain else RuntimeError(f"{type(error).__name__}: {error}")
+        connection.send(("error", told))
+    finally:
+        os.killpg(0, signal.SIGKILL)

@@ -1,0 +1,199 @@
+"""Any agent in any batch of environments, as a trainer: act for an unroll, learn from it, go on."""
+
+import math
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from core.member import Hypers
+from tasks.rl.agents.a2c import A2C
+from tasks.rl.agents.fun import FuN
+from tasks.rl.agents.rmsprop import EPSILON, RMSProp
+from tasks.rl.agents.rollout import Agent, Rollout
+from tasks.rl.agents.unreal import UNREAL
+from tasks.rl.environments.batch import Batch, Spec, Step
+from tasks.rl.scene import Scene, first_scene, joined, scene_of
+
+EPISODES = 10  # whose returns are the score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """What differs between the paper's experiments and their small forms.
+
+    environment: makes the batch. agent: its spec -> the network; draws from torch's global
+        generator. steps: agent steps of all environments together in one step of the trainer.
+    unroll: steps of each environment between two updates; None if it is a hyperparameter.
+    clip: the largest size of a reward as the learner sees it; inf for rewards as they are.
+    limit: the largest norm of a gradient. epsilon: RMSProp's.
+    """
+
+    environment: Callable[[], Batch]
+    agent: Callable[[Spec], A2C | FuN | UNREAL]
+    steps: int
+    unroll: int | None = None
+    clip: float = math.inf
+    limit: float = 40.0
+    epsilon: float = EPSILON
+
+
+class ActorCritic:
+    """A member of an experiment in reinforcement learning.
+
+    Hyperparameters: `learning_rate`, `entropy_cost`, `unroll` where the problem has none of its own
+    (rounded here; its last update of a step may be of a shorter one), and for FuN `intrinsic_cost`.
+    All hold from the next step on; the memory of the agent goes over from unroll to unroll.
+
+    The score is the returns of the last ten training episodes, of rewards as the game gives them.
+
+    Environments that cannot be saved begin their episodes anew with each step, and the replay is
+    emptied: so what is saved between two steps is all that there is, and to load it is to go on.
+
+    Source: Jaderberg et al. 2017 (arXiv:1711.09846), sections 4.1 and appendix A.
+    """
+
+    def __init__(self, problem: Problem, seed: int, device: str) -> None:
+        self.problem, self.device = problem, torch.device(device)
+        self.games = problem.environment()
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed)
+            self.network = problem.agent(self.games.spec).to(self.device)
+        self.agent: Agent = self.network
+        self.optimizer = RMSProp(self.network, limit=problem.limit, epsilon=problem.epsilon)
+        self.noise = torch.Generator(self.device).manual_seed(seed)
+        self.stream, self.steps = seed, 0
+        self.episodes: deque[float] = deque(maxlen=EPISODES)
+        self.received = np.zeros(self.games.count)  # of the episodes that go on
+        self.scene: Scene | None = None  # None before the first step, and after a load without one
+
+    def step(self, hypers: Hypers) -> None:
+        """Act and learn for the problem's number of agent steps."""
+        rate, unroll = float(hypers["learning_rate"]), self.problem.unroll
+        if unroll is None:
+            unroll = round(float(hypers["unroll"]))
+            if unroll < 1:
+                raise ValueError(
+                    f"unroll is {hypers['unroll']}, and an unroll has at least 1 step: give it a "
+                    "domain that begins at 1"
+                )
+        if self.scene is None or not self.games.savable:
+            self._begin()
+        left = -(-self.problem.steps // self.games.count)
+        while left > 0:
+            rollout = self._act(min(unroll, left))
+            loss = self.agent.loss(rollout, hypers, self.noise)
+            self.optimizer.descend(loss, rate)
+            left -= len(rollout.rewards)
+        self.steps += 1
+
+    def _begin(self) -> None:
+        seed = np.random.SeedSequence(self.stream, spawn_key=(self.steps,)).generate_state(1)
+        first, memory = self.games.reset(int(seed[0])), self.agent.begin(self.games.count)
+        self.scene = first_scene(first, len(self.games.spec.heads), memory, self.device)
+        self.received = np.zeros(self.games.count)
+        self._forget()
+
+    def _forget(self) -> None:
+        if isinstance(self.network, UNREAL):
+            self.network.replay.clear()
+
+    @torch.no_grad()
+    def _act(self, steps: int) -> Rollout:
+        """Return the next steps of all environments; the scene is then the one behind them."""
+        assert self.scene is not None
+        scenes, answers = [self.scene], list[tuple[Tensor, Step]]()
+        for _ in range(steps):
+            scene = scenes[-1]
+            logits, memory = self.agent.act(scene.seen, scene.memory)
+            mask = scene.seen.available
+            available = None if mask is None else mask[0]
+            actions = self.network.policy.draw(logits, available, self.noise)
+            answer = self.games.step(actions.cpu().numpy())
+            self._count(answer)
+            scenes.append(scene.after(answer, actions, memory, self.problem.clip))
+            answers.append((actions, answer))
+        self.scene = scenes[-1]
+        seen = joined([scene.seen for scene in scenes])
+        return Rollout(
+            seen=seen,
+            memory=scenes[0].memory,
+            actions=torch.stack([actions for actions, _ in answers]),
+            rewards=seen.rewards[1:],
+            terminated=self._flags([answer.terminated for _, answer in answers]),
+            truncated=self._flags([answer.truncated for _, answer in answers]),
+            valid=~seen.first[1:],  # what a reset shows is the first of its episode
+        )
+
+    def _flags(self, rows: list[NDArray[np.bool_]]) -> Tensor:
+        return torch.from_numpy(np.stack(rows)).to(self.device)
+
+    def _count(self, answer: Step) -> None:
+        self.received += answer.rewards
+        for i in np.flatnonzero(answer.ended):
+            self.episodes.append(float(self.received[i]))
+            self.received[i] = 0.0
+
+    def eval(self) -> tuple[float, ...]:
+        """Return the returns of the last ten training episodes.
+
+        Of fewer, as long as there are fewer; of none, what has been received so far, a mean over
+        environments. NaN if a weight is no number.
+        """
+        if not bool(self.optimizer.weights.isfinite().all()):
+            return (math.nan,)
+        if self.episodes:
+            return tuple(self.episodes)
+        return (float(self.received.mean()),)
+
+    def reseed(self, seed: int) -> None:
+        """Draw actions and later episodes from a new stream from now on."""
+        self.stream = seed
+        self.noise.manual_seed(seed)
+        self.games.reseed(seed)
+
+    def save(self, path: Path) -> None:
+        """Write weights, optimiser, random state, the last returns; and where the games are."""
+        state: dict[str, object] = {
+            "weights": self.optimizer.weights,
+            "squares": self.optimizer.squares,
+            "noise": self.noise.get_state(),
+            "stream": self.stream,
+            "steps": self.steps,
+            "episodes": list(self.episodes),
+            "received": self.received.tolist(),
+        }
+        if self.games.savable and self.scene is not None:
+            state["games"] = self.games.state()
+            state["scene"] = self.scene.state()
+            if isinstance(self.network, UNREAL):
+                state["replay"] = self.network.replay.state()
+        with path.open("wb") as file:  # given a path, torch.save would write its name into the file
+            torch.save(state, file)
+
+    def load(self, path: Path) -> None:
+        """Go on exactly from where the trainer that wrote `path` was."""
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        with torch.no_grad():
+            self.optimizer.weights.copy_(state["weights"])
+            self.optimizer.squares.copy_(state["squares"])
+        noise = state["noise"].cpu()
+        if len(noise) == len(self.noise.get_state()):
+            self.noise.set_state(noise)
+        else:  # from a GPU to a CPU or back: another stream
+            self.noise.manual_seed(state["stream"])
+        self.stream, self.steps = state["stream"], state["steps"]
+        self.episodes = deque(state["episodes"], maxlen=EPISODES)
+        self.received = np.array(state["received"])
+        self.scene = None
+        self._forget()
+        if "scene" in state:
+            self.games.restore(state["games"])
+            self.scene = scene_of(state["scene"])
+            if isinstance(self.network, UNREAL):
+                self.network.replay.restore(state["replay"])
