@@ -40,7 +40,7 @@ def download(url: str, path: Path, md5: str | None) -> None:
     """Bring a file to `path`, which is there only when it is whole and right.
 
     Until then its bytes are in `path`.part; a server that cannot start in the middle (no HTTP
-    ranges) sends it from the beginning.
+    ranges), or whose file is another one by now, sends it from the beginning.
 
     Args:
         md5: of the original; None where its authors publish none.
@@ -48,15 +48,26 @@ def download(url: str, path: Path, md5: str | None) -> None:
     Raises:
         DownloadError: no network, no such file, a connection that broke, a wrong checksum.
     """
-    part = path.with_name(f"{path.name}.part")
+    part, version = (path.with_name(f"{path.name}{end}") for end in (".part", ".version"))
     begun = part.stat().st_size if part.is_file() else 0
-    request = Request(url, headers={"Range": f"bytes={begun}-"} if begun else {})
+    headers = {"Range": f"bytes={begun}-"} if begun else {}
+    if begun and version.is_file():
+        headers["If-Range"] = version.read_text()
     try:
-        with urlopen(request, timeout=PATIENCE) as answer:
+        with urlopen(Request(url, headers=headers), timeout=PATIENCE) as answer:
+            if answer.status != 206:
+                _note(version, answer.headers.get("ETag") or answer.headers.get("Last-Modified"))
             _receive(answer, part, begun if answer.status == 206 else 0)
     except HTTPError as error:
-        if error.code != 416:  # nothing lies behind what is there: the checksum decides
+        if error.code != 416:
             raise DownloadError(f"{url} answers {error.code} {error.reason}.") from error
+        # nothing lies behind what is there: its checksum decides or, where there is none, its size
+        if md5 is None and error.headers.get("Content-Range") != f"bytes */{begun}":
+            part.unlink()
+            raise DownloadError(
+                f"{part} was no part of what {url} sends now. It has been deleted; type the same "
+                "again to start anew."
+            ) from error
     except URLError as error:
         raise DownloadError(f"{url} cannot be reached ({error.reason}).") from error
     except (TimeoutError, ConnectionError, HTTPException) as error:
@@ -68,6 +79,15 @@ def download(url: str, path: Path, md5: str | None) -> None:
             "It has been deleted; type the same again to start anew."
         )
     os.replace(part, path)
+    version.unlink(missing_ok=True)
+
+
+def _note(path: Path, version: str | None) -> None:
+    """Write down which file it is that comes; a weak tag does not promise the same bytes."""
+    if version is None or version.startswith("W/"):
+        path.unlink(missing_ok=True)
+    else:
+        path.write_text(version)
 
 
 def _receive(answer: HTTPResponse, part: Path, begun: int) -> None:

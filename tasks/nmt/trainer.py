@@ -88,7 +88,7 @@ class Translator:
         self.diverged = False
 
     def step(self, hypers: Hypers) -> None:
-        """Update `updates` times; a loss that is not finite ends it, and the score is NaN then."""
+        """Update `updates` times; a loss or weight that is not finite ends it: the score is NaN."""
         self._put_in_force(hypers)
         self.model.train()
         gpus = [self.device] if self.device.type == "cuda" else []
@@ -99,6 +99,8 @@ class Translator:
                 if self.diverged:
                     break
                 self._update(on_device(self._next_batch(), self.device))
+        # the last update may have ruined the weights: a beam search would fail on them
+        self.diverged |= not all(bool(p.isfinite().all()) for p in self.parameters.values())
         self.steps += 1
 
     def _put_in_force(self, hypers: Hypers) -> None:

@@ -88,8 +88,10 @@ def prepare(
         some = itertools.islice(_all(folder, archives), 0, None, every)
         learnt = learn((side for pair in some for side in pair), subwords)
         _write(folder / "subwords", learnt.model)
+    for archive in archives:  # which have been read to their ends by now
+        _remember(folder, archive)
     learnt = _subwords(folder)
-    if not (folder / "train.de.idx").is_file():
+    if not _is_binarised(folder, learnt):
         say("writing sentences as numbers")
         _binarise(folder, learnt, _all(folder, archives))
 
@@ -97,7 +99,7 @@ def prepare(
 def _fetch(folder: Path, archive: Archive) -> None:
     """Download an archive unless it is there; hold it to the checksum that it had the first time.
 
-    Its publishers give none: what is written beside it is our own, of the first download.
+    Its publishers give none: what is written beside it is our own, of the first one that was read.
     """
     path = folder / archive.name
     if not path.is_file():
@@ -108,16 +110,26 @@ def _fetch(folder: Path, archive: Archive) -> None:
                 f"{error} Where there is no network: fetch {archive.url} elsewhere, put it into "
                 f"{folder} under its name, {archive.name}, and type {COMMAND} {folder}."
             ) from error
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    beside = folder / f"{archive.name}.sha256"
-    if not beside.is_file():
-        _write(beside, found.encode())
-    elif (expected := beside.read_text().strip()) != found:
+    beside = _beside(folder, archive)
+    if beside.is_file() and (expected := beside.read_text().strip()) != (found := _sha256(path)):
         raise DataError(
             f"{path} has changed: its sha256 was {expected} and is {found}. Delete it and type "
             f"{COMMAND} {folder}; if it was replaced on purpose, delete {beside}, too."
         )
+
+
+def _remember(folder: Path, archive: Archive) -> None:
+    if not _beside(folder, archive).is_file():
+        _write(_beside(folder, archive), _sha256(folder / archive.name).encode())
+
+
+def _beside(folder: Path, archive: Archive) -> Path:
+    return folder / f"{archive.name}.sha256"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _all(
@@ -167,7 +179,7 @@ def is_clean(en: str, de: str) -> bool:
 
 
 def _binarise(folder: Path, subwords: Subwords, pairs: Iterator[tuple[str, str]]) -> None:
-    """Write pairs as fairseq's memory maps; the last index to appear says that all is there."""
+    """Write pairs as fairseq's memory maps; last, of which subwords these numbers are."""
     sides = ("en", "de")
     builders = [
         MMapIndexedDatasetBuilder(str(folder / f"train.{side}.bin.part"), np.int32)
@@ -180,6 +192,13 @@ def _binarise(folder: Path, subwords: Subwords, pairs: Iterator[tuple[str, str]]
         builder.finalize(str(folder / f"train.{side}.idx.part"))
         for kind in ("bin", "idx"):
             os.replace(folder / f"train.{side}.{kind}.part", folder / f"train.{side}.{kind}")
+    _write(folder / "train.subwords", fingerprint(subwords).encode())
+
+
+def _is_binarised(folder: Path, subwords: Subwords) -> bool:
+    """Return whether all sentences are there, in numbers of these subwords."""
+    path = folder / "train.subwords"
+    return path.is_file() and path.read_text() == fingerprint(subwords)
 
 
 def newstest(name: str) -> list[tuple[str, str]]:
@@ -212,12 +231,9 @@ def wmt14(folder: Path | None = None, news: News = newstest) -> Corpus:
 @functools.cache  # all members of a population learn from one
 def _wmt14(folder: Path, news: News) -> Corpus:
     subwords = _subwords(folder)
-    sides = []
-    for side in ("en", "de"):
-        if not (folder / f"train.{side}.idx").is_file():
-            raise DataError(f"{folder} is half prepared: type {COMMAND} {folder} to go on")
-        sides.append(MMapIndexedDataset(str(folder / f"train.{side}")))
-    en, de = sides
+    if not _is_binarised(folder, subwords):
+        raise DataError(f"{folder} is half prepared: type {COMMAND} {folder} to go on")
+    en, de = (MMapIndexedDataset(str(folder / f"train.{side}")) for side in ("en", "de"))
     train = Part(en, de, np.stack((en.sizes, de.sizes), axis=1), ())
     held_out = {name: encoded(subwords, news(test)) for name, test in TESTS.items()}
     return Corpus(subwords=subwords, train=train, fingerprint=fingerprint(subwords), **held_out)

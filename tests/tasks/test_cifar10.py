@@ -2,12 +2,9 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
 import torch
@@ -16,6 +13,7 @@ from core.download import data_folder
 from core.task import TaskError
 from tasks.gan.data import CIFAR10, Archive, DataError, check, cifar10, fetch, main
 from tasks.gan.vision import torchvision
+from tests.serving import Server, serving
 from tests.tasks.cifar import Files, make, md5, pack, random_files
 
 
@@ -31,48 +29,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PBT_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     return tmp_path / "data"
-
-
-class Server:
-    """A web server with one file; `requests` holds the Range of each request."""
-
-    def __init__(self, content: bytes, *, ranges: bool = True, stop_after: int | None = None):
-        self.content, self.ranges, self.stop_after = content, ranges, stop_after
-        self.requests: list[str | None] = []
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Send the file, or what is asked for of it, or only its first `stop_after` bytes."""
-        asked = request.headers.get("Range")
-        self.requests.append(asked)
-        start = int(asked[len("bytes=") : -1]) if asked and self.ranges else 0
-        if start >= len(self.content):
-            request.send_error(416)
-            return
-        request.send_response(206 if start else 200)
-        request.send_header("Content-Length", str(len(self.content) - start))
-        request.end_headers()
-        request.wfile.write(self.content[start : self.stop_after])
-
-
-@contextmanager
-def serving(server: Server) -> Iterator[str]:
-    """Serve on the loopback interface; the address of the file."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            server.answer(self)
-
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{http.server_port}/{CIFAR10.name}"
-        finally:
-            http.shutdown()
-            thread.join()
 
 
 @pytest.fixture
@@ -192,7 +148,7 @@ def test_the_archive_is_fetched_checked_and_unpacked(
 ) -> None:
     """Only the expected files come out of it; a second time there is nothing to do."""
     content, archive = original
-    with serving(server := Server(content)) as url:
+    with serving(server := Server(content), CIFAR10.name) as url:
         archive = replace(archive, url=url)
 
         first = main(["--download", str(folder)], archive)
@@ -212,7 +168,7 @@ def test_a_broken_download_goes_on_where_it_stopped(
 ) -> None:
     """What came is kept, and only the rest is asked for."""
     content, archive = original
-    with serving(server := Server(content, stop_after=1000)) as url:
+    with serving(server := Server(content, stop_after=1000), CIFAR10.name) as url:
         archive = replace(archive, url=url)
         broken = main(["--download", str(folder)], archive)
         said = capsys.readouterr().err
@@ -232,7 +188,7 @@ def test_a_server_without_ranges_starts_anew(folder: Path, original: tuple[bytes
     folder.mkdir()
     (folder / f"{CIFAR10.name}.part").write_bytes(content[:1000])
 
-    with serving(server := Server(content, ranges=False)) as url:
+    with serving(server := Server(content, ranges=False), CIFAR10.name) as url:
         fetch(folder, replace(archive, url=url))
 
     assert server.requests == ["bytes=1000-"]
@@ -247,7 +203,7 @@ def test_a_download_that_was_killed_before_its_last_step_is_taken(
     folder.mkdir()
     (folder / f"{CIFAR10.name}.part").write_bytes(content)
 
-    with serving(Server(content)) as url:
+    with serving(Server(content), CIFAR10.name) as url:
         fetch(folder, replace(archive, url=url))
 
     check(folder, archive)
@@ -258,7 +214,7 @@ def test_a_download_of_wrong_checksum_is_deleted_and_said(
 ) -> None:
     """And the next try begins anew, rather than to go on with it."""
     content, archive = original
-    with serving(server := Server(content[:-1] + b"x")) as url:
+    with serving(server := Server(content[:-1] + b"x"), CIFAR10.name) as url:
         archive = replace(archive, url=url)
         with pytest.raises(DataError, match=archive.md5):
             fetch(folder, archive)
@@ -275,7 +231,7 @@ def test_without_a_network_one_sentence_says_what_to_bring(
 ) -> None:
     """And what a person has brought is unpacked without one, unless it is another file."""
     content, archive = original
-    with serving(Server(content)) as url:
+    with serving(Server(content), CIFAR10.name) as url:
         archive = replace(archive, url=url)  # nobody listens there from now on
 
     nothing = main(["--download", str(folder)], archive)

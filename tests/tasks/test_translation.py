@@ -233,15 +233,30 @@ def test_a_sentence_longer_than_a_batch_is_said() -> None:
         _translator(problem=replace(TINY, max_tokens=5))
 
 
-def test_a_diverged_translator_is_not_a_number() -> None:
+@pytest.mark.parametrize("select_by", ["likelihood", "bleu"])
+def test_a_diverged_translator_is_not_a_number(select_by: Any) -> None:
     """Neither in the score nor in the report, and it does not train on."""
-    translator = _translator()
+    translator = _translator(problem=replace(TINY, select_by=select_by))
     with torch.no_grad():
         next(iter(translator.parameters.values())).fill_(math.nan)
     translator.step(HYPERS)
 
     assert math.isnan(translator.eval())
     assert translator.report() == {}
+
+
+def test_weights_that_the_last_update_ruins_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No loss is looked at after it; a beam search would raise."""
+    translator = _translator(problem=replace(TINY, select_by="bleu", updates=1))
+    monkeypatch.setattr(
+        translator.adam, "step", lambda: translator.parameters[NAME].data.fill_(math.inf)
+    )
+    translator.step(HYPERS)
+
+    assert math.isnan(translator.eval())
+
+
+NAME = "encoder.layers.0.fc1.weight"
 
 
 def one_diverges() -> PBT:

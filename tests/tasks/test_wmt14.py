@@ -71,7 +71,7 @@ def test_what_is_done_is_not_done_again(folder: Path, monkeypatch: pytest.Monkey
     """An interrupted preparation goes on; without its numbers only those are made again."""
     prepare(folder, (ARCHIVE,), subwords=90)
     before = (folder / "train.de.bin").read_bytes()
-    os.remove(folder / "train.de.idx")
+    os.remove(folder / "train.subwords")
     monkeypatch.setattr(wmt14, "learn", None)
 
     with pytest.raises(DataError, match="is half prepared"):
@@ -79,6 +79,17 @@ def test_what_is_done_is_not_done_again(folder: Path, monkeypatch: pytest.Monkey
     prepare(folder, (ARCHIVE,), subwords=90)
 
     assert (folder / "train.de.bin").read_bytes() == before
+
+
+def test_numbers_of_other_subwords_are_made_again(folder: Path) -> None:
+    """They would be read as other words."""
+    prepare(folder, (ARCHIVE,), subwords=90)
+    os.remove(folder / "subwords")
+    prepare(folder, (ARCHIVE,), subwords=80)
+
+    corpus = wmt14.wmt14(folder, news)
+
+    assert corpus.subwords.decode(corpus.train.targets[0].tolist()) == SENTENCES[0][1]
 
 
 @pytest.mark.parametrize(
@@ -119,6 +130,7 @@ def test_a_broken_archive_is_refused_with_what_to_do(folder: Path, broken: str) 
     with pytest.raises(DataError, match=r"cannot be read as training/parallel\.de-en\.en and \.de"):
         prepare(folder, (ARCHIVE,), subwords=90)
     assert not (folder / "subwords").exists()
+    assert not (folder / f"{ARCHIVE.name}.sha256").exists()  # a sound one may take its place
 
 
 def test_without_a_network_one_sentence_says_what_to_bring(tmp_path: Path) -> None:
