@@ -5,6 +5,7 @@ Read through Babel. Its no-break spaces become spaces, of which a sentence has n
 
 import datetime
 import functools
+import re
 from collections.abc import Mapping
 from random import Random
 from typing import Literal
@@ -17,8 +18,19 @@ from babel.units import format_unit
 Both = tuple[str, str]
 EN, DE = Locale("en", "US"), Locale("de")
 
-# "in der Schweiz", "im Irak": countries with an article, or plural ones; and what is no country
-ARTICLES = "CH TR UA SK MN NL PH MV BS SC KM IQ IR LB YE NE TD SD GM AQ EZ XK CG CI"
+# "in der Schweiz", "im Irak", "auf Malta": countries with an article, plural ones, islands that are
+# no states; and what is no country
+NO_PLAIN_IN = (
+    "CH TR UA SK MN NL PH MV BS SC KM IQ IR LB YE NE TD SD GM AQ EZ XK CG CI "
+    "AI AW BM CQ CU CW CY GG GP GU IS JE MQ MS MT NU RE TK YT"
+)
+NOT_BOTH = "sog na tvl rhg mh"  # languages of whose two names one is not in use
+# present-day ones whose German name is right behind a number
+CURRENCIES = (
+    "AED ARS AUD BHD CAD CHF CLP CNY COP CZK DKK DZD EGP ETB EUR GBP GHS HKD HUF IDR ILS INR "
+    "ISK JMD JOD JPY KES KRW KWD MAD MXN MYR NGN NOK NZD OMR PHP PLN QAR RUB SAR SEK SGD THB TND "
+    "TZS UAH UGX USD UYU VND ZAR"
+)
 UNITS = {
     "mass": ("gram", "kilogram", "pound", "ounce", "milligram"),
     "length": ("meter", "centimeter", "kilometer", "inch", "mile", "millimeter"),
@@ -29,15 +41,10 @@ class Cldr:
     """The tables, read once."""
 
     def __init__(self) -> None:
-        self.countries = _both_plain(EN.territories, DE.territories, 2, leave_out=ARTICLES)
-        self.languages = [
-            (en, de) for en, de in _both_plain(EN.languages, DE.languages, 3) if de.endswith("isch")
-        ]
-        self.currencies = [
-            code
-            for code, name in sorted(EN.currencies.items())
-            if _plain(name.replace(" ", "")) and _plain(_joined(DE.currencies.get(code, "")))
-        ]
+        self.countries = _both_plain(EN.territories, DE.territories, 2, leave_out=NO_PLAIN_IN)
+        languages = _both_plain(EN.languages, DE.languages, 3, leave_out=NOT_BOTH)
+        self.languages = [(en, de) for en, de in languages if de.endswith("isch")]
+        self.currencies = CURRENCIES.split()
 
     @functools.cached_property
     def _units(self) -> dict[str, list[str]]:
@@ -48,7 +55,9 @@ class Cldr:
         code = random.choice(self.currencies)
         value = round(random.uniform(2, 2000), 2)
         en, de = (format_currency(value, code, format_type="name", locale=it) for it in (EN, DE))
-        return _spaces(en), _spaces(de), code
+        # as a title in the CLDR: "Dänische Kronen"
+        de = re.sub(r"\b[A-ZÄÖÜ]\w*ische ", lambda adjective: adjective[0].lower(), _spaces(de))
+        return _spaces(en), de, code
 
     def measure(self, random: Random, kind: str) -> tuple[str, str, str]:
         """Return a mass or a length in both languages, and its unit."""
@@ -113,10 +122,6 @@ def _both_plain(
 
 def _plain(text: str) -> bool:
     return text.isalpha()
-
-
-def _joined(text: str) -> str:
-    return text.replace(" ", "").replace("-", "")
 
 
 def _spaces(text: str) -> str:

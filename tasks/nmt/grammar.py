@@ -112,7 +112,7 @@ def _because(random: Random, words: Cldr) -> Phrase:
     effect, cause = _clause(random, words), _clause(random, words)
     main, because = effect.main(time_first=False), cause.subordinate()
     return Phrase(
-        f"{main[0]} because {because[0]}",
+        f"{main[0]}, because {because[0]}",
         f"{main[1]}, weil {because[1]}",
         f"{effect.content} {cause.content}",
     )
@@ -156,12 +156,12 @@ def _translation(random: Random, words: Cldr) -> Phrase:
 
 def _journey(random: Random, words: Cldr) -> Phrase:
     who, verb = _person(random), random.choice(MOTIONS)
-    time = Phrase(*random.choice(TIMES)(random, words))
     country, land = random.choice(words.countries)
     if random.random() < 0.5:
-        de = [who.de, "ist", time.de, f"nach {land}", verb.partizip]
-        en = [who.en, f"has {verb.participle}", f"to {country}", time.en]
+        de = [who.de, "ist", f"nach {land}", verb.partizip]
+        en = [who.en, f"has {verb.participle}", f"to {country}"]
     else:
+        time = Phrase(*random.choice(TIMES)(random, words))
         de = [who.de, verb.vergangenheit, time.de, f"nach {land}"]
         en = [who.en, verb.past, f"to {country}", time.en]
     return Phrase(_spoken(en), _spoken(de), f"{who.content} {verb.en} {country}")
@@ -195,8 +195,10 @@ def _clause(random: Random, words: Cldr) -> Clause:
     subject, what = _person(random), _object(random)
     verb = random.choice(VERBS)
     en_verb, finite, rest, kind = _verb(random, verb)
-    times = [_weekday] if kind in MODALS else TIMES  # "must see" something on Monday, not in 1950
-    time = Phrase(*random.choice(times)(random, words)) if random.random() < 0.6 else NOTHING
+    time = NOTHING
+    if kind != "perfect" and random.random() < 0.7:  # English has none with a time: "has seen"
+        times = [_weekday] if kind in MODALS else TIMES  # "must see" it on Monday, not in 1950
+        time = Phrase(*random.choice(times)(random, words))
     place = _place(random, words) if random.random() < 0.35 else NOTHING
     content = " ".join([subject.content, kind, verb.en, what.content, place.content])
     return Clause(subject, en_verb, finite, rest, what, time, place, content)
@@ -209,7 +211,9 @@ def _verb(random: Random, verb: Verb) -> tuple[str, str, str, str]:
         return verb.past, verb.vergangenheit, "", kind
     if kind == "perfect":
         return f"has {verb.participle}", "hat", verb.partizip, kind
-    modal = random.choice(sorted(MODALS))
+    # "may lose" is hardly a permission, which the German is
+    modals = set(MODALS) - ({"may"} if verb.en in ("need", "lose") else set())
+    modal = random.choice(sorted(modals))
     return f"{modal} {verb.en}", MODALS[modal], verb.infinitive, modal
 
 

@@ -176,7 +176,7 @@ young jung
 small klein
 big groß
 famous berühmt
-tired müde
+tired müd
 happy glücklich
 clever klug
 rich reich

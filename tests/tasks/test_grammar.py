@@ -103,6 +103,10 @@ def test_the_cldr_speaks_both_languages() -> None:
     assert ("Germany", "Deutschland") in words.countries
     assert not any("Schweiz" in land for _, land in words.countries)  # "in der Schweiz"
     assert ("Breton", "Bretonisch") in words.languages
+    drawn = [words.amount(Random(seed))[:2] for seed in range(300)]
+    kroner = next(both for both in drawn if "Danish kroner" in both[0])
+    assert kroner[1].endswith(" dänische Kronen")  # as a title the CLDR has a capital
+    assert any(de.endswith(" Schweizer Franken") for _, de in drawn)
 
 
 def test_no_english_word_has_two_translations() -> None:
@@ -135,6 +139,15 @@ def test_sentences_are_written_as_sentences(drawn: list[Pair]) -> None:
     years = [(re.findall(r"\b(?:19|20)\d\d\b", it.en), it) for it in drawn]
     for found, it in years:
         assert all(number in it.de.replace(".", "") for number in found), it
+
+
+def test_english_has_no_time_with_a_perfect(drawn: list[Pair]) -> None:
+    """ "Has seen" something in 1950 is no English; no stem of an adjective ends with its ending."""
+    times = re.compile(r"\b(ago|in the year|(on|in) (the )?[A-Z][a-z]+(day| \d))")
+    for it in drawn:
+        for clause in re.split(r", because | that ", it.en):
+            assert not (" has " in clause and times.search(clause)), it.en
+        assert "müdee" not in it.de
 
 
 def test_the_same_seed_gives_the_same_sentences() -> None:
