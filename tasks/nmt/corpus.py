@@ -61,7 +61,7 @@ class Corpus:
 
     train: what is learnt. selecting: what the score is of (newstest2012 in the paper). monitored:
     what is watched (newstest2013). test: what is reported (newstest2014).
-    fingerprint: of the dictionary, so that weights of another one are not taken for these.
+    fingerprint: of all that it was made of, so that weights of another one are not taken for its.
     """
 
     subwords: Subwords
@@ -91,8 +91,9 @@ HELD_OUT = ("selecting", "monitored", "test")
 def generated(sentences: int, subwords: int = 2000, held_out: int = 500, seed: int = 0) -> Corpus:
     """Return a corpus out of the grammar: the same for the same arguments, in seconds.
 
-    No content is in two parts: a sentence that is judged differs from each that was learnt in more
-    than its numbers, dates and times. No sentence and no translation is there twice.
+    No content is in two parts (grammar.py says what a content is): a sentence that is judged
+    differs from each that was learnt in more than its numbers, dates and times. No sentence and no
+    translation is there twice.
 
     Args:
         sentences: to learn. subwords: of both languages. held_out: sentences in each other part.
@@ -115,7 +116,8 @@ def _generated(sentences: int, subwords: int, held_out: int, seed: int) -> Corpu
             break
     learnt = learn((side for both in parts["train"] for side in both), subwords)
     made = {name: encoded(learnt, pairs) for name, pairs in parts.items()}
-    return Corpus(subwords=learnt, fingerprint=fingerprint(learnt), **made)
+    of = f"{sentences}-{held_out}-{seed}-{fingerprint(learnt)}"
+    return Corpus(subwords=learnt, fingerprint=of, **made)
 
 
 def _distinct(random: Random) -> Iterator[Pair]:

@@ -249,7 +249,7 @@ def _object(random: Random) -> Phrase:
         number = random.randint(2, 99)
         en, stem = ordinal(number)
         de = noun_phrase(noun, "the", stem, "accusative")
-        return Phrase(f"the {en} {noun.en}", de, f"ordinal {noun.en}")
+        return Phrase(f"the {en} {noun.en}", de, f"the {noun.en}")
     adjective = random.choice(sorted(ADJECTIVES)) if random.random() < 0.35 else ""
     definite = random.random() < 0.3
     en, de = _number(random)

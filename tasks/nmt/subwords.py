@@ -1,7 +1,7 @@
 """Joint subwords of both languages: sentencepiece's byte-pair encoding, as fairseq's dictionary."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sentencepiece
@@ -42,10 +42,18 @@ def learn(lines: Iterable[str], size: int) -> Subwords:
     Raises:
         ValueError: the sentences do not have so many pieces.
     """
-    written = io.BytesIO()
+    written, met = io.BytesIO(), list[BaseException]()
+
+    def watched() -> Iterator[str]:
+        try:
+            yield from lines
+        except BaseException as error:  # sentencepiece makes a RuntimeError of it, Ctrl-C too
+            met.append(error)
+            raise
+
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
+            sentence_iterator=watched(),
             model_writer=written,
             vocab_size=size,
             model_type="bpe",
@@ -56,6 +64,8 @@ def learn(lines: Iterable[str], size: int) -> Subwords:
             minloglevel=2,
         )
     except RuntimeError as error:
+        if met:
+            raise met[0] from None
         raise ValueError(
             f"{size} subwords cannot be learnt from these sentences: take fewer, or more text "
             f"(sentencepiece: {error})"

@@ -39,8 +39,7 @@ class Translation:
     select_by: what the score is: "bleu", of a beam search, as in the paper; or "likelihood", minus
         the cross entropy of a piece in nats, which says something long before BLEU does.
     selecting: of how many sentences, the first of the part, the score is; None for all of them.
-    beam, length_penalty: of the search. Source: Jaderberg et al. 2017, section 4.2, and
-        Vaswani et al. 2017, section 6.1.
+    beam, length_penalty: of the search, as fairseq counts: by the length to this power.
     smoothing: of the labels. clip: of the gradient's norm; 0 for none.
     """
 
@@ -58,9 +57,14 @@ class Translation:
     def __post_init__(self) -> None:
         if self.select_by not in ("bleu", "likelihood"):
             raise ValueError(f"select_by must be bleu or likelihood, got {self.select_by!r}")
-        for name in ("max_tokens", "updates", "beam"):
-            if getattr(self, name) < 1:
+        for name in ("max_tokens", "updates", "beam", "selecting"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (0 <= self.smoothing < 1 and 0 <= self.clip < math.inf):
+            raise ValueError(
+                "smoothing is a share in [0, 1) and clip a norm of at least 0, got "
+                f"{self.smoothing} and {self.clip}"
+            )
 
 
 class Translator:
@@ -84,7 +88,13 @@ class Translator:
         self.adam = FairseqAdam(config, list(self.parameters.values()))
         self.criterion = LabelSmoothedCrossEntropyCriterion(self.task, False, problem.smoothing)
         self.train_batches = _batches(self.corpus, "train", None, problem.max_tokens)
-        self.stream, self.steps, self.epoch, self.position = seed, 0, 0, 0
+        if (longest := int(self.corpus.train.sizes.max())) > problem.network.longest:
+            raise TaskError(
+                f"a sentence has {longest} pieces, and the network is for {problem.network.longest}"
+                ": give it a larger `longest`, or leave such sentences out"
+            )
+        self.stream, self.data_stream = seed, seed
+        self.steps, self.epoch, self.position = 0, 0, 0
         self.diverged = False
 
     def step(self, hypers: Hypers) -> None:
@@ -108,6 +118,8 @@ class Translator:
         for name, rate in rates.items():
             if not 0 <= rate < 1:
                 raise TaskError(f"{name} is {rate}: a share of units in [0, 1) can be left out")
+        if not 0 <= float(hypers[RATE]) < math.inf:
+            raise TaskError(f"{RATE} is {hypers[RATE]}: a finite one of at least 0 can be followed")
         set_dropouts(self.model, rates)
         self.adam.set_lr(float(hypers[RATE]))
         # read back where they act: a model with modules of another name would train without them
@@ -132,7 +144,7 @@ class Translator:
     def _next_batch(self) -> Any:
         if self.position == len(self.train_batches):
             self.epoch, self.position = self.epoch + 1, 0
-        order = _order(self.train_batches, self.stream, self.epoch)
+        order = _order(self.train_batches, self.data_stream, self.epoch)
         self.position += 1
         return self.train_batches[order[self.position - 1]]
 
@@ -142,10 +154,12 @@ class Translator:
 
     def eval(self) -> float:
         """Return the score of the selecting part; NaN if the training has diverged."""
-        if self.diverged:
-            return math.nan
-        if self.problem.select_by == "likelihood":
-            return -self._cross_entropy("selecting", self.problem.selecting)
+        loss = math.nan
+        if not self.diverged:
+            loss = self._cross_entropy("selecting", self.problem.selecting)
+        # a beam search would fail where the model says nothing that is a number
+        if self.problem.select_by == "likelihood" or not math.isfinite(loss):
+            return -loss if math.isfinite(loss) else math.nan
         part = self.corpus.selecting.first(self.problem.selecting)
         return bleu(self.translate("selecting", self.problem.selecting), part.references)
 
@@ -155,15 +169,16 @@ class Translator:
         selecting_bleu, monitored_bleu, test_bleu: in percent. test_tokenised_bleu: as the paper
         counted it, nearly (bleu.py). monitored_loss: nats a piece. signature: sacrebleu's.
         """
-        if self.diverged:
+        names = ("selecting", "monitored", "test")
+        losses = [math.nan if self.diverged else self._cross_entropy(it, None) for it in names]
+        if not all(map(math.isfinite, losses)):
             return {}
-        found: dict[str, float | Sequence[float] | str] = {}
-        for name in ("selecting", "monitored", "test"):
+        found: dict[str, float | Sequence[float] | str] = {"monitored_loss": losses[1]}
+        for name in names:
             part: Part = getattr(self.corpus, name)
             translated = self.translate(name, None)
             found[f"{name}_bleu"] = bleu(translated, part.references)
         found["test_tokenised_bleu"] = tokenised_bleu(translated, part.references)
-        found["monitored_loss"] = self._cross_entropy("monitored", None)
         found["signature"] = signature(translated, part.references)
         return found
 
@@ -204,8 +219,8 @@ class Translator:
         return nats / pieces
 
     def reseed(self, seed: int) -> None:
-        """Draw dropout and the order of batches from a new stream; the epoch begins anew."""
-        self.stream, self.epoch, self.position = seed, 0, 0
+        """Draw dropout from a new stream. The place in the data stays: an epoch is finished."""
+        self.stream = seed
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser, and the place in the data."""
@@ -214,9 +229,10 @@ class Translator:
                 {
                     "weights": {name: p.detach() for name, p in self.parameters.items()},
                     "adam": self.adam.optimizer.state_dict(),
-                    "place": [self.stream, self.steps, self.epoch, self.position],
+                    "streams": [self.stream, self.data_stream],
+                    "place": [self.steps, self.epoch, self.position],
                     "diverged": self.diverged,
-                    "dictionary": self.corpus.fingerprint,
+                    "corpus": self.corpus.fingerprint,
                 },
                 file,
             )
@@ -225,12 +241,12 @@ class Translator:
         """Go on exactly from where the trainer that wrote `path` was.
 
         Raises:
-            TaskError: these are weights of another dictionary, or of another network.
+            TaskError: these are weights of another corpus, or of another network.
         """
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["dictionary"] != self.corpus.fingerprint:
+        if state["corpus"] != self.corpus.fingerprint:
             raise TaskError(
-                f"these weights are of dictionary {state['dictionary']}, and the corpus has "
+                f"these weights are of corpus {state['corpus']}, and this one is "
                 f"{self.corpus.fingerprint}: numbers would stand for other words; give the run "
                 "the corpus that it began with"
             )
@@ -240,7 +256,8 @@ class Translator:
             for name, parameter in self.parameters.items():
                 parameter.copy_(state["weights"][name])
         self.adam.optimizer.load_state_dict(state["adam"])
-        self.stream, self.steps, self.epoch, self.position = state["place"]
+        self.stream, self.data_stream = state["streams"]
+        self.steps, self.epoch, self.position = state["place"]
         self.diverged = state["diverged"]
 
 

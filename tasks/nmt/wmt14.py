@@ -2,19 +2,22 @@
 
 It fetches three parallel corpora (some 1.7 GB; resumed if interrupted) and the news tests, leaves
 out sentences that are empty, too long or unlike their translations, learns 32,000 joint subwords,
-and writes the rest as numbers. Each step that is done is not done again. What is there before is
-not fetched: on a machine without network, put the archives into DIR under their names.
+and writes the rest as numbers. Each step that is done is not done again, unless what it was made of
+has changed. What is there before is not fetched: on a machine without network, put the archives
+into DIR under their names. Once all is done they are not needed any more.
 """
 
 import argparse
 import functools
 import hashlib
 import itertools
+import json
 import os
 import sys
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 import numpy as np
@@ -62,69 +65,104 @@ ARCHIVES = (
 TESTS = {"selecting": "wmt12", "monitored": "wmt13", "test": "wmt14/full"}
 SUBWORDS = 32_000
 LONGEST, RATIO = 250, 1.5  # words, and how many times more than in the translation
+PIECES = 512  # of a sentence, at most, its end included: a long number has a piece for each digit
 LEARNT_FROM = 2_000_000  # sentences of either language, evenly spread, that subwords are learnt of
 
 News = Callable[[str], list[tuple[str, str]]]
+
+
+def newstest(name: str) -> list[tuple[str, str]]:
+    """Return a test of WMT's, such as "wmt14/full", through sacrebleu, which fetches and checks it.
+
+    Raises:
+        DataError: it is not there and cannot be fetched, or sacrebleu's copy is broken.
+    """
+    try:
+        source = Path(get_source_file(name, "en-de"))
+        [reference] = map(Path, get_reference_files(name, "en-de"))
+        texts = [path.read_text("utf-8").strip("\n").split("\n") for path in (source, reference)]
+        return list(zip(*texts, strict=True))
+    except (OSError, ValueError, SystemExit, HTTPException) as error:
+        raise DataError(
+            f"sacrebleu has no {name} and cannot fetch it ({error!r}). Delete its half of a copy, "
+            f"~/.sacrebleu/{name}, if there is one; on a machine with a network, type sacrebleu -t "
+            f"{name} -l en-de --echo src, and copy ~/.sacrebleu here."
+        ) from error
 
 
 def prepare(
     folder: Path,
     archives: Sequence[Archive] = ARCHIVES,
     subwords: int = SUBWORDS,
+    news: News = newstest,
     say: Callable[[str], None] = lambda line: None,
 ) -> None:
     """Make all that `wmt14` reads, in `folder`; go on where an earlier call stopped.
 
     Raises:
-        DataError: an archive cannot be had, or is not the one that it was.
+        DataError: an archive or a test cannot be had, or cannot be read.
     """
+    for test in TESTS.values():
+        news(test)  # first, as they are small and may be missing
+    recipe: dict[str, object] = {
+        "archives": [archive.name for archive in archives],
+        "subwords": subwords,
+        "longest": [LONGEST, RATIO, PIECES],
+    }
+    if _whole(folder, recipe) is not None:
+        return
     folder.mkdir(parents=True, exist_ok=True)
     for archive in archives:
         _fetch(folder, archive)
-    if not (folder / "subwords").is_file():
+    recipe["sha256"] = [_sha256(folder / archive.name) for archive in archives]
+    if _read(folder / "subwords.json") != recipe:
         say(f"learning {subwords} subwords: some minutes")
-        pairs = _all(folder, archives, say)
-        every = max(1, sum(1 for _ in pairs) // LEARNT_FROM)
+        every = max(1, sum(1 for _ in _all(folder, archives, say)) // LEARNT_FROM)
         some = itertools.islice(_all(folder, archives), 0, None, every)
         learnt = learn((side for pair in some for side in pair), subwords)
         _write(folder / "subwords", learnt.model)
-    for archive in archives:  # which have been read to their ends by now
-        _remember(folder, archive)
-    learnt = _subwords(folder)
-    if not _is_binarised(folder, learnt):
-        say("writing sentences as numbers")
-        _binarise(folder, learnt, _all(folder, archives))
+        _write(folder / "subwords.json", json.dumps(recipe).encode())
+    say("writing sentences as numbers")
+    learnt = from_model((folder / "subwords").read_bytes())
+    left_out = _binarise(folder, learnt, _all(folder, archives))
+    say(f"{left_out:,} pairs of more than {PIECES} subwords were left out")
+    made = recipe | {"model": fingerprint(learnt), "bytes": _sizes(folder)}
+    _write(folder / STAMP, json.dumps(made).encode())
+
+
+def _whole(folder: Path, recipe: Mapping[str, object]) -> dict[str, object] | None:
+    """Return what is written of a finished preparation by this recipe; None if there is none."""
+    made = _read(folder / STAMP)
+    sound: dict[str, object] = {"bytes": _sizes(folder), **recipe}
+    return made if all(made.get(key) == value for key, value in sound.items()) else None
+
+
+def _read(path: Path) -> dict[str, object]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Return the bytes of each file that a trainer reads; of a missing one -1."""
+    maps = [f"train.{side}.{kind}" for side in ("en", "de") for kind in ("bin", "idx")]
+    paths = {name: folder / name for name in ("subwords", *maps)}
+    return {name: path.stat().st_size if path.is_file() else -1 for name, path in paths.items()}
 
 
 def _fetch(folder: Path, archive: Archive) -> None:
-    """Download an archive unless it is there; hold it to the checksum that it had the first time.
-
-    Its publishers give none: what is written beside it is our own, of the first one that was read.
-    """
-    path = folder / archive.name
-    if not path.is_file():
-        try:
-            download(archive.url, path, md5=None)
-        except DownloadError as error:
-            raise DataError(
-                f"{error} Where there is no network: fetch {archive.url} elsewhere, put it into "
-                f"{folder} under its name, {archive.name}, and type {COMMAND} {folder}."
-            ) from error
-    beside = _beside(folder, archive)
-    if beside.is_file() and (expected := beside.read_text().strip()) != (found := _sha256(path)):
+    """Download an archive unless it is there. (Its publishers give no checksum.)"""
+    if (folder / archive.name).is_file():
+        return
+    try:
+        download(archive.url, folder / archive.name, md5=None)
+    except DownloadError as error:
         raise DataError(
-            f"{path} has changed: its sha256 was {expected} and is {found}. Delete it and type "
-            f"{COMMAND} {folder}; if it was replaced on purpose, delete {beside}, too."
-        )
-
-
-def _remember(folder: Path, archive: Archive) -> None:
-    if not _beside(folder, archive).is_file():
-        _write(_beside(folder, archive), _sha256(folder / archive.name).encode())
-
-
-def _beside(folder: Path, archive: Archive) -> Path:
-    return folder / f"{archive.name}.sha256"
+            f"{error} Where there is no network: fetch {archive.url} elsewhere, put it into "
+            f"{folder} under its name, {archive.name}, and type {COMMAND} {folder}."
+        ) from error
 
 
 def _sha256(path: Path) -> str:
@@ -178,45 +216,25 @@ def is_clean(en: str, de: str) -> bool:
     return lengths[0] > 0 and lengths[1] <= min(LONGEST, RATIO * lengths[0])
 
 
-def _binarise(folder: Path, subwords: Subwords, pairs: Iterator[tuple[str, str]]) -> None:
-    """Write pairs as fairseq's memory maps; last, of which subwords these numbers are."""
-    sides = ("en", "de")
+def _binarise(folder: Path, subwords: Subwords, pairs: Iterator[tuple[str, str]]) -> int:
+    """Write pairs as fairseq's memory maps; return how many were too long in subwords."""
+    sides, left_out = ("en", "de"), 0
     builders = [
         MMapIndexedDatasetBuilder(str(folder / f"train.{side}.bin.part"), np.int32)
         for side in sides
     ]
     for pair in pairs:
-        for builder, text in zip(builders, pair, strict=True):
-            builder.add_item(subwords.encode(text))
+        numbers = [subwords.encode(text) for text in pair]
+        if max(map(len, numbers)) > PIECES:
+            left_out += 1
+            continue
+        for builder, one in zip(builders, numbers, strict=True):
+            builder.add_item(one)
     for builder, side in zip(builders, sides, strict=True):
         builder.finalize(str(folder / f"train.{side}.idx.part"))
         for kind in ("bin", "idx"):
             os.replace(folder / f"train.{side}.{kind}.part", folder / f"train.{side}.{kind}")
-    _write(folder / "train.subwords", fingerprint(subwords).encode())
-
-
-def _is_binarised(folder: Path, subwords: Subwords) -> bool:
-    """Return whether all sentences are there, in numbers of these subwords."""
-    path = folder / "train.subwords"
-    return path.is_file() and path.read_text() == fingerprint(subwords)
-
-
-def newstest(name: str) -> list[tuple[str, str]]:
-    """Return a test of WMT's, such as "wmt14/full", through sacrebleu, which fetches and checks it.
-
-    Raises:
-        DataError: it is not there, and there is no network.
-    """
-    try:
-        source = Path(get_source_file(name, "en-de"))
-        [reference] = map(Path, get_reference_files(name, "en-de"))
-        texts = [path.read_text("utf-8").strip("\n").split("\n") for path in (source, reference)]
-    except (OSError, ValueError, SystemExit) as error:
-        raise DataError(
-            f"sacrebleu has no {name} and cannot fetch it ({error}). On a machine with a network, "
-            f"type sacrebleu -t {name} -l en-de --echo src, and copy ~/.sacrebleu here."
-        ) from error
-    return list(zip(*texts, strict=True))
+    return left_out
 
 
 def wmt14(folder: Path | None = None, news: News = newstest) -> Corpus:
@@ -230,23 +248,25 @@ def wmt14(folder: Path | None = None, news: News = newstest) -> Corpus:
 
 @functools.cache  # all members of a population learn from one
 def _wmt14(folder: Path, news: News) -> Corpus:
-    subwords = _subwords(folder)
-    if not _is_binarised(folder, subwords):
-        raise DataError(f"{folder} is half prepared: type {COMMAND} {folder} to go on")
-    en, de = (MMapIndexedDataset(str(folder / f"train.{side}")) for side in ("en", "de"))
-    train = Part(en, de, np.stack((en.sizes, de.sizes), axis=1), ())
-    held_out = {name: encoded(subwords, news(test)) for name, test in TESTS.items()}
-    return Corpus(subwords=subwords, train=train, fingerprint=fingerprint(subwords), **held_out)
-
-
-def _subwords(folder: Path) -> Subwords:
-    path = folder / "subwords"
-    if not path.is_file():
+    if not (folder / "subwords").is_file():
         raise DataError(
             f"there is no prepared WMT'14 in {folder}: type {COMMAND} {folder}, which fetches "
             "some 1.7 GB, or set PBT_DATA to the folder that holds wmt14"
         )
-    return from_model(path.read_bytes())
+    if (made := _whole(folder, {})) is None:
+        raise DataError(
+            f"{folder} is half prepared, or a file of it is not what it was: type {COMMAND} "
+            f"{folder} to go on"
+        )
+    subwords = from_model((folder / "subwords").read_bytes())
+    en, de = (MMapIndexedDataset(str(folder / f"train.{side}")) for side in ("en", "de"))
+    train = Part(en, de, np.stack((en.sizes, de.sizes), axis=1), ())
+    held_out = {name: encoded(subwords, news(test)) for name, test in TESTS.items()}
+    of = hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()[:16]
+    return Corpus(subwords=subwords, train=train, fingerprint=of, **held_out)
+
+
+STAMP = "prepared.json"
 
 
 def _write(path: Path, data: bytes) -> None:
@@ -267,7 +287,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         prepare(folder, say=console.print)
         corpus = wmt14(folder)
-    except (DataError, ValueError) as error:
+    except (DataError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

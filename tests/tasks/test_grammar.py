@@ -13,7 +13,16 @@ needs_fairseq()
 from tasks.nmt.cldr import cldr  # noqa: E402
 from tasks.nmt.corpus import HELD_OUT, Corpus, _distinct, _part, generated  # noqa: E402
 from tasks.nmt.german import Article, Case, counted, noun_phrase  # noqa: E402
-from tasks.nmt.grammar import Clause, Pair, Phrase, cardinal, ordinal, pair, year  # noqa: E402
+from tasks.nmt.grammar import (  # noqa: E402
+    Clause,
+    Pair,
+    Phrase,
+    _object,
+    cardinal,
+    ordinal,
+    pair,
+    year,
+)
 from tasks.nmt.lexicon import ADJECTIVES, HUMAN, PERSONS, THINGS, VERBS, Noun  # noqa: E402
 
 LETTER = Noun("letter", "letters", "m", "Brief", "Briefe")
@@ -148,6 +157,19 @@ def test_english_has_no_time_with_a_perfect(drawn: list[Pair]) -> None:
         for clause in re.split(r", because | that ", it.en):
             assert not (" has " in clause and times.search(clause)), it.en
         assert "müdee" not in it.de
+
+
+def test_a_number_is_no_content() -> None:
+    """The book and the seventh book are one content."""
+    contents: dict[str, set[str]] = {}
+    ordinals, numbers = {ordinal(number)[0] for number in range(2, 100)}, Random(1)
+    for _ in range(4000):
+        phrase = _object(numbers)
+        masked = " ".join(word for word in phrase.en.split() if word not in ordinals)
+        if masked.endswith(" book"):
+            contents.setdefault(masked, set()).add(phrase.content)
+    assert contents["the book"] == {"the book"}
+    assert all(len(found) == 1 for found in contents.values()), contents
 
 
 def test_the_same_seed_gives_the_same_sentences() -> None:

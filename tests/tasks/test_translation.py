@@ -245,18 +245,45 @@ def test_a_diverged_translator_is_not_a_number(select_by: Any) -> None:
     assert translator.report() == {}
 
 
-def test_weights_that_the_last_update_ruins_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No loss is looked at after it; a beam search would raise."""
+@pytest.mark.parametrize("value", [1e20, math.inf])
+def test_weights_that_the_last_update_ruins_are_seen(
+    value: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No loss is looked at after it, and a beam search would raise; 1e20 is finite, and too large."""
     translator = _translator(problem=replace(TINY, select_by="bleu", updates=1))
-    monkeypatch.setattr(
-        translator.adam, "step", lambda: translator.parameters[NAME].data.fill_(math.inf)
-    )
+    ruined = [p.data for name, p in translator.parameters.items() if "fc" in name]
+    monkeypatch.setattr(translator.adam, "step", lambda: [data.fill_(value) for data in ruined])
     translator.step(HYPERS)
 
     assert math.isnan(translator.eval())
+    assert translator.report() == {}
 
 
-NAME = "encoder.layers.0.fc1.weight"
+@pytest.mark.parametrize("rate", [-1.0, math.nan, math.inf])
+def test_a_rate_that_cannot_be_followed_is_refused(rate: float) -> None:
+    """With its value."""
+    with pytest.raises(TaskError, match=f"learning_rate is {rate}: a finite one"):
+        _translator().step(HYPERS | {RATE: rate})
+
+
+def test_a_copy_finishes_the_epoch() -> None:
+    """Another dropout than the donor's, and no sentence twice before all were seen."""
+    translator = _translator()
+    count = len(translator.train_batches)
+    seen = [translator._next_batch()["id"].tolist() for _ in range(2)]
+    dropout = translator._seed(0)
+
+    translator.reseed(99)
+
+    seen += [translator._next_batch()["id"].tolist() for _ in range(count - 2)]
+    assert sorted(chain(*seen)) == list(range(300))
+    assert translator._seed(0) != dropout
+
+
+def test_a_sentence_longer_than_the_network_reads_is_said() -> None:
+    """Translations would be cut, and nothing else would say so."""
+    with pytest.raises(TaskError, match="and the network is for 8"):
+        _translator(problem=replace(TINY, network=replace(TINY.network, longest=8)))
 
 
 def one_diverges() -> PBT:
@@ -288,12 +315,12 @@ def test_a_diverged_member_is_rescued(tmp_path: Path) -> None:
     assert verify(run).problems == []
 
 
-def test_weights_of_another_dictionary_are_refused(tmp_path: Path) -> None:
+def test_weights_of_another_corpus_are_refused(tmp_path: Path) -> None:
     """They would load, and speak other words."""
     other = _translator(problem=replace(TINY, corpus=partial(generated, 200, 400, 8)))
     other.save(tmp_path / "other")
 
-    with pytest.raises(TaskError, match="these weights are of dictionary"):
+    with pytest.raises(TaskError, match="these weights are of corpus"):
         _translator().load(tmp_path / "other")
 
 
@@ -397,6 +424,8 @@ def test_without_the_data_the_papers_run_says_what_to_type(
         ({"select_by": "loss"}, "select_by must be bleu or likelihood, got 'loss'"),
         ({"updates": 0}, "updates must be at least 1, got 0"),
         ({"beam": 0}, "beam must be at least 1, got 0"),
+        ({"selecting": -1}, "selecting must be at least 1, got -1"),
+        ({"smoothing": 2.0}, r"smoothing is a share in \[0, 1\) .* got 2.0 and 1.0"),
     ],
 )
 def test_settings_of_no_use_are_refused(setting: dict[str, Any], said: str) -> None:
