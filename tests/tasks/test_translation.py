@@ -249,7 +249,7 @@ def test_a_diverged_translator_is_not_a_number(select_by: Any) -> None:
 def test_weights_that_the_last_update_ruins_are_seen(
     value: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No loss is looked at after it, and a beam search would raise; 1e20 is finite, and too large."""
+    """No loss is looked at after it, and a beam search would raise; 1e20 is a number, but large."""
     translator = _translator(problem=replace(TINY, select_by="bleu", updates=1))
     ruined = [p.data for name, p in translator.parameters.items() if "fc" in name]
     monkeypatch.setattr(translator.adam, "step", lambda: [data.fill_(value) for data in ruined])
