@@ -27,7 +27,7 @@ else # Debian without python3-venv: the system's pip can install into the enviro
     pip() { "$python" -m pip --python .venv/bin/python "$@"; }
 fi
 
-echo "Installing into .venv: once, about 1.3 GB and a minute or two (progress: $log) ..."
+echo "Installing into .venv: once, about 1.9 GB and some minutes (progress: $log) ..."
 if ! pip install --disable-pip-version-check --no-input --retries 2 -c constraints.txt \
     -e '.[gan,nmt,rl,atari,vizdoom,slurm,analysis,dev]' >"$log" 2>&1; then
     tail -n 3 "$log" >&2
