@@ -48,12 +48,17 @@ class ActorCritic:
 
     Hyperparameters: `learning_rate`, `entropy_cost`, `unroll` where the problem has none of its own
     (rounded here; its last update of a step may be of a shorter one), and for FuN `intrinsic_cost`.
-    All hold from the next step on; the memory of the agent goes over from unroll to unroll.
+    All hold from the next step on; the memory of the agent goes over from unroll to unroll. From an
+    unroll shorter than its horizon FuN's manager would learn no goals: only that last update may be
+    so short.
 
     The score is the returns of the last ten training episodes, of rewards as the game gives them.
 
     Environments that cannot be saved begin their episodes anew with each step, and the replay is
     emptied: so what is saved between two steps is all that there is, and to load it is to go on.
+
+    Raises:
+        ValueError: the problem's own unroll, or all of a step, is shorter than FuN's horizon.
 
     Source: Jaderberg et al. 2017 (arXiv:1711.09846), sections 4.1 and appendix A.
     """
@@ -65,6 +70,7 @@ class ActorCritic:
             torch.default_generator.manual_seed(seed)
             self.network = problem.agent(self.games.spec).to(self.device)
         self.agent: Agent = self.network
+        self._check(self._steps() if problem.unroll is None else min(problem.unroll, self._steps()))
         self.optimizer = RMSProp(self.network, limit=problem.limit, epsilon=problem.epsilon)
         self.noise = torch.Generator(self.device).manual_seed(seed)
         self.stream, self.steps = seed, 0
@@ -82,15 +88,30 @@ class ActorCritic:
                     f"unroll is {hypers['unroll']}, and an unroll has at least 1 step: give it a "
                     "domain that begins at 1"
                 )
+            self._check(unroll)
         if self.scene is None or not self.games.savable:
             self._begin()
-        left = -(-self.problem.steps // self.games.count)
+        left = self._steps()
         while left > 0:
             rollout = self._act(min(unroll, left))
             loss = self.agent.loss(rollout, hypers, self.noise)
             self.optimizer.descend(loss, rate)
             left -= len(rollout.rewards)
         self.steps += 1
+
+    def _steps(self) -> int:
+        """Return the steps of each environment in one step of the trainer."""
+        return -(-self.problem.steps // self.games.count)
+
+    def _check(self, unroll: int) -> None:
+        horizon = self.network.horizon if isinstance(self.network, FuN) else 1
+        if unroll < horizon:
+            raise ValueError(
+                f"an unroll of {unroll} steps of each environment is shorter than the horizon of "
+                f"{horizon} of FuN's manager, which would learn no goals from it: make the unroll "
+                f"(its domain, or the step of the trainer) at least {horizon} or the horizon "
+                "shorter"
+            )
 
     def _begin(self) -> None:
         seed = np.random.SeedSequence(self.stream, spawn_key=(self.steps,)).generate_state(1)

@@ -129,6 +129,24 @@ def test_an_unroll_of_nothing_is_refused() -> None:
         assert round(unroll.domain[0]) >= 1
 
 
+@pytest.mark.parametrize("change", [{"unroll": 3}, {"steps": 3 * 8}])
+def test_an_unroll_shorter_than_funs_horizon_is_refused_at_the_start(
+    change: dict[str, int],
+) -> None:
+    """The problem's own, or a whole step that is so short; as long as the horizon is enough."""
+    ActorCritic(replace(FEUDAL, unroll=4), 1, "cpu")
+    with pytest.raises(ValueError, match=r"unroll of 3 steps .* horizon of 4 "):
+        ActorCritic(replace(FEUDAL, **change), 1, "cpu")  # type: ignore[arg-type]
+
+
+def test_a_searched_unroll_shorter_than_funs_horizon_is_refused_in_its_step() -> None:
+    """With both numbers; the member fails, and another one is copied."""
+    trainer = ActorCritic(replace(FEUDAL, unroll=None), 1, "cpu")
+    trainer.step(HYPERS | {"unroll": 4.0})  # its last update is of two steps
+    with pytest.raises(ValueError, match=r"unroll of 3 steps .* horizon of 4 "):
+        trainer.step(HYPERS | {"unroll": 3.4})
+
+
 def test_the_score_is_the_last_ten_returns_unclipped() -> None:
     """Though the learner sees clipped rewards."""
     trainer = ActorCritic(replace(SHORT, clip=0.1), 1, "cpu")
