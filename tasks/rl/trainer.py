@@ -32,6 +32,9 @@ class Problem:
     unroll: steps of each environment between two updates; None if it is a hyperparameter.
     clip: the largest size of a reward as the learner sees it; inf for rewards as they are.
     limit: the largest norm of a gradient. epsilon: RMSProp's.
+
+    Raises:
+        ValueError: no step, or a bound that is not above 0.
     """
 
     environment: Callable[[], Batch]
@@ -41,6 +44,22 @@ class Problem:
     clip: float = math.inf
     limit: float = 40.0
     epsilon: float = EPSILON
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "unroll"):
+            count = getattr(self, name)
+            if count is not None and not count >= 1:
+                raise ValueError(
+                    f"{name} of a problem is {count}, and must be at least 1: give the number of "
+                    "agent steps" + (", or None to search it" if name == "unroll" else "")
+                )
+        for name in ("clip", "limit", "epsilon"):
+            bound = getattr(self, name)
+            if not bound > 0:  # which NaN is not either
+                use = "1e-5, as A3C here" if name == "epsilon" else "inf for no bound"
+                raise ValueError(
+                    f"{name} of a problem is {bound}, and must be above 0: give {use}, say"
+                )
 
 
 class ActorCritic:

@@ -129,6 +129,24 @@ def test_an_unroll_of_nothing_is_refused() -> None:
         assert round(unroll.domain[0]) >= 1
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"steps": 0}, "steps of a problem is 0, and must be at least 1"),
+        ({"unroll": 0}, "unroll of a problem is 0, and must be at least 1.*None to search it"),
+        ({"unroll": -2}, "unroll of a problem is -2"),
+        ({"clip": 0.0}, "clip of a problem is 0.0, and must be above 0: give inf"),
+        ({"clip": math.nan}, "clip of a problem is nan"),
+        ({"limit": -40.0}, "limit of a problem is -40.0"),
+        ({"epsilon": 0.0}, "epsilon of a problem is 0.0.*1e-5"),
+    ],
+)
+def test_a_problem_that_cannot_be_is_refused(change: dict[str, float], sentence: str) -> None:
+    """Where it is made: clip=0 would have taken all reward away, unseen."""
+    with pytest.raises(ValueError, match=sentence):
+        replace(SHORT, **change)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("change", [{"unroll": 3}, {"steps": 3 * 8}])
 def test_an_unroll_shorter_than_funs_horizon_is_refused_at_the_start(
     change: dict[str, int],
