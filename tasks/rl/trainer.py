@@ -72,6 +72,8 @@ class ActorCritic:
     so short.
 
     The score is the returns of the last ten training episodes, of rewards as the game gives them.
+    They go over with the weights: after a copy they are the donor's until ten episodes have ended,
+    and two samples of one ancestor may share values, which Welch's t-test takes for independent.
 
     Environments that cannot be saved begin their episodes anew with each step, and the replay is
     emptied: so what is saved between two steps is all that there is, and to load it is to go on.
