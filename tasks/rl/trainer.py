@@ -93,7 +93,7 @@ class ActorCritic:
         self.agent: Agent = self.network
         self._check(self._steps() if problem.unroll is None else min(problem.unroll, self._steps()))
         self.optimizer = RMSProp(self.network, limit=problem.limit, epsilon=problem.epsilon)
-        self.noise = torch.Generator(self.device).manual_seed(seed)
+        self.noise = torch.Generator(self.device).manual_seed(_seed(seed, 0, 0))
         self.stream, self.steps = seed, 0
         self.episodes: deque[float] = deque(maxlen=EPISODES)
         self.received = np.zeros(self.games.count)  # of the episodes that go on
@@ -135,8 +135,8 @@ class ActorCritic:
             )
 
     def _begin(self) -> None:
-        seed = np.random.SeedSequence(self.stream, spawn_key=(self.steps,)).generate_state(1)
-        first, memory = self.games.reset(int(seed[0])), self.agent.begin(self.games.count)
+        first = self.games.reset(_seed(self.stream, 1, self.steps))
+        memory = self.agent.begin(self.games.count)
         self.scene = first_scene(first, len(self.games.spec.heads), memory, self.device)
         self.received = np.zeros(self.games.count)
         self._forget()
@@ -196,7 +196,7 @@ class ActorCritic:
     def reseed(self, seed: int) -> None:
         """Draw actions and later episodes from a new stream from now on."""
         self.stream = seed
-        self.noise.manual_seed(seed)
+        self.noise.manual_seed(_seed(seed, 0, 0))
         self.games.reseed(seed)
 
     def save(self, path: Path) -> None:
@@ -228,7 +228,7 @@ class ActorCritic:
         if len(noise) == len(self.noise.get_state()):
             self.noise.set_state(noise)
         else:  # from a GPU to a CPU or back: another stream
-            self.noise.manual_seed(state["stream"])
+            self.noise.manual_seed(_seed(state["stream"], 0, 0))
         self.stream, self.steps = state["stream"], state["steps"]
         self.episodes = deque(state["episodes"], maxlen=EPISODES)
         self.received = np.array(state["received"])
@@ -239,3 +239,11 @@ class ActorCritic:
             self.scene = scene_of(state["scene"])
             if isinstance(self.network, UNREAL):
                 self.network.replay.restore(state["replay"])
+
+
+def _seed(stream: int, *place: int) -> int:
+    """Return a seed in [0, 2**32) of a stream: (0, 0) for actions, (1, step) for episodes.
+
+    None is the stream's own number, from which the first weights are drawn.
+    """
+    return int(np.random.SeedSequence(stream, spawn_key=place).generate_state(1)[0])

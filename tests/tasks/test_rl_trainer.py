@@ -165,6 +165,21 @@ def test_a_searched_unroll_shorter_than_funs_horizon_is_refused_in_its_step() ->
         trainer.step(HYPERS | {"unroll": 3.4})
 
 
+def test_weights_actions_and_episodes_have_streams_of_their_own() -> None:
+    """After the start and after a reseeding, which a fresh trainer of that seed equals."""
+    trainer, other = ActorCritic(FORGETFUL, 1, "cpu"), ActorCritic(FORGETFUL, 2, "cpu")
+    seeds: list[int] = []
+    begin = trainer.games.reset
+    trainer.games.reset = lambda seed: (seeds.append(seed), begin(seed))[1]  # type: ignore
+
+    other.reseed(1)
+
+    assert trainer.noise.initial_seed() == other.noise.initial_seed()
+    trainer.step(HYPERS)
+    trainer.step(HYPERS)
+    assert len({1, trainer.noise.initial_seed(), *seeds}) == 4
+
+
 def test_the_score_is_the_last_ten_returns_unclipped() -> None:
     """Though the learner sees clipped rewards."""
     trainer = ActorCritic(replace(SHORT, clip=0.1), 1, "cpu")
