@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -334,6 +335,21 @@ def test_reward_prediction_is_drawn_half_and_half() -> None:
         [(t, n)] = (rollout.seen.observations[:-1] == look[2]).all(-1).nonzero().tolist()
         torch.testing.assert_close(look, rollout.seen.observations[t - 2 : t + 1, n])
         assert int(sign) == {0.0: 0, 1.0: 1, -1.0: 2}[float(rare[t, n].sign())]
+
+
+@pytest.mark.parametrize("reward", [1.0, 0.0])
+def test_reward_prediction_of_rewards_of_one_kind_is_drawn_from_that(reward: float) -> None:
+    """A game that pays at each step has no half without; of nothing at all nothing is drawn."""
+    rollout, replay = _rollout(), Replay(2000)
+    rng = torch.Generator().manual_seed(0)
+    assert replay.before_rewards(40, rng) is None
+    replay.add(replace(rollout, rewards=torch.full((T, N), reward)))
+
+    drawn = replay.before_rewards(40, rng)
+
+    assert drawn is not None
+    assert drawn[0].shape == (40, 3, 5)
+    assert drawn[1].tolist() == [int(reward)] * 40
 
 
 def test_pixel_control_of_what_has_no_pixels_is_refused() -> None:
