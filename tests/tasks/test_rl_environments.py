@@ -166,6 +166,33 @@ def test_atari_gives_the_games_own_rewards_and_masks_its_resets() -> None:
     second.close()
 
 
+def test_atari_begins_anew_after_an_end_and_at_a_reset() -> None:
+    """Without reward, with one frame and no others before it; used games equal fresh ones."""
+    pytest.importorskip("ale_py")
+    games, rng = Atari("ms_pacman", 3), np.random.default_rng(0)
+    games.reset(3)
+    ends, ended = 0, np.zeros(3, np.bool_)
+    for _ in range(600):
+        step = games.step(rng.integers(0, games.spec.heads[0], (3, 1)))
+        assert not step.rewards[ended].any()
+        assert not step.ended[ended].any()
+        assert not step.observations[ended, :3].any()
+        assert step.observations[:, 3].any((1, 2)).all()
+        ends, ended = ends + int(ended.sum()), step.ended
+        if ends >= 2:
+            break
+    fresh = Atari("ms_pacman", 3)
+
+    again, first = games.reset(5), fresh.reset(5)
+
+    assert ends >= 2
+    np.testing.assert_array_equal(again.observations, first.observations)
+    for a, b in zip(_play(games, 30), _play(fresh, 30), strict=True):
+        np.testing.assert_array_equal(a, b)
+    games.close()
+    fresh.close()
+
+
 def test_doom_at_its_time_limit_is_cut_off_and_shows_its_last_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
