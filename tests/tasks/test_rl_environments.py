@@ -288,8 +288,21 @@ def test_an_action_of_starcraft_has_a_part_for_each_number() -> None:
     assert places == {0: (1, 2), 3: (3,)}
 
 
+class Troubled(doubles.Misbehaves):
+    """A game that at its start is slow, or dies: each time, or only once, as the note then says."""
+
+    def __init__(self, how: str, note: str = "") -> None:
+        super().__init__(how, note)
+        if how == "starts slowly":
+            time.sleep(2.0)
+        if how in ("dies once at its start", "dies at its start") and not os.path.exists(note):
+            if how == "dies once at its start":
+                Path(note).touch()
+            os._exit(4)
+
+
 def _broken(how: str, note: str = "", patience: float = 20.0) -> Remote:
-    return Remote(partial(Singles, partial(doubles.Misbehaves, how, note), 2), patience)
+    return Remote(partial(Singles, partial(Troubled, how, note), 2), patience)
 
 
 @pytest.mark.parametrize(
@@ -334,6 +347,27 @@ def test_what_a_game_has_begun_ends_with_it(tmp_path: Path) -> None:
         time.sleep(0.05)
     else:
         pytest.fail("it is still there")
+
+
+def test_a_game_that_dies_once_at_its_start_is_started_again(tmp_path: Path) -> None:
+    """A trainer that cannot be made would stop the run; what dies each time is lost."""
+    games = _broken("dies once at its start", str(tmp_path / "died"))
+    assert (tmp_path / "died").exists()
+    games.reset(1)
+    _play(games, 3)
+    games.close()
+
+    with pytest.raises(EnvironmentLost, match=r"ended during the start.*exit status 4"):
+        _broken("dies at its start", str(tmp_path / "never"))
+
+
+def test_a_start_has_a_patience_of_its_own() -> None:
+    """Longer than a step's; and it ends too."""
+    slow = partial(Singles, partial(Troubled, "starts slowly"), 1)
+    Remote(slow, 1.0).close()
+
+    with pytest.raises(EnvironmentLost, match="has not answered to the start for 1 s"):
+        Remote(slow, 60.0, start_patience=1.0)
 
 
 def test_an_error_at_the_start_comes_through_as_it_was() -> None:

@@ -29,19 +29,29 @@ class Remote:
 
     Args:
         make: of the module's top level or a partial of such: it travels to the process.
-        patience: seconds that one step, reset or start may take.
+        patience: seconds that one step or reset may take.
+        start_patience: seconds that a start may take, of games that load or compile first. A start
+            that is lost is tried once more: at a trainer's beginning it would stop the whole run.
 
     Raises:
         ValueError, ImportError: as `make` raises them.
-        EnvironmentLost: the process ended, or did not answer in time.
+        EnvironmentLost: the process ended, or did not answer in time; at the start, twice.
     """
 
-    def __init__(self, make: Callable[[], Batch], patience: float = 60.0) -> None:
-        self.make, self.patience = make, patience
+    def __init__(
+        self, make: Callable[[], Batch], patience: float = 60.0, *, start_patience: float = 300.0
+    ) -> None:
+        self.make, self.patience, self.start_patience = make, patience, start_patience
         self._process: BaseProcess | None = None
         self._start()
 
     def _start(self) -> None:
+        try:
+            self._try_to_start()
+        except EnvironmentLost:
+            self._try_to_start()
+
+    def _try_to_start(self) -> None:
         self._ours, theirs = SPAWN.Pipe()
         self._process = SPAWN.Process(target=_serve, args=(theirs, self.make), daemon=True)
         self._process.start()
@@ -64,11 +74,10 @@ class Remote:
         return self._answer(method)
 
     def _answer(self, what: str) -> Any:
+        patience = self.start_patience if what == "the start" else self.patience
         try:
-            if not self._ours.poll(self.patience):
-                raise self._lost(
-                    f"has not answered to {what} for {self.patience:g} s; it was ended"
-                )
+            if not self._ours.poll(patience):
+                raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
             kind, value = self._ours.recv()
         except (EOFError, OSError) as error:
             raise self._lost(f"ended during {what}") from error
