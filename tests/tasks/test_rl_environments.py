@@ -1,7 +1,9 @@
 """The environments: gymnasium's conventions, each game's own traps, and games that break."""
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +25,7 @@ from tasks.rl.environments.doom import Doom
 from tasks.rl.environments.lab import Lab
 from tasks.rl.environments.recall import Recall
 from tasks.rl.environments.remote import Remote
-from tasks.rl.environments.singles import Single, Singles
+from tasks.rl.environments.singles import Frame, Single, Singles
 from tasks.rl.environments.starcraft import StarCraft
 from tests.tasks import doubles
 
@@ -289,16 +291,24 @@ def test_an_action_of_starcraft_has_a_part_for_each_number() -> None:
 
 
 class Troubled(doubles.Misbehaves):
-    """A game that at its start is slow, or dies: each time, or only once, as the note then says."""
+    """A game that at its start is slow or dies, once or each time; or that notes that it hangs."""
 
     def __init__(self, how: str, note: str = "") -> None:
         super().__init__(how, note)
+        self.note = note
         if how == "starts slowly":
             time.sleep(2.0)
         if how in ("dies once at its start", "dies at its start") and not os.path.exists(note):
             if how == "dies once at its start":
                 Path(note).touch()
             os._exit(4)
+
+    def step(self, action: NDArray[np.int64]) -> Frame:
+        if self.how == "hangs" and self.note and self.steps == 6:
+            told = Path(self.note + ".part")
+            told.write_text(f"{os.getpid()} {tempfile.mkdtemp()}")
+            told.rename(self.note)
+        return super().step(action)
 
 
 def _broken(how: str, note: str = "", patience: float = 20.0) -> Remote:
@@ -340,13 +350,58 @@ def test_what_a_game_has_begun_ends_with_it(tmp_path: Path) -> None:
 
     games.close()
 
-    for _ in range(100):
+    assert _gone(pid)
+
+
+def _gone(pid: int) -> bool:
+    """Return whether a process ends within ten seconds."""
+    for _ in range(200):
         status = Path(f"/proc/{pid}/stat")
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
-            break
+            return True
         time.sleep(0.05)
-    else:
-        pytest.fail("it is still there")
+    return False
+
+
+HANGS = """
+import sys
+import numpy as np
+from tests.tasks.test_rl_environments import _broken, _play
+games = _broken("hangs", sys.argv[1], patience=600.0)
+games.reset(1)
+_play(games, 20)
+"""
+
+
+def test_a_game_that_hangs_ends_when_whoever_plays_it_is_killed(tmp_path: Path) -> None:
+    """And leaves no temporary files: a worker that is killed cannot clean up."""
+    note = tmp_path / "note"
+    player = subprocess.Popen([sys.executable, "-c", HANGS, str(note)])
+    while not note.exists():
+        assert player.poll() is None
+        time.sleep(0.05)
+    pid, folder = note.read_text().split()
+    assert Path(folder).is_dir()
+
+    player.kill()
+    player.wait()
+
+    assert _gone(int(pid))
+    assert not Path(folder).parent.exists()
+
+
+def test_a_game_that_is_ended_leaves_no_temporary_files(tmp_path: Path) -> None:
+    """Though it was killed."""
+    note = tmp_path / "note"
+    games = _broken("hangs", str(note), patience=3.0)
+    games.reset(1)
+    with pytest.raises(EnvironmentLost, match="has not answered"):
+        _play(games, 20)
+
+    folder = Path(note.read_text().split()[1])
+
+    assert folder.parent.name.startswith("games-")
+    assert not folder.parent.exists()
 
 
 def test_a_game_that_dies_once_at_its_start_is_started_again(tmp_path: Path) -> None:
