@@ -393,7 +393,7 @@ def test_a_game_that_hangs_ends_when_whoever_plays_it_is_killed(tmp_path: Path) 
 def test_a_game_that_is_ended_leaves_no_temporary_files(tmp_path: Path) -> None:
     """Though it was killed."""
     note = tmp_path / "note"
-    games = _broken("hangs", str(note), patience=3.0)
+    games = _broken("hangs", str(note), patience=2.0)
     games.reset(1)
     with pytest.raises(EnvironmentLost, match="has not answered"):
         _play(games, 20)
@@ -421,8 +421,8 @@ def test_a_start_has_a_patience_of_its_own() -> None:
     slow = partial(Singles, partial(Troubled, "starts slowly"), 1)
     Remote(slow, 1.0).close()
 
-    with pytest.raises(EnvironmentLost, match="has not answered to the start for 1 s"):
-        Remote(slow, 60.0, start_patience=1.0)
+    with pytest.raises(EnvironmentLost, match=r"has not answered to the start for 0.2 s"):
+        Remote(slow, 60.0, start_patience=0.2)
 
 
 def test_an_error_at_the_start_comes_through_as_it_was() -> None:
