@@ -32,6 +32,9 @@ class Problem:
     unroll: steps of each environment between two updates; None if it is a hyperparameter.
     clip: the largest size of a reward as the learner sees it; inf for rewards as they are.
     limit: the largest norm of a gradient. epsilon: RMSProp's.
+
+    Raises:
+        ValueError: no step, or a bound that is not above 0.
     """
 
     environment: Callable[[], Batch]
@@ -42,18 +45,41 @@ class Problem:
     limit: float = 40.0
     epsilon: float = EPSILON
 
+    def __post_init__(self) -> None:
+        for name in ("steps", "unroll"):
+            count = getattr(self, name)
+            if count is not None and not count >= 1:
+                raise ValueError(
+                    f"{name} of a problem is {count}, and must be at least 1: give the number of "
+                    "agent steps" + (", or None to search it" if name == "unroll" else "")
+                )
+        for name in ("clip", "limit", "epsilon"):
+            bound = getattr(self, name)
+            if not bound > 0:  # which NaN is not either
+                use = "1e-5, as A3C here" if name == "epsilon" else "inf for no bound"
+                raise ValueError(
+                    f"{name} of a problem is {bound}, and must be above 0: give {use}, say"
+                )
+
 
 class ActorCritic:
     """A member of an experiment in reinforcement learning.
 
     Hyperparameters: `learning_rate`, `entropy_cost`, `unroll` where the problem has none of its own
     (rounded here; its last update of a step may be of a shorter one), and for FuN `intrinsic_cost`.
-    All hold from the next step on; the memory of the agent goes over from unroll to unroll.
+    All hold from the next step on; the memory of the agent goes over from unroll to unroll. From an
+    unroll shorter than its horizon FuN's manager would learn no goals: only that last update may be
+    so short.
 
     The score is the returns of the last ten training episodes, of rewards as the game gives them.
+    They go over with the weights: after a copy they are the donor's until ten episodes have ended,
+    and two samples of one ancestor may share values, which Welch's t-test takes for independent.
 
     Environments that cannot be saved begin their episodes anew with each step, and the replay is
     emptied: so what is saved between two steps is all that there is, and to load it is to go on.
+
+    Raises:
+        ValueError: the problem's own unroll, or all of a step, is shorter than FuN's horizon.
 
     Source: Jaderberg et al. 2017 (arXiv:1711.09846), sections 4.1 and appendix A.
     """
@@ -65,8 +91,9 @@ class ActorCritic:
             torch.default_generator.manual_seed(seed)
             self.network = problem.agent(self.games.spec).to(self.device)
         self.agent: Agent = self.network
+        self._check(self._steps() if problem.unroll is None else min(problem.unroll, self._steps()))
         self.optimizer = RMSProp(self.network, limit=problem.limit, epsilon=problem.epsilon)
-        self.noise = torch.Generator(self.device).manual_seed(seed)
+        self.noise = torch.Generator(self.device).manual_seed(_seed(seed, 0, 0))
         self.stream, self.steps = seed, 0
         self.episodes: deque[float] = deque(maxlen=EPISODES)
         self.received = np.zeros(self.games.count)  # of the episodes that go on
@@ -82,9 +109,10 @@ class ActorCritic:
                     f"unroll is {hypers['unroll']}, and an unroll has at least 1 step: give it a "
                     "domain that begins at 1"
                 )
+            self._check(unroll)
         if self.scene is None or not self.games.savable:
             self._begin()
-        left = -(-self.problem.steps // self.games.count)
+        left = self._steps()
         while left > 0:
             rollout = self._act(min(unroll, left))
             loss = self.agent.loss(rollout, hypers, self.noise)
@@ -92,9 +120,23 @@ class ActorCritic:
             left -= len(rollout.rewards)
         self.steps += 1
 
+    def _steps(self) -> int:
+        """Return the steps of each environment in one step of the trainer."""
+        return -(-self.problem.steps // self.games.count)
+
+    def _check(self, unroll: int) -> None:
+        horizon = self.network.horizon if isinstance(self.network, FuN) else 1
+        if unroll < horizon:
+            raise ValueError(
+                f"an unroll of {unroll} steps of each environment is shorter than the horizon of "
+                f"{horizon} of FuN's manager, which would learn no goals from it: make the unroll "
+                f"(its domain, or the step of the trainer) at least {horizon} or the horizon "
+                "shorter"
+            )
+
     def _begin(self) -> None:
-        seed = np.random.SeedSequence(self.stream, spawn_key=(self.steps,)).generate_state(1)
-        first, memory = self.games.reset(int(seed[0])), self.agent.begin(self.games.count)
+        first = self.games.reset(_seed(self.stream, 1, self.steps))
+        memory = self.agent.begin(self.games.count)
         self.scene = first_scene(first, len(self.games.spec.heads), memory, self.device)
         self.received = np.zeros(self.games.count)
         self._forget()
@@ -154,7 +196,7 @@ class ActorCritic:
     def reseed(self, seed: int) -> None:
         """Draw actions and later episodes from a new stream from now on."""
         self.stream = seed
-        self.noise.manual_seed(seed)
+        self.noise.manual_seed(_seed(seed, 0, 0))
         self.games.reseed(seed)
 
     def save(self, path: Path) -> None:
@@ -186,7 +228,7 @@ class ActorCritic:
         if len(noise) == len(self.noise.get_state()):
             self.noise.set_state(noise)
         else:  # from a GPU to a CPU or back: another stream
-            self.noise.manual_seed(state["stream"])
+            self.noise.manual_seed(_seed(state["stream"], 0, 0))
         self.stream, self.steps = state["stream"], state["steps"]
         self.episodes = deque(state["episodes"], maxlen=EPISODES)
         self.received = np.array(state["received"])
@@ -197,3 +239,11 @@ class ActorCritic:
             self.scene = scene_of(state["scene"])
             if isinstance(self.network, UNREAL):
                 self.network.replay.restore(state["replay"])
+
+
+def _seed(stream: int, *place: int) -> int:
+    """Return a seed in [0, 2**32) of a stream: (0, 0) for actions, (1, step) for episodes.
+
+    None is the stream's own number, from which the first weights are drawn.
+    """
+    return int(np.random.SeedSequence(stream, spawn_key=place).generate_state(1)[0])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 import torch
@@ -206,6 +207,46 @@ def test_the_manager_follows_the_transition_policy_gradient() -> None:
     assert float(fast) == pytest.approx(slow / N, rel=1e-4)
 
 
+def test_the_workers_loss_is_that_of_its_equations() -> None:
+    """Logits along the goals of c moments, paid for arriving; over the ends of episodes."""
+    torch.manual_seed(0)
+    c, fun = 3, FuN(VECTOR, cells=6, horizon=3)
+    rollout = replace(_rollout(), memory=fun.begin(N))
+    hypers = {"intrinsic_cost": 0.7, "entropy_cost": 0.3}
+
+    with torch.no_grad():
+        run = fun._run(rollout.seen, rollout.memory)
+        whole = fun.loss(rollout, hypers, torch.Generator())
+        fast = float(whole - fun._manager_loss(rollout, run))
+        values = fun.worker_critic(run.worker).squeeze(-1)
+        rewards = rollout.rewards.clone()
+        begins = [
+            [max([0, *(s for s in range(t + 1) if rollout.seen.first[s, n])]) for n in range(N)]
+            for t in range(T + 1)
+        ]
+        for t in range(T):
+            for n in range(N):
+                came = range(t, max(begins[t + 1][n], t + 1 - c) - 1, -1)
+                moved = [
+                    _cos(run.states[t + 1, n] - run.states[s, n], run.goals[s, n]) for s in came
+                ]
+                rewards[t, n] += 0.7 * sum(moved) / c
+        slow = 0.0
+        for t in range(T):
+            for n in range(N):
+                if not rollout.valid[t, n]:
+                    continue
+                goals = run.goals[max(begins[t][n], t - c + 1) : t + 1, n].sum(0)
+                options = fun.options(run.worker[t, n]).view(A, -1)
+                chances = (options @ fun.phi(goals)).softmax(0)
+                gap = _return(rollout, rewards, values, 0.95, t, n) - float(values[t, n])
+                entropy = -float((chances * chances.log()).sum())
+                chosen = math.log(float(chances[rollout.actions[t, n, 0]]))
+                slow += -chosen * gap - 0.3 * entropy + 0.5 * gap**2
+
+    assert fast == pytest.approx(slow / N, rel=1e-4)
+
+
 def test_no_gradient_of_the_worker_reaches_the_goals() -> None:
     """The manager's goals are its own: the worker sees them as given."""
     torch.manual_seed(0)
@@ -287,6 +328,46 @@ def test_the_losses_of_control_and_value_replay_are_squares() -> None:
     assert float(agent.value_loss(rollout).detach()) == pytest.approx(value / N, rel=1e-4)
 
 
+def test_unreals_loss_is_the_weighted_sum_of_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A3C's of the rollout, three of what was drawn; the last a cross entropy by hand."""
+    torch.manual_seed(0)
+    agent = UNREAL(PICTURE, cells=8, control=0.2, value=0.7, prediction=1.3)
+    rollout, old = (replace(_rollout(PICTURE, seed=s), memory=agent.begin(N)) for s in (0, 1))
+    looks = torch.randint(0, 256, (4, 3, *PICTURE.shape), dtype=torch.uint8)
+    classes = torch.tensor([0, 1, 2, 1])
+    monkeypatch.setattr(agent.replay, "draw", lambda steps, rng: old)
+    monkeypatch.setattr(agent.replay, "before_rewards", lambda count, rng: (looks, classes))
+    rng, hypers = torch.Generator(), {"entropy_cost": 0.3}
+
+    with torch.no_grad():
+        found = float(agent.loss(rollout, hypers, rng))
+        parts = [float(part(old)) for part in (agent.control_loss, agent.value_loss)]
+        own = float(A2C.loss(agent, rollout, hypers, rng))
+        told = 0.0
+        for look, sign in zip(looks, classes, strict=True):
+            features = torch.cat([agent.torso.convolved(picture[None])[0] for picture in look])
+            told -= math.log(float(agent.sign(features).softmax(0)[sign])) / 4
+
+    assert min(*parts, told) > 1e-3
+    assert found == pytest.approx(own + 0.2 * parts[0] + 0.7 * parts[1] + 1.3 * told, rel=1e-5)
+
+
+def test_unreals_lstm_is_given_the_last_action_and_reward() -> None:
+    """But not those of an episode that is over."""
+    torch.manual_seed(0)
+    agent, seen = UNREAL(PICTURE, cells=8), _rollout(PICTURE).seen.part(0, 1)
+    begins = torch.ones(1, N, dtype=torch.bool)
+    base, one = replace(seen, first=~begins), torch.ones_like(seen.actions)
+
+    def features(moment: Seen) -> Tensor:
+        return agent.features(moment, agent.begin(N))[0].detach()
+
+    for other in (replace(base, actions=one), replace(base, rewards=seen.rewards + 1)):
+        assert (features(other) != features(base)).any(-1).all()
+    first = replace(seen, first=begins)
+    torch.testing.assert_close(features(replace(first, actions=one)), features(first))
+
+
 def test_a_replay_gives_back_what_was_recorded() -> None:
     """Successive moments, the oldest forgotten, and the action before each."""
     replay, rng = Replay(steps=20 * N), torch.Generator().manual_seed(0)
@@ -334,6 +415,21 @@ def test_reward_prediction_is_drawn_half_and_half() -> None:
         [(t, n)] = (rollout.seen.observations[:-1] == look[2]).all(-1).nonzero().tolist()
         torch.testing.assert_close(look, rollout.seen.observations[t - 2 : t + 1, n])
         assert int(sign) == {0.0: 0, 1.0: 1, -1.0: 2}[float(rare[t, n].sign())]
+
+
+@pytest.mark.parametrize("reward", [1.0, 0.0])
+def test_reward_prediction_of_rewards_of_one_kind_is_drawn_from_that(reward: float) -> None:
+    """A game that pays at each step has no half without; of nothing at all nothing is drawn."""
+    rollout, replay = _rollout(), Replay(2000)
+    rng = torch.Generator().manual_seed(0)
+    assert replay.before_rewards(40, rng) is None
+    replay.add(replace(rollout, rewards=torch.full((T, N), reward)))
+
+    drawn = replay.before_rewards(40, rng)
+
+    assert drawn is not None
+    assert drawn[0].shape == (40, 3, 5)
+    assert drawn[1].tolist() == [int(reward)] * 40
 
 
 def test_pixel_control_of_what_has_no_pixels_is_refused() -> None:

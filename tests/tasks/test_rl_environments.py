@@ -1,7 +1,9 @@
 """The environments: gymnasium's conventions, each game's own traps, and games that break."""
 
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -23,7 +25,7 @@ from tasks.rl.environments.doom import Doom
 from tasks.rl.environments.lab import Lab
 from tasks.rl.environments.recall import Recall
 from tasks.rl.environments.remote import Remote
-from tasks.rl.environments.singles import Single, Singles
+from tasks.rl.environments.singles import Frame, Single, Singles
 from tasks.rl.environments.starcraft import StarCraft
 from tests.tasks import doubles
 
@@ -166,6 +168,33 @@ def test_atari_gives_the_games_own_rewards_and_masks_its_resets() -> None:
     second.close()
 
 
+def test_atari_begins_anew_after_an_end_and_at_a_reset() -> None:
+    """Without reward, with one frame and no others before it; used games equal fresh ones."""
+    pytest.importorskip("ale_py")
+    games, rng = Atari("ms_pacman", 3), np.random.default_rng(0)
+    games.reset(3)
+    ends, ended = 0, np.zeros(3, np.bool_)
+    for _ in range(600):
+        step = games.step(rng.integers(0, games.spec.heads[0], (3, 1)))
+        assert not step.rewards[ended].any()
+        assert not step.ended[ended].any()
+        assert not step.observations[ended, :3].any()
+        assert step.observations[:, 3].any((1, 2)).all()
+        ends, ended = ends + int(ended.sum()), step.ended
+        if ends >= 2:
+            break
+    fresh = Atari("ms_pacman", 3)
+
+    again, first = games.reset(5), fresh.reset(5)
+
+    assert ends >= 2
+    np.testing.assert_array_equal(again.observations, first.observations)
+    for a, b in zip(_play(games, 30), _play(fresh, 30), strict=True):
+        np.testing.assert_array_equal(a, b)
+    games.close()
+    fresh.close()
+
+
 def test_doom_at_its_time_limit_is_cut_off_and_shows_its_last_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,8 +290,29 @@ def test_an_action_of_starcraft_has_a_part_for_each_number() -> None:
     assert places == {0: (1, 2), 3: (3,)}
 
 
+class Troubled(doubles.Misbehaves):
+    """A game that at its start is slow or dies, once or each time; or that notes that it hangs."""
+
+    def __init__(self, how: str, note: str = "") -> None:
+        super().__init__(how, note)
+        self.note = note
+        if how == "starts slowly":
+            time.sleep(2.0)
+        if how in ("dies once at its start", "dies at its start") and not os.path.exists(note):
+            if how == "dies once at its start":
+                Path(note).touch()
+            os._exit(4)
+
+    def step(self, action: NDArray[np.int64]) -> Frame:
+        if self.how == "hangs" and self.note and self.steps == 6:
+            told = Path(self.note + ".part")
+            told.write_text(f"{os.getpid()} {tempfile.mkdtemp()}")
+            told.rename(self.note)
+        return super().step(action)
+
+
 def _broken(how: str, note: str = "", patience: float = 20.0) -> Remote:
-    return Remote(partial(Singles, partial(doubles.Misbehaves, how, note), 2), patience)
+    return Remote(partial(Singles, partial(Troubled, how, note), 2), patience)
 
 
 @pytest.mark.parametrize(
@@ -300,13 +350,79 @@ def test_what_a_game_has_begun_ends_with_it(tmp_path: Path) -> None:
 
     games.close()
 
-    for _ in range(100):
+    assert _gone(pid)
+
+
+def _gone(pid: int) -> bool:
+    """Return whether a process ends within ten seconds."""
+    for _ in range(200):
         status = Path(f"/proc/{pid}/stat")
         if not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z":
-            break
+            return True
         time.sleep(0.05)
-    else:
-        pytest.fail("it is still there")
+    return False
+
+
+HANGS = """
+import sys
+import numpy as np
+from tests.tasks.test_rl_environments import _broken, _play
+games = _broken("hangs", sys.argv[1], patience=600.0)
+games.reset(1)
+_play(games, 20)
+"""
+
+
+def test_a_game_that_hangs_ends_when_whoever_plays_it_is_killed(tmp_path: Path) -> None:
+    """And leaves no temporary files: a worker that is killed cannot clean up."""
+    note = tmp_path / "note"
+    player = subprocess.Popen([sys.executable, "-c", HANGS, str(note)])
+    while not note.exists():
+        assert player.poll() is None
+        time.sleep(0.05)
+    pid, folder = note.read_text().split()
+    assert Path(folder).is_dir()
+
+    player.kill()
+    player.wait()
+
+    assert _gone(int(pid))
+    assert not Path(folder).parent.exists()
+
+
+def test_a_game_that_is_ended_leaves_no_temporary_files(tmp_path: Path) -> None:
+    """Though it was killed."""
+    note = tmp_path / "note"
+    games = _broken("hangs", str(note), patience=2.0)
+    games.reset(1)
+    with pytest.raises(EnvironmentLost, match="has not answered"):
+        _play(games, 20)
+
+    folder = Path(note.read_text().split()[1])
+
+    assert folder.parent.name.startswith("games-")
+    assert not folder.parent.exists()
+
+
+def test_a_game_that_dies_once_at_its_start_is_started_again(tmp_path: Path) -> None:
+    """A trainer that cannot be made would stop the run; what dies each time is lost."""
+    games = _broken("dies once at its start", str(tmp_path / "died"))
+    assert (tmp_path / "died").exists()
+    games.reset(1)
+    _play(games, 3)
+    games.close()
+
+    with pytest.raises(EnvironmentLost, match=r"ended during the start.*exit status 4"):
+        _broken("dies at its start", str(tmp_path / "never"))
+
+
+def test_a_start_has_a_patience_of_its_own() -> None:
+    """Longer than a step's; and it ends too."""
+    slow = partial(Singles, partial(Troubled, "starts slowly"), 1)
+    Remote(slow, 1.0).close()
+
+    with pytest.raises(EnvironmentLost, match=r"has not answered to the start for 0.2 s"):
+        Remote(slow, 60.0, start_patience=0.2)
 
 
 def test_an_error_at_the_start_comes_through_as_it_was() -> None:

@@ -129,6 +129,57 @@ def test_an_unroll_of_nothing_is_refused() -> None:
         assert round(unroll.domain[0]) >= 1
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"steps": 0}, "steps of a problem is 0, and must be at least 1"),
+        ({"unroll": 0}, "unroll of a problem is 0, and must be at least 1.*None to search it"),
+        ({"unroll": -2}, "unroll of a problem is -2"),
+        ({"clip": 0.0}, "clip of a problem is 0.0, and must be above 0: give inf"),
+        ({"clip": math.nan}, "clip of a problem is nan"),
+        ({"limit": -40.0}, "limit of a problem is -40.0"),
+        ({"epsilon": 0.0}, "epsilon of a problem is 0.0.*1e-5"),
+    ],
+)
+def test_a_problem_that_cannot_be_is_refused(change: dict[str, float], sentence: str) -> None:
+    """Where it is made: clip=0 would have taken all reward away, unseen."""
+    with pytest.raises(ValueError, match=sentence):
+        replace(SHORT, **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("change", [{"unroll": 3}, {"steps": 3 * 8}])
+def test_an_unroll_shorter_than_funs_horizon_is_refused_at_the_start(
+    change: dict[str, int],
+) -> None:
+    """The problem's own, or a whole step that is so short; as long as the horizon is enough."""
+    ActorCritic(replace(FEUDAL, unroll=4), 1, "cpu")
+    with pytest.raises(ValueError, match=r"unroll of 3 steps .* horizon of 4 "):
+        ActorCritic(replace(FEUDAL, **change), 1, "cpu")  # type: ignore[arg-type]
+
+
+def test_a_searched_unroll_shorter_than_funs_horizon_is_refused_in_its_step() -> None:
+    """With both numbers; the member fails, and another one is copied."""
+    trainer = ActorCritic(replace(FEUDAL, unroll=None), 1, "cpu")
+    trainer.step(HYPERS | {"unroll": 4.0})  # its last update is of two steps
+    with pytest.raises(ValueError, match=r"unroll of 3 steps .* horizon of 4 "):
+        trainer.step(HYPERS | {"unroll": 3.4})
+
+
+def test_weights_actions_and_episodes_have_streams_of_their_own() -> None:
+    """After the start and after a reseeding, which a fresh trainer of that seed equals."""
+    trainer, other = ActorCritic(FORGETFUL, 1, "cpu"), ActorCritic(FORGETFUL, 2, "cpu")
+    seeds: list[int] = []
+    begin = trainer.games.reset
+    trainer.games.reset = lambda seed: (seeds.append(seed), begin(seed))[1]  # type: ignore
+
+    other.reseed(1)
+
+    assert trainer.noise.initial_seed() == other.noise.initial_seed()
+    trainer.step(HYPERS)
+    trainer.step(HYPERS)
+    assert len({1, trainer.noise.initial_seed(), *seeds}) == 4
+
+
 def test_the_score_is_the_last_ten_returns_unclipped() -> None:
     """Though the learner sees clipped rewards."""
     trainer = ActorCritic(replace(SHORT, clip=0.1), 1, "cpu")

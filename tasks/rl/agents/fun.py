@@ -1,7 +1,8 @@
 """FeUdal Networks: a manager sets directions in a space of its own, a worker acts along them.
 
 Left out of the paper's: goals that are random with a small chance (it is unstated). The manager
-learns from the steps whose horizon lies in the rollout: unrolls must be longer than the horizon.
+learns from the steps whose horizon lies in the rollout: a shorter one teaches it no goals, and the
+trainer refuses it.
 """
 
 from dataclasses import dataclass

@@ -75,11 +75,12 @@ class Replay:
     def before_rewards(self, count: int, rng: torch.Generator) -> tuple[Tensor, Tensor] | None:
         """Return three successive observations each, and the sign of the reward that follows them.
 
-        Half of them before a reward that is not 0, half before none, whatever their share is.
+        Half of them before a reward that is not 0, half before none, whatever their share is; all
+        of them of one kind where the replay has no other.
 
         Returns:
             [count, 3, *shape], and classes [count]: 0 none, 1 positive, 2 negative. None as long as
-            one of the halves has nothing to draw from.
+            there is nothing to draw from.
         """
         here = len(self)
         if here < 3:
@@ -89,12 +90,15 @@ class Replay:
         first, valid = self.rings["first"][rows], self.rings["valid"][rows]
         rewards = self.rings["rewards"][rows]
         whole = valid[2:] & ~first[1:-1] & ~first[2:]  # three of one episode, and a real step
+        paid = rewards[2:] != 0
+        kinds = [torch.nonzero(whole & kind, as_tuple=True) for kind in (paid, ~paid)]
+        kinds = [kind for kind in kinds if len(kind[0])]
+        if not kinds:
+            return None
         chosen = []
-        for paid in (True, False):
-            times, games = torch.nonzero(whole & ((rewards[2:] != 0) == paid), as_tuple=True)
-            if len(times) == 0:
-                return None
-            pick = torch.randint(len(times), (count // 2,), generator=rng, device=rng.device)
+        for times, games in kinds:
+            share = count // len(kinds)
+            pick = torch.randint(len(times), (share,), generator=rng, device=rng.device)
             chosen.append((times[pick] + 2, games[pick]))
         times, games = (torch.cat(parts) for parts in zip(*chosen, strict=True))
         looks = [self.rings["observations"][rows[times - back], games] for back in (2, 1, 0)]

@@ -2,13 +2,18 @@
 
 A game that dies ends its process, and one that hangs has it ended after `patience` seconds: both
 are EnvironmentLost. The next reset or restore starts a new process. A game may have processes of
-its own, which would outlive the one that began them: all are of one group, and end together.
+its own, which would outlive the one that began them: all are of one group, and end together, also
+when their parent is killed. What they leave in the folder for temporary files goes with them.
 """
 
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
+import tempfile
+import threading
+import time
 import weakref
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -22,6 +27,7 @@ from tasks.rl.environments.batch import Batch, EnvironmentLost, Spec, State, Ste
 
 PLAIN = (ValueError, ImportError, ModuleNotFoundError, FileNotFoundError)
 SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+WATCH = 1.0  # seconds between two looks after the parent
 
 
 class Remote:
@@ -29,24 +35,36 @@ class Remote:
 
     Args:
         make: of the module's top level or a partial of such: it travels to the process.
-        patience: seconds that one step, reset or start may take.
+        patience: seconds that one step or reset may take.
+        start_patience: seconds that a start may take, of games that load or compile first. A start
+            that is lost is tried once more: at a trainer's beginning it would stop the whole run.
 
     Raises:
         ValueError, ImportError: as `make` raises them.
-        EnvironmentLost: the process ended, or did not answer in time.
+        EnvironmentLost: the process ended, or did not answer in time; at the start, twice.
     """
 
-    def __init__(self, make: Callable[[], Batch], patience: float = 60.0) -> None:
-        self.make, self.patience = make, patience
+    def __init__(
+        self, make: Callable[[], Batch], patience: float = 60.0, *, start_patience: float = 300.0
+    ) -> None:
+        self.make, self.patience, self.start_patience = make, patience, start_patience
         self._process: BaseProcess | None = None
         self._start()
 
     def _start(self) -> None:
+        try:
+            self._try_to_start()
+        except EnvironmentLost:
+            self._try_to_start()
+
+    def _try_to_start(self) -> None:
         self._ours, theirs = SPAWN.Pipe()
-        self._process = SPAWN.Process(target=_serve, args=(theirs, self.make), daemon=True)
+        folder = tempfile.mkdtemp(prefix="games-")
+        said = (theirs, self.make, folder, os.getpid())
+        self._process = SPAWN.Process(target=_serve, args=said, daemon=True)
         self._process.start()
         theirs.close()
-        self._ended = weakref.finalize(self, _end, self._process, self._ours)
+        self._ended = weakref.finalize(self, _end, self._process, self._ours, folder)
         self.spec: Spec
         self.spec, self.count, self.savable = self._answer("the start")
 
@@ -64,11 +82,10 @@ class Remote:
         return self._answer(method)
 
     def _answer(self, what: str) -> Any:
+        patience = self.start_patience if what == "the start" else self.patience
         try:
-            if not self._ours.poll(self.patience):
-                raise self._lost(
-                    f"has not answered to {what} for {self.patience:g} s; it was ended"
-                )
+            if not self._ours.poll(patience):
+                raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
             kind, value = self._ours.recv()
         except (EOFError, OSError) as error:
             raise self._lost(f"ended during {what}") from error
@@ -117,18 +134,21 @@ class Remote:
         self._process = None
 
 
-def _end(process: BaseProcess, connection: Connection) -> None:
+def _end(process: BaseProcess, connection: Connection, folder: str) -> None:
     connection.close()
     with contextlib.suppress(ProcessLookupError, PermissionError):
         assert process.pid
         os.killpg(process.pid, signal.SIGKILL)
     process.kill()
     process.join()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
-def _serve(connection: Connection, make: Callable[[], Batch]) -> None:
+def _serve(connection: Connection, make: Callable[[], Batch], folder: str, parent: int) -> None:
     """Answer until nobody asks any more; then end, with all that the games have begun."""
     os.setsid()
+    os.environ["TMPDIR"] = tempfile.tempdir = folder  # of the games' processes too
+    threading.Thread(target=_watch, args=(parent, folder), daemon=True).start()
     try:
         batch = make()
         connection.send(("value", (batch.spec, batch.count, batch.savable)))
@@ -142,4 +162,17 @@ def _serve(connection: Connection, make: Callable[[], Batch]) -> None:
         told = error if plain else RuntimeError(f"{type(error).__name__}: {error}")
         connection.send(("error", told))
     finally:
-        os.killpg(0, signal.SIGKILL)
+        _vanish(folder)
+
+
+def _watch(parent: int, folder: str) -> None:
+    """End it all once the parent is gone: a game that hangs never comes to see the pipe's end."""
+    while os.getppid() == parent:
+        time.sleep(WATCH)
+    _vanish(folder)
+
+
+def _vanish(folder: str) -> None:
+    """End this process and those that it has begun, with what they left."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.killpg(0, signal.SIGKILL)

@@ -98,7 +98,8 @@ class StarCraft(Unsavable):
         available = np.zeros(self.spec.heads[0], np.bool_)
         available[np.asarray(seen["available_actions"])] = True
         planes = np.concatenate((layers.astype(np.float32), flat))
-        # a discount of 0 is a defeat or victory; a mini-game's clock leaves it at 1
+        # A player's result makes the discount 0, and a mini-game's clock ends it by one: it cannot
+        # be told from another end. A limit of pysc2's own would leave 1; these maps have none.
         over = bool(step.last()) and float(step.discount) == 0
         return Frame(
             planes, float(step.reward or 0), over, bool(step.last()) and not over, available
