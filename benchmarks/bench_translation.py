@@ -34,7 +34,7 @@ from tasks.nmt.fairseq_compat import (
 from tasks.nmt.network import DROPOUTS, build, set_dropouts, translation_task
 from tasks.nmt.trainer import EVALUATED, RATE, Translation
 
-STEPS, PAIRS = 6, 5
+STEPS, PAIRS = 12, 5
 HYPERS = {RATE: 3e-3} | dict.fromkeys(DROPOUTS, 0.05)
 
 
