@@ -109,7 +109,7 @@ def prepare(
         "subwords": subwords,
         "longest": [LONGEST, RATIO, PIECES],
     }
-    if _whole(folder, recipe) is not None:
+    if (made := _whole(folder, recipe)) is not None and _is_of(folder, archives, made):
         return
     folder.mkdir(parents=True, exist_ok=True)
     for archive in archives:
@@ -135,6 +135,13 @@ def _whole(folder: Path, recipe: Mapping[str, object]) -> dict[str, object] | No
     made = _read(folder / STAMP)
     sound: dict[str, object] = {"bytes": _sizes(folder), **recipe}
     return made if all(made.get(key) == value for key, value in sound.items()) else None
+
+
+def _is_of(folder: Path, archives: Sequence[Archive], made: Mapping[str, object]) -> bool:
+    """Return whether those archives that are still there are the ones that it was made of."""
+    there = [archive for archive in archives if (folder / archive.name).is_file()]
+    known = set(made["sha256"]) if isinstance(made.get("sha256"), list) else set()  # type: ignore[call-overload]
+    return all(_sha256(folder / archive.name) in known for archive in there)
 
 
 def _read(path: Path) -> dict[str, object]:
