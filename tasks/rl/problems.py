@@ -53,6 +53,7 @@ CART_POLE = Problem(
     agent=A2C,
     steps=2000,
     limit=40.0,
+    judged=24,
 )
 RECALL = Problem(
     environment=partial(Singles, Recall, 16),
@@ -70,6 +71,7 @@ MS_PACMAN = Problem(
     agent=partial(A2C, cells=0),
     steps=20_000,
     clip=1.0,
+    judged=16,
 )
 # Each step that one survives is rewarded there, and only death is not: the sign of the next reward
 # is nearly constant, and to predict it would teach nothing.
@@ -78,4 +80,5 @@ HEALTH_GATHERING = Problem(
     agent=partial(UNREAL, cells=128, prediction=0.0),
     steps=10_000,
     clip=1.0,
+    judged=16,
 )

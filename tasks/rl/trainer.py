@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.member import Hypers
+from core.task import Report
 from tasks.rl.agents.a2c import A2C
 from tasks.rl.agents.fun import FuN
 from tasks.rl.agents.rmsprop import EPSILON, RMSProp
@@ -21,6 +22,7 @@ from tasks.rl.environments.batch import Batch, Spec, Step
 from tasks.rl.scene import Scene, first_scene, joined, scene_of
 
 EPISODES = 10  # whose returns are the score
+JUDGED = 1711_09846  # the seed of the episodes that are reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Problem:
     clip: float = math.inf
     limit: float = 40.0
     epsilon: float = EPSILON
+    judged: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "unroll"):
@@ -53,6 +56,8 @@ class Problem:
                     f"{name} of a problem is {count}, and must be at least 1: give the number of "
                     "agent steps" + (", or None to search it" if name == "unroll" else "")
                 )
+        if not self.judged >= 0:
+            raise ValueError(f"judged of a problem is {self.judged}: give how many episodes, or 0")
         for name in ("clip", "limit", "epsilon"):
             bound = getattr(self, name)
             if not bound > 0:  # which NaN is not either
@@ -74,6 +79,7 @@ class ActorCritic:
     The score is the returns of the last ten training episodes, of rewards as the game gives them.
     They go over with the weights: after a copy they are the donor's until ten episodes have ended,
     and two samples of one ancestor may share values, which Welch's t-test takes for independent.
+    What is reported is of new episodes, which the weights themselves have played.
 
     Environments that cannot be saved begin their episodes anew with each step, and the replay is
     emptied: so what is saved between two steps is all that there is, and to load it is to go on.
@@ -151,14 +157,9 @@ class ActorCritic:
         assert self.scene is not None
         scenes, answers = [self.scene], list[tuple[Tensor, Step]]()
         for _ in range(steps):
-            scene = scenes[-1]
-            logits, memory = self.agent.act(scene.seen, scene.memory)
-            mask = scene.seen.available
-            available = None if mask is None else mask[0]
-            actions = self.network.policy.draw(logits, available, self.noise)
-            answer = self.games.step(actions.cpu().numpy())
+            scene, actions, answer = self._play(scenes[-1], self.noise)
             self._count(answer)
-            scenes.append(scene.after(answer, actions, memory, self.problem.clip))
+            scenes.append(scene)
             answers.append((actions, answer))
         self.scene = scenes[-1]
         seen = joined([scene.seen for scene in scenes])
@@ -171,6 +172,14 @@ class ActorCritic:
             truncated=self._flags([answer.truncated for _, answer in answers]),
             valid=~seen.first[1:],  # what a reset shows is the first of its episode
         )
+
+    def _play(self, scene: Scene, noise: torch.Generator) -> tuple[Scene, Tensor, Step]:
+        """Act once: return the moment that follows, the actions, and what the games answered."""
+        logits, memory = self.agent.act(scene.seen, scene.memory)
+        mask = scene.seen.available
+        actions = self.network.policy.draw(logits, None if mask is None else mask[0], noise)
+        answer = self.games.step(actions.cpu().numpy())
+        return scene.after(answer, actions, memory, self.problem.clip), actions, answer
 
     def _flags(self, rows: list[NDArray[np.bool_]]) -> Tensor:
         return torch.from_numpy(np.stack(rows)).to(self.device)
@@ -192,6 +201,38 @@ class ActorCritic:
         if self.episodes:
             return tuple(self.episodes)
         return (float(self.received.mean()),)
+
+    def report(self) -> Report:
+        """Return the returns of episodes that neither training nor selection has seen.
+
+        fresh_return: their mean. fresh_returns: each. Actions are drawn, as in training; episodes
+        and draws are the same for every member. {} if the problem judges none, or the training has
+        diverged. Where training stands is left as it was.
+        """
+        if not self.problem.judged or math.isnan(self.eval()[0]):
+            return {}
+        keeps = self.games.savable and self.scene is not None  # others begin anew at the next step
+        before = self.games.state() if keeps else {}
+        found = self._fresh_returns(-(-self.problem.judged // self.games.count))
+        if keeps:
+            self.games.restore(before)
+        return {"fresh_return": float(np.mean(found)), "fresh_returns": found}
+
+    @torch.no_grad()
+    def _fresh_returns(self, each: int) -> list[float]:
+        """Return those of the first episodes of each environment: not those that end first."""
+        noise = torch.Generator(self.device).manual_seed(JUDGED)
+        first, memory = self.games.reset(JUDGED), self.agent.begin(self.games.count)
+        scene = first_scene(first, len(self.games.spec.heads), memory, self.device)
+        received = np.zeros(self.games.count)
+        found: list[list[float]] = [[] for _ in received]
+        while min(map(len, found)) < each:
+            scene, _, answer = self._play(scene, noise)
+            received += answer.rewards
+            for i in np.flatnonzero(answer.ended):
+                found[i].append(float(received[i]))
+                received[i] = 0.0
+        return [score for scores in found for score in scores[:each]]
 
     def reseed(self, seed: int) -> None:
         """Draw actions and later episodes from a new stream from now on."""

@@ -1,5 +1,6 @@
 """The trainer and its presets: the contract, live hypers, agents that learn, games that break."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +31,7 @@ from tasks.rl.environments.catch import Catch
 from tasks.rl.environments.doom import Doom
 from tasks.rl.environments.recall import Recall
 from tasks.rl.environments.remote import Remote
-from tasks.rl.environments.singles import Singles, Unsavable
+from tasks.rl.environments.singles import Frame, Singles, Unsavable
 from tasks.rl.trainer import ActorCritic, Problem
 from tests.tasks.doubles import Misbehaves
 
@@ -139,6 +140,7 @@ def test_an_unroll_of_nothing_is_refused() -> None:
         ({"clip": math.nan}, "clip of a problem is nan"),
         ({"limit": -40.0}, "limit of a problem is -40.0"),
         ({"epsilon": 0.0}, "epsilon of a problem is 0.0.*1e-5"),
+        ({"judged": -1}, "judged of a problem is -1: give how many episodes"),
     ],
 )
 def test_a_problem_that_cannot_be_is_refused(change: dict[str, float], sentence: str) -> None:
@@ -198,6 +200,61 @@ def test_the_score_is_the_last_ten_returns_unclipped() -> None:
     assert len(score) == 10
     assert all(number >= 8 for number in score)  # a cart and pole stands for eight steps at least
     assert max(rewards) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "problem", [SHORT, FORGETFUL, UNREAL_SHORT], ids=["a2c", "unsavable", "unreal"]
+)
+def test_a_report_is_of_new_episodes_and_leaves_training_as_it_was(
+    problem: Problem, tmp_path: Path
+) -> None:
+    """Bit by bit; and the same weights report the same."""
+    trainer = ActorCritic(replace(problem, judged=7), 1, "cpu")
+    trainer.step(HYPERS)
+    trainer.save(tmp_path / "before")
+    trainer.step(HYPERS)
+    trainer.save(tmp_path / "without")
+    trainer.load(tmp_path / "before")
+
+    report = trainer.report()
+    again = trainer.report()
+    trainer.step(HYPERS)
+    trainer.save(tmp_path / "with")
+
+    assert (tmp_path / "with").read_bytes() == (tmp_path / "without").read_bytes()
+    assert again == report
+    returns = report["fresh_returns"]
+    assert isinstance(returns, list)
+    assert len(returns) == -(-7 // trainer.games.count) * trainer.games.count
+    assert report["fresh_return"] == pytest.approx(sum(returns) / len(returns))
+
+
+def test_a_report_does_not_favour_episodes_that_end_first() -> None:
+    """Of two environments one has short episodes: as many of each are counted."""
+    lengths = itertools.cycle((5, 1))
+
+    def games() -> Batch:
+        return Singles(lambda: Sprint(next(lengths)), 2)
+
+    trainer = ActorCritic(replace(problems.RECALL, environment=games, judged=6), 1, "cpu")
+
+    assert trainer.report()["fresh_returns"] == [5.0] * 3 + [1.0] * 3
+
+
+class Sprint(Unsavable, Recall):
+    """Pays 1 for each step, of which an episode has `length`."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__()
+        self.length = self.left = length
+
+    def reset(self, seed: int) -> Frame:
+        self.left = self.length
+        return super().reset(seed)
+
+    def step(self, action: object) -> Frame:
+        self.left -= 1
+        return Frame(super().reset(1).observation, 1.0, terminated=self.left == 0)
 
 
 def test_before_an_episode_has_ended_the_score_is_what_has_been_received() -> None:
