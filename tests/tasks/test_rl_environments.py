@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,9 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
-from tasks.rl import scores
+from tasks.rl import problems, scores
 from tasks.rl.environments import lab, starcraft
 from tasks.rl.environments.atari import Atari
 from tasks.rl.environments.batch import Batch, EnvironmentLost
@@ -27,6 +29,7 @@ from tasks.rl.environments.recall import Recall
 from tasks.rl.environments.remote import Remote
 from tasks.rl.environments.singles import Frame, Single, Singles
 from tasks.rl.environments.starcraft import StarCraft
+from tasks.rl.trainer import ActorCritic
 from tests.tasks import doubles
 
 SAVABLE: list[Callable[[], Single]] = [Recall, Catch, *(partial(Classic, name) for name in NAMES)]
@@ -258,9 +261,11 @@ def test_a_table_of_actions_that_does_not_fit_is_refused(
         Lab("nav_maze_static_01", rows)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of its old protobuf
 def test_starcraft_is_played_through_pysc2s_own_mock() -> None:
-    """Where pysc2 is installed: every function that is drawn is available and complete."""
-    pytest.importorskip("pysc2")
+    """Every function that is available is complete; and the agent of table 3 learns from it."""
+    if os.environ.get("PBT_SC2_TESTS") != "required":
+        pytest.importorskip("pysc2", reason="pysc2 is not installed: pip install -e '.[rl,sc2]'")
     starcraft._pysc2()
     from pysc2.env import mock_sc2_env
 
@@ -274,6 +279,18 @@ def test_starcraft_is_played_through_pysc2s_own_mock() -> None:
 
     assert frame.observation.shape == game.spec.shape
     assert game.spec.heads[0] == 573
+
+    games = partial(Singles, partial(StarCraft, "MoveToBeacon", mock_sc2_env.SC2TestEnv), 2)
+    problem = replace(problems.starcraft("MoveToBeacon"), environment=games, steps=80)
+    trainer = ActorCritic(problem, 1, "cpu")
+    before = trainer.optimizer.weights.clone()
+    trainer.step({"learning_rate": 1e-4, "entropy_cost": 1e-3})
+    assert trainer.scene is not None
+    seen = trainer.scene.seen
+    assert seen.available is not None
+    for actions, available in zip(seen.actions[0], seen.available[0], strict=True):
+        assert bool(available[actions[0]])  # the mock's functions never change
+    assert not torch.equal(trainer.optimizer.weights, before)
 
 
 def _sizes(*kinds: tuple[int, tuple[int, ...]]) -> SimpleNamespace:
