@@ -1,8 +1,8 @@
 """A translation member inside the engine against a plain fairseq loop, in turns; its evaluation.
 
 `python -m benchmarks.bench_translation`: same model, batches and updates, the same score after each
-step; the engine writes weights and records besides. Then which share of a member's time is spent on
-evaluation, and how much memory a process holds at most. `--medium` measures that preset's member.
+step; the engine writes weights and records besides. Then where its time goes, and how much memory a
+process holds at most. `--medium` measures that preset's member.
 """
 
 import argparse
@@ -52,8 +52,8 @@ def _one(run: PBT) -> PBT:
     return replace(run, members=1, steps=STEPS, start=(HYPERS,))
 
 
-def by_engine(member: str) -> tuple[float, float]:
-    """Return the seconds that the run takes, without its last report, and evaluation's share."""
+def by_engine(member: str) -> tuple[float, dict[str, float]]:
+    """Return the seconds that the run takes, without its last report; and those of each phase."""
     with tempfile.TemporaryDirectory(dir=os.environ.get("PBT_BENCH_DIR")) as folder:
         run = open_run(Path(folder) / "run", f"benchmarks.bench_translation:{member}")
         began = time.perf_counter()
@@ -63,7 +63,7 @@ def by_engine(member: str) -> tuple[float, float]:
         for record in Population(run.root).history(0):
             for phase, seconds in record.seconds.items():
                 spent[phase] = spent.get(phase, 0.0) + seconds
-    return passed - spent["report"], spent["eval"] / (spent["eval"] + spent["step"])
+    return passed - spent["report"], spent
 
 
 def by_hand(problem: Translation) -> float:
@@ -105,17 +105,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     engine = partial(by_engine, "medium_member" if medium else "small_member")
     corpus = problem.corpus()  # is there from now on
     by_hand(problem)
-    ratios, shares, rates = [], [], []
+    ratios, rates, phases = [], [], []
     tokens = float(corpus.train.sizes[:, 1].mean()) * len(corpus.train)
     batches = len(Batches(corpus.train, corpus.subwords, problem.max_tokens))
     trained = tokens / batches * problem.updates * STEPS
     for pair in range(PAIRS):
         if pair % 2:
-            (inside, share), plain = engine(), by_hand(problem)
+            (inside, spent), plain = engine(), by_hand(problem)
         else:
-            plain, (inside, share) = by_hand(problem), engine()
+            plain, (inside, spent) = by_hand(problem), engine()
         ratios.append(plain / inside)
-        shares.append(share)
+        phases.append(spent | {"other": inside + spent["report"] - sum(spent.values())})
         rates.append(trained / inside)
     say(
         {
@@ -124,7 +124,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "updates": STEPS * problem.updates,
             "ratio": spread(ratios),
             "target_tokens_per_second_with_scores": spread(rates),
-            "share_of_evaluation": spread(shares),
+            "share_of_evaluation": spread(
+                [it["eval"] / (it["eval"] + it["step"]) for it in phases]
+            ),
+            "milliseconds_a_step": {
+                name: spread([1000 * it[name] / STEPS for it in phases])["median"]
+                for name in phases[0]
+                if name != "report"
+            },
+            "last_report_seconds": spread([it["report"] for it in phases]),
             "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
             "threads": 1,
         }
