@@ -51,6 +51,7 @@ digits-tables: .venv/installed
 	    .venv/bin/python -m core study tasks.gan.presets:digits_$$study --workers $(WORKERS) --out "$(TABLES)/$$study" || exit; \
 	    .venv/bin/python -m analysis ablation "$(TABLES)/$$study" --out "$(TABLES)/tables/$$study" || exit; \
 	done
+	@.venv/bin/python -m analysis tables "$(TABLES)"/table_4/*/[0-9]* --out "$(TABLES)/tables"
 
 test: .venv/installed
 	@.venv/bin/python -m pytest -q

@@ -123,6 +123,7 @@ def lay_out(paper: PaperTable, filled: Filled) -> Table:
     own = {at: ours.mean for at, ours in filled.items()}
     for derived in paper.derived:
         for whose, numbers in zip(WHOSE, (papers, own), strict=True):
+            numbers = numbers if whose == WHOSE[0] or derived.ours else {}
             found = [derive(paper, derived, numbers, column) for column in paper.columns]
             cells = [NONE if number is None else f"{number:.4g}" for number in found]
             rows.append([derived.name if whose == WHOSE[0] else "", whose, *cells])

@@ -99,18 +99,34 @@ def test_a_normalised_score_is_as_by_hand() -> None:
     assert mean_normalised({"amidar": 3018}, HUMAN_STARTS) == pytest.approx(1.9666, abs=1e-4)
 
 
-def test_every_preset_has_one_place() -> None:
-    """No run could fill two cells of one number; those that exist already are ours to run."""
+def test_every_preset_has_one_place_and_is_of_its_size() -> None:
+    """No run could fill two cells of one number; and each of them can be run."""
     for table in TABLES:
         places = [(cell.preset, cell.number) for cell in table.cells.values()]
         assert len(places) == len(set(places)), table.name
-    cells = [cell for table in TABLES for cell in table.cells.values()]
-    assert {"tasks.rl.presets:table_1_amidar_10", "tasks.rl.presets:table_2_seekavoid_arena_01"} < {
-        cell.preset for cell in cells
-    }
-    for name in ("digits", "digits_fixed", "digits_random_search"):
-        [members] = {cell.members for cell in cells if cell.preset == f"tasks.gan.presets:{name}"}
-        assert resolve(f"tasks.gan.presets:{name}").members == members
+    sizes = {cell.preset: cell.members for table in TABLES for cell in table.cells.values()}
+    assert {
+        "tasks.rl.presets:table_1[amidar-10]",
+        "tasks.rl.presets:figure_5c[lt_horse_shoe_color-hypers]",
+        "tasks.gan.presets:digits_table_4[tournament]",
+    } < set(sizes)
+    for preset, members in sizes.items():
+        assert resolve(preset).members == members, preset
+
+
+def test_what_means_nothing_for_ours_is_left_empty() -> None:
+    """The paper's table 2 is in percent of humans, which ours cannot be: a ratio, and no mean."""
+    table = BY_NAME["table_2"]
+    presets = [cell.preset for (_, column), cell in table.cells.items() if "N=40" in column]
+    runs = [
+        written([[3.0 if "-random_search" in preset else 6.0]], preset=preset) for preset in presets
+    ]
+
+    laid = lay_out(table, fill(table, by_preset(runs)[0]))
+
+    below = {row[0]: laid.rows[i + 1][2:] for i, row in enumerate(laid.rows) if row[0]}
+    assert set(below["mean"]) == set(below["median"]) == {"–"}
+    assert below["ratio (figure 5c)"][:3] == ["–", "2", "–"]
 
 
 def _gan(preset: str, scores: list[float], held_out: list[float], seed: int = 0) -> RunData:
@@ -169,7 +185,7 @@ def test_without_runs_our_cells_are_dashes() -> None:
 def test_a_run_directory_fills_its_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """By the preset that its run.json names; the others are said to be left out."""
     root = run_of(tmp_path / "run", "tests.trainers:walk")
-    info = read_info(root) | {"preset": "tasks.rl.presets:table_3_build_marines"}
+    info = read_info(root) | {"preset": "tasks.rl.presets:table_3[BuildMarines]"}
     (root / "run.json").write_bytes(seal({k: v for k, v in info.items() if k != "checksum"}))
     other = run_of(tmp_path / "other", "tests.trainers:walk")
     [run] = read_runs([root])
@@ -178,7 +194,7 @@ def test_a_run_directory_fills_its_cell(tmp_path: Path, capsys: pytest.CaptureFi
 
     said = capsys.readouterr().out
     assert f"Left out: {other}; no cell is of the preset tests.trainers:walk." in said
-    assert "NOT OF THIS SIZE: ours of tasks.rl.presets:table_3_build_marines has 5 members" in said
+    assert "NOT OF THIS SIZE: ours of tasks.rl.presets:table_3[BuildMarines] has 5 members" in said
     with (tmp_path / "out/table_3.csv").open() as file:
         rows = list(csv.DictReader(file))
     filled = [row for row in rows if row["ours"]]
@@ -194,7 +210,7 @@ def test_a_run_directory_fills_its_cell(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_unfinished_runs_are_left_out_and_said() -> None:
     """A cell is of runs that are done."""
-    run = written([[1.0, 2.0], [1.0]], preset="tasks.gan.presets:digits")
+    run = written([[1.0, 2.0], [1.0]], preset="tasks.gan.presets:digits_table_4[fixed]")
 
     arms, notes = by_preset([run])
 
