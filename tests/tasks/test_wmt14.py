@@ -1,5 +1,6 @@
 """WMT'14: from archives in their original format to batches, on a small corpus, without network."""
 
+import hashlib
 import io
 import os
 import tarfile
@@ -11,6 +12,8 @@ import pytest
 from tests.tasks.fairseq import needs_fairseq
 
 needs_fairseq()
+
+from sacrebleu.dataset import DATASETS  # noqa: E402
 
 from core.download import DownloadError  # noqa: E402
 from tasks.nmt import wmt14  # noqa: E402
@@ -200,6 +203,48 @@ def test_news_that_cannot_be_fetched_are_said(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(DataError, match="type sacrebleu -t wmt14/full -l en-de --echo src"):
         wmt14.newstest("wmt14/full")
+
+
+@pytest.fixture(params=sorted(wmt14.TESTS.values()))
+def test_set(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """Return a test set that sacrebleu finds at another address: small, in its format."""
+    dataset = DATASETS[request.param]
+    path = tmp_path / "served.tgz"
+    with tarfile.open(path, "w:gz") as tar:
+        for name, lines in zip(dataset.langpairs["en-de"], NEWS, strict=True):
+            segments = "".join(f'<seg id="{i}">{line}</seg>\n' for i, line in enumerate(lines, 1))
+            data = f'<srcset setid="news">\n<doc docid="1">\n<p>\n{segments}</p>\n</doc>\n'.encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            tar.addfile(entry, io.BytesIO(data))
+    monkeypatch.setattr(dataset, "data", [path.as_uri()])
+    monkeypatch.setattr(dataset, "md5", [hashlib.md5(path.read_bytes()).hexdigest()])
+    monkeypatch.setattr(dataset, "_outdir", str(tmp_path / "sacrebleu"))
+    monkeypatch.setattr(dataset, "_rawdir", str(tmp_path / "sacrebleu/raw"))
+    return str(request.param)
+
+
+NEWS = (["A dog  sees\u2028me.", "&quot;No&quot;, he said."], ["Ein Hund sieht mich.", "„Nein“."])
+
+
+def test_news_come_through_sacrebleu_in_their_original_format(test_set: str) -> None:
+    """Fetched, checked, unpacked and cut into sentences by it; each beside its translation."""
+    assert wmt14.newstest(test_set) == [
+        ("A dog sees me.", "Ein Hund sieht mich."),
+        ("&quot;No&quot;, he said.", "„Nein“."),
+    ]
+
+
+def test_news_that_are_not_what_was_published_are_refused(
+    test_set: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By sacrebleu's checksum; and the sentence says what to delete."""
+    monkeypatch.setattr(DATASETS[test_set], "md5", ["0" * 32])
+
+    with pytest.raises(DataError, match=f"Delete its half of a copy, ~/.sacrebleu/{test_set}"):
+        wmt14.newstest(test_set)
 
 
 def test_a_folder_without_anything_says_the_whole_way(tmp_path: Path) -> None:
