@@ -27,7 +27,7 @@ UNROLL, TURNS = 5, 3
 HYPERS = {"learning_rate": 7e-4, "entropy_cost": 0.01, "unroll": UNROLL}
 GAMES = {
     "cart_pole": (CART_POLE, "CartPole-v1", 4000),
-    "ms_pacman": (MS_PACMAN, "ALE/MsPacman-v5", 4000),
+    "ms_pacman": (MS_PACMAN, "ALE/MsPacman-v5", 8000),
 }
 
 

@@ -70,11 +70,16 @@ class A2C(nn.Module):
 
     def loss(self, rollout: Rollout, hypers: Hypers, rng: torch.Generator) -> Tensor:
         """Return A3C's loss of the rollout."""
-        x, _ = self.features(rollout.seen, rollout.memory)
-        logits, values = self.actor(x), self.critic(x).squeeze(-1)  # [T + 1, N, ...]
-        goal = returns(rollout, rollout.rewards, values.detach(), self.discount)
+        steps = len(rollout.rewards)
+        x, memory = self.features(rollout.seen.part(0, steps), rollout.memory)
+        with torch.no_grad():  # what follows is looked at for its value alone
+            after, _ = self.features(rollout.seen.part(steps, steps + 1), memory)
+            ahead = self.critic(after).squeeze(-1)
+        logits, values = self.actor(x), self.critic(x).squeeze(-1)  # [T, N, ...]
+        seen = torch.cat((values.detach(), ahead))
+        goal = returns(rollout, rollout.rewards, seen, self.discount)
         cost = float(hypers["entropy_cost"])
-        return actor_critic(self.policy, rollout, logits[:-1], goal, values[:-1], cost)
+        return actor_critic(self.policy, rollout, logits, goal, values, cost)
 
 
 def actor_critic(
