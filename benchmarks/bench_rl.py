@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,17 @@ from torch import nn
 
 from benchmarks.provenance import say, spread
 from tasks.rl.agents.a2c import A2C
+from tasks.rl.environments.atari import Atari
 from tasks.rl.environments.batch import Batch
 from tasks.rl.problems import CART_POLE, MS_PACMAN
 from tasks.rl.trainer import ActorCritic, Problem
 
 UNROLL, TURNS = 5, 3
 HYPERS = {"learning_rate": 7e-4, "entropy_cost": 0.01, "unroll": UNROLL}
+HERE = replace(MS_PACMAN, environment=partial(Atari, "ms_pacman", 8))  # not in another process
 GAMES = {
     "cart_pole": (CART_POLE, "CartPole-v1", 4000),
-    "ms_pacman": (MS_PACMAN, "ALE/MsPacman-v5", 8000),
+    "ms_pacman": (HERE, "ALE/MsPacman-v5", 8000),
 }
 
 

@@ -27,12 +27,17 @@ def _apart(single: Callable[[], Single], count: int) -> Callable[[], Batch]:
     return partial(Remote, partial(Singles, single, count))
 
 
+def _atari(game: str, count: int) -> Callable[[], Batch]:
+    """Return the same of an Atari game, whose batch is its own."""
+    return partial(Remote, partial(Atari, game, count))
+
+
 def atari(game: str) -> Problem:
     """FuN on an Atari game, as table 1; rewards clipped to [-1, 1] for the learner.
 
     Unrolls of 100 steps, of 400 in FuN's paper: 16 games together learn from 1,600 steps at once.
     """
-    environment = partial(Atari, game, GAMES)
+    environment = _atari(game, GAMES)
     return Problem(environment=environment, agent=FuN, steps=READY, unroll=100, clip=1.0)
 
 
@@ -67,7 +72,7 @@ CATCH = Problem(
     steps=2000,
 )
 MS_PACMAN = Problem(
-    environment=partial(Atari, "ms_pacman", 8),
+    environment=_atari("ms_pacman", 8),
     agent=partial(A2C, cells=0),
     steps=20_000,
     clip=1.0,

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -26,7 +27,7 @@ from tasks.rl.agents.fun import FuN
 from tasks.rl.agents.rollout import Rollout
 from tasks.rl.agents.unreal import UNREAL
 from tasks.rl.environments.atari import Atari
-from tasks.rl.environments.batch import Batch
+from tasks.rl.environments.batch import Batch, EnvironmentLost
 from tasks.rl.environments.catch import Catch
 from tasks.rl.environments.doom import Doom
 from tasks.rl.environments.recall import Recall
@@ -263,6 +264,23 @@ def test_before_an_episode_has_ended_the_score_is_what_has_been_received() -> No
     trainer.step(HYPERS)
 
     assert trainer.eval() == (3.0,)
+
+
+@pytest.mark.parametrize("module", ["ale_py", "vizdoom"])
+def test_a_game_that_may_crash_is_in_a_process_of_its_own(module: str) -> None:
+    """One that is gone is seen at once, though ViZDoom's engines still live, and started again."""
+    pytest.importorskip(module)
+    problem = {"ale_py": problems.MS_PACMAN, "vizdoom": problems.HEALTH_GATHERING}[module]
+    games = problem.environment()
+    assert isinstance(games, Remote)
+    games.reset(1)
+    assert games._process is not None
+    games._process.kill()
+
+    with pytest.raises(EnvironmentLost, match="ended (during|before) step"):
+        games.step(np.zeros((games.count, 1), np.int64))
+    assert len(games.reset(1).rewards) == games.count
+    games.close()
 
 
 def test_weights_that_are_no_numbers_are_a_score_of_nan() -> None:

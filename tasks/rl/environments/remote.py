@@ -27,7 +27,7 @@ from tasks.rl.environments.batch import Batch, EnvironmentLost, Spec, State, Ste
 
 PLAIN = (ValueError, ImportError, ModuleNotFoundError, FileNotFoundError)
 SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-WATCH = 1.0  # seconds between two looks after the parent
+WATCH = 1.0  # seconds between two looks after the other process
 
 
 class Remote:
@@ -83,9 +83,15 @@ class Remote:
 
     def _answer(self, what: str) -> Any:
         patience = self.start_patience if what == "the start" else self.patience
+        end, process = time.monotonic() + patience, self._process
+        assert process is not None
         try:
-            if not self._ours.poll(patience):
-                raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
+            while not self._ours.poll(min(WATCH, max(0.0, end - time.monotonic()))):
+                # a game's own processes may keep the pipe open when the one that began them is gone
+                if not process.is_alive() and not self._ours.poll():
+                    raise self._lost(f"ended during {what}")
+                if time.monotonic() >= end:
+                    raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
             kind, value = self._ours.recv()
         except (EOFError, OSError) as error:
             raise self._lost(f"ended during {what}") from error
