@@ -277,7 +277,7 @@ def test_a_game_that_may_crash_is_in_a_process_of_its_own(module: str) -> None:
     assert games._process is not None
     games._process.kill()
 
-    with pytest.raises(EnvironmentLost, match="ended (during|before) step"):
+    with pytest.raises(EnvironmentLost, match=r"ended (during|before) step"):
         games.step(np.zeros((games.count, 1), np.int64))
     assert len(games.reset(1).rewards) == games.count
     games.close()
