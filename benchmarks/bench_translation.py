@@ -1,8 +1,9 @@
 """A translation member inside the engine against a plain fairseq loop, in turns; its evaluation.
 
 `python -m benchmarks.bench_translation`: same model, batches and updates, the same score after each
-step; the engine writes weights and records besides. Then where its time goes, and how much memory a
-process holds at most. `--medium` measures that preset's member.
+step; the engine writes weights and records besides. Then where its time goes (fsync and checksum
+are parts of other phases), and how much memory a process holds at most. `--medium` measures that
+preset's member.
 """
 
 import argparse
@@ -20,6 +21,7 @@ import torch
 from benchmarks.provenance import say, spread
 from core.pbt import PBT
 from core.population import Population
+from core.record import TURN
 from core.run import open_run
 from core.worker import work
 from tasks.nmt import presets
@@ -115,7 +117,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         else:
             plain, (inside, spent) = by_hand(problem), engine()
         ratios.append(plain / inside)
-        phases.append(spent | {"other": inside + spent["report"] - sum(spent.values())})
+        apart = sum(spent.get(phase, 0.0) for phase in (*TURN, "claim"))
+        phases.append(spent | {"other": inside + spent["report"] - apart})
         rates.append(trained / inside)
     say(
         {

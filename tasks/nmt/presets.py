@@ -173,8 +173,8 @@ def small_study() -> Study:
     Search: the rates that members draw are held (`random_search`), or are the peaks of a warm-up
     (`random_search_warm_up`). `hand_made`: the best of `small_sweep`, whose runs are no part of its
     budget here. `untuned`: tensor2tensor's rate and dropouts, and its warm-up in the same share of
-    the training; one member, as there is nothing to choose from. The paper's figure 5 d: `replay`,
-    `final`.
+    the training, by one member as in the paper: what others have before it is in part that the best
+    of eight is taken. The paper's figure 5 d: `replay`, `final`.
     """
     run = small()
     rest = replace(run, ready=never)

@@ -208,6 +208,7 @@ def cart_pole() -> PBT:
         ready=Every(1),
         exploit=Truncation(0.25),
         explore=PERTURB,
+        report=never,  # but at the end: to play new episodes takes longer than to train
         mode="lockstep",
     )
 

@@ -34,9 +34,11 @@ class Problem:
     unroll: steps of each environment between two updates; None if it is a hyperparameter.
     clip: the largest size of a reward as the learner sees it; inf for rewards as they are.
     limit: the largest norm of a gradient. epsilon: RMSProp's.
+    judged: episodes whose returns `report` tells, rounded up to as many of each environment; 0 for
+        none.
 
     Raises:
-        ValueError: no step, or a bound that is not above 0.
+        ValueError: no step, a bound that is not above 0, or fewer than no episodes.
     """
 
     environment: Callable[[], Batch]
@@ -206,8 +208,9 @@ class ActorCritic:
         """Return the returns of episodes that neither training nor selection has seen.
 
         fresh_return: their mean. fresh_returns: each. Actions are drawn, as in training; episodes
-        and draws are the same for every member. {} if the problem judges none, or the training has
-        diverged. Where training stands is left as it was.
+        begin alike for every member. {} if the problem judges none, or the training has diverged.
+        Where training stands is left as it was. A good policy may play for long: a run that reports
+        at each step spends more on the better members.
         """
         if not self.problem.judged or math.isnan(self.eval()[0]):
             return {}

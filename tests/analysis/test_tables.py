@@ -100,7 +100,7 @@ def test_a_normalised_score_is_as_by_hand() -> None:
 
 
 def test_every_preset_has_one_place_and_is_of_its_size() -> None:
-    """No run could fill two cells of one number; and each of them can be run."""
+    """No run could fill two cells of one number; and there is a run for each."""
     for table in TABLES:
         places = [(cell.preset, cell.number) for cell in table.cells.values()]
         assert len(places) == len(set(places)), table.name
@@ -115,9 +115,9 @@ def test_every_preset_has_one_place_and_is_of_its_size() -> None:
 
 
 def test_what_means_nothing_for_ours_is_left_empty() -> None:
-    """The paper's table 2 is in percent of humans, which ours cannot be: a ratio, and no mean."""
+    """The paper's table 2 is in percent of humans, which ours cannot be."""
     table = BY_NAME["table_2"]
-    presets = [cell.preset for (_, column), cell in table.cells.items() if "N=40" in column]
+    presets = [cell.preset for cell in table.cells.values()]
     runs = [
         written([[3.0 if "-random_search" in preset else 6.0]], preset=preset) for preset in presets
     ]
@@ -125,8 +125,9 @@ def test_what_means_nothing_for_ours_is_left_empty() -> None:
     laid = lay_out(table, fill(table, by_preset(runs)[0]))
 
     below = {row[0]: laid.rows[i + 1][2:] for i, row in enumerate(laid.rows) if row[0]}
-    assert set(below["mean"]) == set(below["median"]) == {"–"}
-    assert below["ratio (figure 5c)"][:3] == ["–", "2", "–"]
+    assert "–" not in below["seekavoid_arena_01"][:2]
+    for name in ("mean", "median", "ratio (figure 5c)"):
+        assert set(below[name]) == {"–"}
 
 
 def _gan(preset: str, scores: list[float], held_out: list[float], seed: int = 0) -> RunData:

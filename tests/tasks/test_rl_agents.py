@@ -103,6 +103,28 @@ def test_the_actor_critic_loss_is_that_of_the_equation() -> None:
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("cells", [0, 6])
+def test_the_whole_loss_is_that_of_one_pass_over_all_moments(cells: int) -> None:
+    """What follows the last step gives a value, seen with the memory of before; no gradient."""
+    torch.manual_seed(0)
+    agent, rollout = A2C(VECTOR, cells=cells), _rollout()
+    memory = tuple(torch.randn(N, cells) for _ in range(2)) if cells else ()
+    rollout = replace(rollout, memory=memory)
+
+    x, _ = agent.features(rollout.seen, memory)
+    values = agent.critic(x).squeeze(-1)
+    goal = returns(rollout, rollout.rewards, values.detach(), agent.discount)
+    slow = actor_critic(agent.policy, rollout, agent.actor(x)[:-1], goal, values[:-1], 0.3)
+    fast = agent.loss(rollout, {"entropy_cost": 0.3}, torch.Generator())
+
+    torch.testing.assert_close(fast, slow)
+    parameters = list(agent.parameters())
+    for a, b in zip(
+        torch.autograd.grad(fast, parameters), torch.autograd.grad(slow, parameters), strict=True
+    ):
+        torch.testing.assert_close(a, b)
+
+
 def test_an_lstm_forgets_where_an_episode_begins_and_nowhere_else() -> None:
     """A sequence in one piece is the same as in two with its state handed over."""
     cell = nn.LSTMCell(5, 4)

@@ -230,6 +230,25 @@ def test_a_report_is_of_new_episodes_and_leaves_training_as_it_was(
     assert report["fresh_return"] == pytest.approx(sum(returns) / len(returns))
 
 
+def test_new_episodes_are_played_when_a_run_is_over_and_not_before(tmp_path: Path) -> None:
+    """To play them takes the longer the better a member is, and no arm may pay for that."""
+    run = open_run(tmp_path / "run", "tests.tasks.test_rl_trainer:brief")
+
+    work(run, durable=False)
+
+    for id in range(2):
+        *history, last = Population(run.root).history(id)
+        assert "fresh_return" in last.report
+        assert not any(record.report for record in history if record.member.step < 3)
+
+
+def brief() -> PBT:
+    """Two members of the cart and pole, three short rounds."""
+    small = replace(problems.CART_POLE, steps=160, judged=8)
+    task = Task(partial(ActorCritic, small), presets.SMALL_SPACE)
+    return replace(presets.cart_pole(), task=task, members=2, steps=3)
+
+
 def test_a_report_does_not_favour_episodes_that_end_first() -> None:
     """Of two environments one has short episodes: as many of each are counted."""
     lengths = itertools.cycle((5, 1))

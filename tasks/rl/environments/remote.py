@@ -27,7 +27,7 @@ from tasks.rl.environments.batch import Batch, EnvironmentLost, Spec, State, Ste
 
 PLAIN = (ValueError, ImportError, ModuleNotFoundError, FileNotFoundError)
 SPAWN = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
-WATCH = 1.0  # seconds between two looks after the other process
+WATCH = 1.0  # seconds between two looks after the parent
 
 
 class Remote:
@@ -83,15 +83,9 @@ class Remote:
 
     def _answer(self, what: str) -> Any:
         patience = self.start_patience if what == "the start" else self.patience
-        end, process = time.monotonic() + patience, self._process
-        assert process is not None
         try:
-            while not self._ours.poll(min(WATCH, max(0.0, end - time.monotonic()))):
-                # a game's own processes may keep the pipe open when the one that began them is gone
-                if not process.is_alive() and not self._ours.poll():
-                    raise self._lost(f"ended during {what}")
-                if time.monotonic() >= end:
-                    raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
+            if not self._ours.poll(patience):
+                raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
             kind, value = self._ours.recv()
         except (EOFError, OSError) as error:
             raise self._lost(f"ended during {what}") from error
@@ -153,6 +147,7 @@ def _end(process: BaseProcess, connection: Connection, folder: str) -> None:
 def _serve(connection: Connection, make: Callable[[], Batch], folder: str, parent: int) -> None:
     """Answer until nobody asks any more; then end, with all that the games have begun."""
     os.setsid()
+    os.set_inheritable(connection.fileno(), False)  # or its end, with ours, would not be seen
     os.environ["TMPDIR"] = tempfile.tempdir = folder  # of the games' processes too
     threading.Thread(target=_watch, args=(parent, folder), daemon=True).start()
     try:
