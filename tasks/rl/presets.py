@@ -253,23 +253,25 @@ def health_gathering_random_search() -> PBT:
     return replace(health_gathering(), ready=never)
 
 
-SEEDS = tuple(range(1, 11))
+def cart_pole_figure_5() -> Study:
+    """Figure 5 a, c and d in small, which have runs in common; each size has its random search.
 
-
-def cart_pole_figure_5a() -> Study:
-    """Figure 5 a in small: 4, 8 and 16 members, each size with its random search."""
-    arms = {f"pbt-{n}": replace(cart_pole(), members=n) for n in (4, 8, 16)}
-    searches = {
-        f"random_search-{n}": replace(cart_pole_random_search(), members=n) for n in (4, 8, 16)
+    a: 4, 8 (`both`) and 16 members. c: inherit hypers, weights, or both. d: the final hypers from
+    the start, and the replayed schedule.
+    """
+    run = cart_pole()
+    sizes = {f"both-{n}": replace(run, members=n) for n in (4, 16)}
+    searches = {f"random_search-{n}": replace(run, members=n, ready=never) for n in (4, 16)}
+    arms: dict[str, PBT | Replay] = {
+        **_inheritance(run),
+        **sizes,
+        **searches,
+        "final": Replay(of="both", use="final"),
+        "schedule": Replay(of="both"),
     }
-    return Study(arms=arms | searches, seeds=SEEDS, baseline="random_search-8")
-
-
-def cart_pole_figure_5c() -> Study:
-    """Figure 5 c in small: inherit hypers, weights, or both."""
-    return Study(arms=_inheritance(cart_pole()), seeds=SEEDS, baseline="random_search")
-
-
-def cart_pole_figure_5d() -> Study:
-    """Figure 5 d in small: the final hypers from the start, and the replayed schedule."""
-    return Study(arms=_schedules(cart_pole(), "pbt"), seeds=SEEDS, baseline="random_search")
+    return Study(
+        arms=arms,
+        seeds=tuple(range(1, 11)),
+        baseline="random_search",
+        levels={"both-4": {"members": 4}, "both": {"members": 8}, "both-16": {"members": 16}},
+    )

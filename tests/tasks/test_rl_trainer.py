@@ -403,9 +403,7 @@ STUDIES = {
     "table_3": (6 * 2, (30, 30)),
     "figure_5c": (4 * 4, (20, 20)),
     "figure_5d": (4 * 4, (20, 20)),
-    "cart_pole_figure_5a": (6, (4, 16)),
-    "cart_pole_figure_5c": (4, (8, 8)),
-    "cart_pole_figure_5d": (4, (8, 8)),
+    "cart_pole_figure_5": (10, (4, 16)),
 }
 
 
