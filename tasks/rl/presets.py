@@ -1,7 +1,7 @@
 """Runs of reinforcement learning: the paper's tables and figures, and small ones that run here.
 
 The paper's are costly: a run of PBT and its random search on one game are 4e10 agent steps with N =
-80. How many hours that is, `python -m benchmarks.bench_rl` tells from steps per second.
+80. How many hours that is, `python -m benchmarks.bench_fun` tells from steps per second.
 """
 
 from dataclasses import replace
