@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from benchmarks.provenance import say
+from core.strategies import Every
 from tasks.nmt import presets
 from tasks.nmt.corpus import HELD_OUT, Corpus, Part, generated
 from tasks.nmt.network import DROPOUTS
 from tasks.nmt.trainer import RATE, Translator
 
 VOCABULARY, LENGTH, JUDGED = 32_000, 32, 64
-REPORTED = 10  # rounds from one report to the next, in the preset
 NEWSTEST2012 = 3_003  # sentences
 HYPERS = {RATE: 1e-4} | dict.fromkeys(DROPOUTS, 0.1)
 
@@ -61,7 +61,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     score = _timed(options.device, trainer.eval) * NEWSTEST2012 / JUDGED
     run = presets.figure_4_translation()
     rounds = presets.UPDATES // presets.BASE.updates
-    scores = rounds + len(HELD_OUT) * rounds // REPORTED  # a report is of three parts
+    assert isinstance(run.report, Every)
+    scores = rounds + len(HELD_OUT) * rounds // run.report.steps  # a report is of three parts
     member = presets.UPDATES * update + scores * score
     say(
         {
