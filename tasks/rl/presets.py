@@ -232,7 +232,7 @@ def recall() -> PBT:
 
 
 def ms_pacman() -> PBT:
-    """Ms Pac-Man with a feed-forward agent: eight members, 20 rounds of 20,000 agent steps."""
+    """Ms Pac-Man with a feed-forward agent: eight members, 20 rounds of 5,000 agent steps."""
     task = Task(partial(ActorCritic, problems.MS_PACMAN), PIXEL_SPACE, SCORE)
     return replace(cart_pole(), task=task, steps=20)
 
@@ -243,7 +243,7 @@ def ms_pacman_random_search() -> PBT:
 
 
 def health_gathering() -> PBT:
-    """A level of ViZDoom with UNREAL: eight members, 20 rounds of 10,000 agent steps."""
+    """A level of ViZDoom with UNREAL: eight members, 20 rounds of 2,500 agent steps."""
     task = Task(partial(ActorCritic, problems.HEALTH_GATHERING), PIXEL_SPACE, SCORE)
     return replace(cart_pole(), task=task, steps=20)
 
@@ -251,6 +251,21 @@ def health_gathering() -> PBT:
 def health_gathering_random_search() -> PBT:
     """Baseline of `health_gathering`."""
     return replace(health_gathering(), ready=never)
+
+
+def ms_pacman_pairs() -> Study:
+    """PBT on Ms Pac-Man beside its random search, three seeds: under an hour and a half."""
+    return _pairs(ms_pacman())
+
+
+def health_gathering_pairs() -> Study:
+    """PBT on the level of ViZDoom beside its random search, three seeds."""
+    return _pairs(health_gathering())
+
+
+def _pairs(run: PBT) -> Study:
+    arms = {"pbt": run, "random_search": replace(run, ready=never)}
+    return Study(arms=arms, seeds=(1, 2, 3), baseline="random_search")
 
 
 def cart_pole_figure_5() -> Study:

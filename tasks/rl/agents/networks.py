@@ -42,10 +42,11 @@ class Torso(nn.Module):
 
     def convolved(self, observations: Tensor) -> Tensor:
         """Return what is behind the convolutions, [B, all]; the observation itself of a vector."""
-        x = observations.float()
-        if self.scale != 1.0:
-            x = x * self.scale
-        return x if self.convolutions is None else self.convolutions(x).flatten(1)
+        if self.convolutions is None:
+            return observations.float() * self.scale
+        if torch.is_grad_enabled():  # on a CPU a backward pass is faster by a third so, acting slower
+            observations = observations.contiguous(memory_format=torch.channels_last)
+        return self.convolutions(observations.float() * self.scale).flatten(1)  # type: ignore[no-any-return]
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return the features, [B, features]."""

@@ -23,6 +23,7 @@ class Atari:
 
     Args:
         game: as ale-py names it, such as ms_pacman.
+        size: pixels of a side.
         sticky: the chance that the game repeats the action before instead.
 
     Raises:
@@ -32,7 +33,9 @@ class Atari:
 
     savable = False
 
-    def __init__(self, game: str, count: int, *, threads: int = 1, sticky: float = 0.0) -> None:
+    def __init__(
+        self, game: str, count: int, *, size: int = 84, threads: int = 1, sticky: float = 0.0
+    ) -> None:
         try:
             from ale_py import roms
             from ale_py.vector_env import AtariVectorEnv
@@ -45,13 +48,15 @@ class Atari:
             game=game,
             num_envs=count,
             num_threads=threads,
+            img_height=size,
+            img_width=size,
             repeat_action_probability=sticky,
             reward_clipping=False,
         )
         self.games = games
         self.count = count
         actions = int(self.games.single_action_space.n)
-        self.spec = Spec(shape=(4, 84, 84), heads=(actions,), pixels=True)
+        self.spec = Spec(shape=(4, size, size), heads=(actions,), pixels=True)
 
     def reset(self, seed: int) -> Step:
         """Begin `count` episodes."""

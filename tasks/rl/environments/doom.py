@@ -27,23 +27,22 @@ LEVELS = {  # those that need no game of somebody else's
     "predict_position": "VizdoomPredictPosition-v1",
     "take_cover": "VizdoomTakeCover-v1",
 }
-SIZE = 84
 HEIGHT, WIDTH = 120, 160  # the smallest picture that there is
-ROWS, COLUMNS = ((np.arange(SIZE) * full // SIZE) for full in (HEIGHT, WIDTH))
 
 
 class Doom(Unsavable):
-    """A level with an action repeat of four, seen in grey at 84x84 (every second pixel or so).
+    """A level with an action repeat of four, seen in grey (at 84x84: every second pixel or so).
 
     Args:
         level: a key of `LEVELS`.
+        size: pixels of a side.
 
     Raises:
         ValueError: no such level, with the nearest one.
         ImportError: ViZDoom is not installed; how to get it.
     """
 
-    def __init__(self, level: str, frame_skip: int = 4) -> None:
+    def __init__(self, level: str, frame_skip: int = 4, size: int = 84) -> None:
         choose(level, LEVELS, "level of ViZDoom")
         try:
             import gymnasium
@@ -61,9 +60,10 @@ class Doom(Unsavable):
                 screen_format=ScreenFormat.GRAY8,
             )
         self.game = made.unwrapped
-        self.last = np.zeros((1, SIZE, SIZE), np.uint8)
+        self.rows, self.columns = (np.arange(size) * full // size for full in (HEIGHT, WIDTH))
+        self.last = np.zeros((1, size, size), np.uint8)
         heads = (int(self.game.action_space.n),)
-        self.spec = Spec(shape=(1, SIZE, SIZE), heads=heads, pixels=True)
+        self.spec = Spec(shape=(1, size, size), heads=heads, pixels=True)
 
     def reset(self, seed: int) -> Frame:
         """Begin an episode."""
@@ -81,7 +81,7 @@ class Doom(Unsavable):
 
     def _look(self, observation: Any) -> NDArray[np.uint8]:
         screen = np.asarray(observation["screen"]).reshape(HEIGHT, WIDTH)
-        self.last = screen[ROWS][:, COLUMNS][None].copy()
+        self.last = screen[self.rows][:, self.columns][None].copy()
         return self.last
 
     def close(self) -> None:
