@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
         "--number", metavar="NAME", help="a reported number instead of the selected score"
     )
     number.add_argument("--lower", metavar="NAME", help="the same, if a lower one is better")
+    ablations.add_argument(
+        "--against", metavar="ARM", help="measure all by this arm, not by their random searches"
+    )
+    ablations.add_argument(
+        "--difference", action="store_true", help="differences even where ratios could be taken"
+    )
     ablations.add_argument("--out", type=Path, required=True, metavar="DIR")
     paper = commands.add_parser("tables", help="the paper's tables 1 to 4, ours beside its numbers")
     paper.set_defaults(do=tables.command)
@@ -108,7 +114,13 @@ def _warn(runs: Sequence[RunData]) -> None:
 
 def _ablation(options: argparse.Namespace) -> int:
     number = options.lower or options.number
-    study = ablation.read_ablation(options.study, number, lower=options.lower is not None)
+    study = ablation.read_ablation(
+        options.study,
+        number,
+        lower=options.lower is not None,
+        measure=options.against,
+        difference=options.difference,
+    )
     paths: list[Path] = []
     with new_figure(7, 3) as figure:
         ablation.draw_axes(figure, study)

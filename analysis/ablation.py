@@ -2,7 +2,8 @@
 
 An arm's improvement is its result over that of the random search with as many members and the same
 seed, as in the paper's figure 5 (a ratio, so 1 is the baseline); where a score may be 0 or negative
-it is the difference, so 0 is the baseline.
+it is the difference, so 0 is the baseline. For a claim about two arms of which none is a random
+search, such as a schedule and its final values, one arm is named that all others are measured by.
 """
 
 import itertools
@@ -34,6 +35,8 @@ class Ablation:
 
     improvements: by arm, in the order of `seeds`. baselines: by arm, what it is measured against.
     levels: of each arm, by axis. is_ratio: whether 1 is the baseline, else 0.
+    results: by arm, baselines too, in the order of `seeds`.
+    measure: the arm that all are measured by; "" if each is by its random search.
     missing: runs that are not there or not done, as "arm/seed".
     unequal: a sentence for each arm that has another budget than its baseline.
     unread: a sentence for each run of which something cannot be read.
@@ -49,6 +52,8 @@ class Ablation:
     missing: tuple[str, ...] = field(default=())
     unequal: tuple[str, ...] = field(default=())
     unread: tuple[str, ...] = field(default=())
+    results: Mapping[str, Floats] = field(default_factory=dict)
+    measure: str = ""
 
     @property
     def neutral(self) -> float:
@@ -96,7 +101,14 @@ class Ablation:
         return np.mean([self.improvements[arm] for arm in arms], axis=0)  # type: ignore[no-any-return]
 
 
-def read_ablation(root: Path, number: str | None = None, *, lower: bool = False) -> Ablation:
+def read_ablation(
+    root: Path,
+    number: str | None = None,
+    *,
+    lower: bool = False,
+    measure: str | None = None,
+    difference: bool = False,
+) -> Ablation:
     """Read the directory of a study; each run once, of which the results alone are kept.
 
     Arms of which no run is done are left out, then the seeds that the others do not all have.
@@ -105,9 +117,12 @@ def read_ablation(root: Path, number: str | None = None, *, lower: bool = False)
         number: a reported number to compare instead of the selected score. Of each run that of the
             member that selection chose is read: never the best of the reported ones.
         lower: whether of this number, lower is better.
+        measure: an arm that all others are measured by, instead of each by its random search.
+        difference: whether to take differences where there could be ratios.
 
     Raises:
-        RunError: it is no study, has no baseline, or no seed of which every arm is done.
+        RunError: it is no study, has no baseline or no such arm, or no seed of which every arm is
+            done.
     """
     about = read_study(root)
     results: dict[str, dict[int, float]] = {}
@@ -132,25 +147,16 @@ def read_ablation(root: Path, number: str | None = None, *, lower: bool = False)
     whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]
     if not whole:
         raise RunError(f"{root} has no seed of which all arms are done: missing {missing[0]} ...")
-    default = str(about["baseline"]) if about["baseline"] in results else ""
-    if default:  # what is fixed by hand is an arm, no search: its task has another space
-        searches = {arm: n for arm, n in searches.items() if tasks[arm] == tasks[default]}
-    if not default and not searches:
-        raise RunError(
-            f"{root} has no baseline that is done: give the study one, or an arm that is never "
-            "ready"
-        )
-    against = {
-        arm: next((s for s in (default, *searches) if searches.get(s) == sizes[arm]), default)
-        for arm in results
-        if arm not in searches
-    }
-    if lone := [arm for arm, search in against.items() if not search]:
-        raise RunError(f"there is no random search with as many members as {lone[0]} has")
+    if measure is None:
+        against = _by_search(root, about["baseline"], searches, sizes, tasks)
+    elif measure in results:
+        against = dict.fromkeys([arm for arm in results if arm != measure], measure)
+    else:
+        raise RunError(f"{root} has no arm {measure!r} that is done; it has {', '.join(results)}")
     if not against:
         raise RunError(f"{root} has no arm that is done but random searches: nothing to compare")
     table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
-    ratio = all((table[search] > 0).all() for search in against.values())
+    ratio = not difference and all((table[search] > 0).all() for search in against.values())
     improvements = {
         arm: table[arm] / table[search] if ratio else table[arm] - table[search]
         for arm, search in against.items()
@@ -171,7 +177,35 @@ def read_ablation(root: Path, number: str | None = None, *, lower: bool = False)
             if budgets[arm] != budgets[search]
         ),
         tuple(unread),
+        table,
+        measure or "",
     )
+
+
+def _by_search(
+    root: Path,
+    baseline: object,
+    searches: Mapping[str, float],
+    sizes: Mapping[str, float],
+    tasks: Mapping[str, object],
+) -> dict[str, str]:
+    """Return for each arm the random search with as many members, or the study's baseline."""
+    default = str(baseline) if baseline in sizes else ""
+    if default:  # what is fixed by hand is an arm, no search: its task has another space
+        searches = {arm: n for arm, n in searches.items() if tasks[arm] == tasks[default]}
+    if not default and not searches:
+        raise RunError(
+            f"{root} has no baseline that is done: give the study one, or an arm that is never "
+            "ready"
+        )
+    against = {
+        arm: next((s for s in (default, *searches) if searches.get(s) == size), default)
+        for arm, size in sizes.items()
+        if arm not in searches
+    }
+    if lone := [arm for arm, search in against.items() if not search]:
+        raise RunError(f"there is no random search with as many members as {lone[0]} has")
+    return against
 
 
 def _finished(path: Path) -> RunData | None:
@@ -231,10 +265,11 @@ def ranking(study: Ablation) -> str:
     ps = [p_value(values, study.neutral) for values in improvements]
     n = len(study.seeds)
     what, to = ("ratio", "to") if study.is_ratio else ("difference", "from")
+    by = f"{study.measure} with" if study.measure else "the random search with as many members and"
     way, higher = (-1, "lower") if study.lower else (1, "higher")
     table = Table(
         f"{len(arms)} arms, {n} seed{'s' * (n > 1)} each; {study.said}, of the best member at the "
-        f"end, as {what} {to} the random search with as many members and the same seed.",
+        f"end, as {what} {to} {by} the same seed.",
         ["rank", "arm", what, "95 % (t)", f"{higher} in", "p", "p (Holm)", "against"],
         [
             [
@@ -265,7 +300,25 @@ def ranking(study: Ablation) -> str:
         arms = [name.rpartition("/")[0] for name in run]
         some = ", ".join(arms[:SHOWN]) + (" ..." if len(arms) > SHOWN else "")
         said.append(f"Left out: seed {seed}, of which {len(arms)} arms are not done ({some}).")
-    return "\n".join([markdown(table), *(f"{sentence}\n" for sentence in said)])
+    return "\n".join([markdown(table), markdown(_reached(study)), *(f"{line}\n" for line in said)])
+
+
+def _reached(study: Ablation) -> Table:
+    """Return what each arm had, without its baseline."""
+    return Table(
+        f"The {study.said} itself:",
+        ["arm", "mean", "95 % (t)", "median", "each seed"],
+        [
+            [
+                arm,
+                _shown(float(values.mean()), ".4g"),
+                f"± {width:.3g}" if not math.isnan(width := half(values)) else NONE,
+                _shown(float(np.median(values)), ".4g"),
+                ", ".join(_shown(value, ".4g") for value in values.tolist()),
+            ]
+            for arm, values in study.results.items()
+        ],
+    )
 
 
 def _shown(number: float, form: str) -> str:
@@ -300,7 +353,7 @@ def draw_axes(figure: Figure, study: Ablation) -> None:
     what = "ratio to" if study.is_ratio else "difference from"
     n = len(study.seeds)
     seeds = f"{n} seeds, 95 % t intervals" if n > 1 else "1 seed"
-    parts[0].set_ylabel(f"{what} random search\n({study.said}, {seeds})")
+    parts[0].set_ylabel(f"{what} {study.measure or 'random search'}\n({study.said}, {seeds})")
 
 
 def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]], room: float) -> None:
@@ -368,7 +421,7 @@ def as_json(study: Ablation) -> str:
     """Return every number as JSON."""
     arms = {
         arm: {
-            "improvements": [x if math.isfinite(x) else None for x in values.tolist()],
+            "improvements": _finite(values),
             "against": study.baselines[arm],
             "levels": dict(study.levels.get(arm, {})),
         }
@@ -381,5 +434,10 @@ def as_json(study: Ablation) -> str:
         "is_ratio": study.is_ratio,
         "arms": arms,
     }
-    body |= {"missing": study.missing}
+    body |= {"missing": study.missing, "measure": study.measure}
+    body |= {"results": {arm: _finite(values) for arm, values in study.results.items()}}
     return json.dumps(body, indent=1) + "\n"
+
+
+def _finite(values: Floats) -> list[float | None]:
+    return [x if math.isfinite(x) else None for x in values.tolist()]

@@ -232,9 +232,9 @@ def recall() -> PBT:
 
 
 def ms_pacman() -> PBT:
-    """Ms Pac-Man with a feed-forward agent: eight members, 20 rounds of 5,000 agent steps."""
+    """Ms Pac-Man with a feed-forward agent: six members, 20 rounds of 4,000 agent steps."""
     task = Task(partial(ActorCritic, problems.MS_PACMAN), PIXEL_SPACE, SCORE)
-    return replace(cart_pole(), task=task, steps=20)
+    return replace(cart_pole(), task=task, members=6, steps=20)
 
 
 def ms_pacman_random_search() -> PBT:
@@ -243,9 +243,9 @@ def ms_pacman_random_search() -> PBT:
 
 
 def health_gathering() -> PBT:
-    """A level of ViZDoom with UNREAL: eight members, 20 rounds of 2,500 agent steps."""
+    """A level of ViZDoom with UNREAL: six members, 20 rounds of 2,500 agent steps."""
     task = Task(partial(ActorCritic, problems.HEALTH_GATHERING), PIXEL_SPACE, SCORE)
-    return replace(cart_pole(), task=task, steps=20)
+    return replace(cart_pole(), task=task, members=6, steps=20)
 
 
 def health_gathering_random_search() -> PBT:
@@ -254,7 +254,7 @@ def health_gathering_random_search() -> PBT:
 
 
 def ms_pacman_pairs() -> Study:
-    """PBT on Ms Pac-Man beside its random search, three seeds: under an hour and a half."""
+    """PBT on Ms Pac-Man beside its random search, three seeds."""
     return _pairs(ms_pacman())
 
 

@@ -71,13 +71,13 @@ CATCH = Problem(
     agent=partial(UNREAL, cells=64),
     steps=2000,
 )
-# Pictures of 42x42, a quarter of the pixels: two cores have the time for three pairs of runs so. Few
+# Pictures of 42x42, a quarter of the pixels: two cores have the time for three such pairs. Few
 # games, each for long: what has not ended with a step of the trainer is begun anew.
 SMALL = 42
 MS_PACMAN = Problem(
     environment=_atari("ms_pacman", 4, SMALL),
     agent=partial(A2C, cells=0),
-    steps=5_000,
+    steps=4_000,
     clip=1.0,
     judged=16,
 )

@@ -87,6 +87,24 @@ def test_a_reported_number_is_that_of_the_member_that_was_selected(study: Path) 
         read_ablation(study, "thrice")
 
 
+def test_all_can_be_measured_by_one_arm(study: Path) -> None:
+    """Also random searches, and in differences: against a plain loop."""
+    found = read_ablation(study, measure="final", difference=True)
+
+    arms = ("truncation-3", "truncation-5", "tournament-3", "tournament-5", "replay", "baseline")
+    assert set(found.improvements) == set(arms)
+    assert found.neutral == 0.0
+    assert set(found.baselines.values()) == {"final"}
+    for arm in (*arms, "final"):
+        ours = [_best(study, arm, seed) for seed in found.seeds]
+        assert found.results[arm] == pytest.approx(ours)
+        if arm != "final":
+            theirs = [_best(study, "final", seed) for seed in found.seeds]
+            assert found.improvements[arm] == pytest.approx(np.subtract(ours, theirs))
+    with pytest.raises(RunError, match="has no arm 'finale' that is done; it has"):
+        read_ablation(study, measure="finale")
+
+
 def test_unequal_budgets_are_said(study: Path) -> None:
     """Of arms for which there is no random search of their size."""
     text = ranking(read_ablation(study))
@@ -164,6 +182,16 @@ def test_the_command_writes_figures_table_and_numbers(study: Path, tmp_path: Pat
     assert "interaction_exploit_members.png" in names
     body = json.loads((tmp_path / "ablation.json").read_text())
     assert body["arms"]["tournament-3"]["levels"] == {"exploit": "tournament", "members": 3.0}
+    assert body["results"]["baseline"] == [_best(study, "baseline", seed) for seed in (1, 2, 3)]
+
+    out = str(tmp_path / "against")
+    command = ["ablation", str(study), "--against", "final", "--difference", "--out", out]
+    assert main(command) == 0
+    text = (tmp_path / "against" / "ablation.md").read_text()
+    assert "difference from final with the same seed." in text
+    row = next(line for line in text.splitlines() if line.startswith("| baseline |"))
+    best = [_best(study, "baseline", seed) for seed in (1, 2, 3)]
+    assert row.split("|")[-2].strip() == ", ".join(f"{score:.4g}" for score in best)
 
 
 def _study(cells: dict[tuple[str, str], list[float]]) -> Ablation:

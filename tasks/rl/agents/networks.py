@@ -44,9 +44,10 @@ class Torso(nn.Module):
         """Return what is behind the convolutions, [B, all]; the observation itself of a vector."""
         if self.convolutions is None:
             return observations.float() * self.scale
-        if torch.is_grad_enabled():  # on a CPU a backward pass is faster by a third so, acting slower
+        if torch.is_grad_enabled():  # on a CPU a backward pass is faster so, but acting slower
             observations = observations.contiguous(memory_format=torch.channels_last)
-        return self.convolutions(observations.float() * self.scale).flatten(1)  # type: ignore[no-any-return]
+        maps: Tensor = self.convolutions(observations.float() * self.scale)
+        return maps.flatten(1)
 
     def forward(self, observations: Tensor) -> Tensor:
         """Return the features, [B, features]."""
