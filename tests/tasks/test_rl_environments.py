@@ -1,6 +1,7 @@
 """The environments: gymnasium's conventions, each game's own traps, and games that break."""
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -413,6 +414,36 @@ def test_a_game_that_hangs_ends_when_whoever_plays_it_is_killed(tmp_path: Path) 
 
     assert _gone(int(pid))
     assert not Path(folder).parent.exists()
+
+
+class Wide(Recall):
+    """A game whose pictures are more than a pipe holds."""
+
+    def reset(self, seed: int) -> Frame:
+        return Frame(np.zeros(1 << 20, np.uint8))
+
+
+@pytest.mark.parametrize("half", ["answer", "question"])
+def test_a_game_that_is_stopped_amid_a_message_is_lost(half: str) -> None:
+    """A pipe that is half full keeps nobody waiting, whichever way it goes."""
+    games = Remote(partial(Singles, Wide, 1), 2.0)
+    process = games._process
+    assert process is not None
+    assert process.pid
+    if half == "answer":
+        games._ours.send(("reset", (1,)))
+        assert games._ours.poll(60.0)
+        time.sleep(0.5)  # it writes as much as there is room for
+        os.kill(process.pid, signal.SIGSTOP)
+        with pytest.raises(EnvironmentLost, match="fell silent for 2 s amid its answer to reset"):
+            games._answer("reset")
+    else:
+        os.kill(process.pid, signal.SIGSTOP)
+        with pytest.raises(EnvironmentLost, match="has not taken restore for 2 s"):
+            games.restore({"much": bytes(1 << 22)})
+    assert not process.is_alive()
+    games.reset(1)
+    games.close()
 
 
 def test_a_game_that_is_ended_leaves_no_temporary_files(tmp_path: Path) -> None:

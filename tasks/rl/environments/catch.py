@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tasks.rl.environments.batch import Spec, State
 from tasks.rl.environments.singles import Frame
 
-SIZE, CELL = 24, 2  # pixels of the picture and of a cell
+SIZE, CELL = 24, 4  # pixels of the picture and of a cell
 CELLS = SIZE // CELL
 BALLS = 3  # of an episode
 

@@ -11,6 +11,8 @@ import multiprocessing
 import os
 import shutil
 import signal
+import socket
+import struct
 import tempfile
 import threading
 import time
@@ -59,6 +61,7 @@ class Remote:
 
     def _try_to_start(self) -> None:
         self._ours, theirs = SPAWN.Pipe()
+        _limit(self._ours, self.patience)
         folder = tempfile.mkdtemp(prefix="games-")
         said = (theirs, self.make, folder, os.getpid())
         self._process = SPAWN.Process(target=_serve, args=said, daemon=True)
@@ -77,6 +80,8 @@ class Remote:
             self._start()
         try:
             self._ours.send((method, arguments))
+        except BlockingIOError as error:
+            raise self._lost(f"has not taken {method} for {self.patience:g} s") from error
         except OSError as error:
             raise self._lost(f"ended before {method}") from error
         return self._answer(method)
@@ -87,6 +92,9 @@ class Remote:
             if not self._ours.poll(patience):
                 raise self._lost(f"has not answered to {what} for {patience:g} s; it was ended")
             kind, value = self._ours.recv()
+        except BlockingIOError as error:
+            how = f"fell silent for {self.patience:g} s amid its answer to {what}"
+            raise self._lost(how) from error
         except (EOFError, OSError) as error:
             raise self._lost(f"ended during {what}") from error
         if kind == "error":
@@ -132,6 +140,14 @@ class Remote:
         """End the process."""
         self._ended()
         self._process = None
+
+
+def _limit(connection: Connection, seconds: float) -> None:
+    """Let no read or write of a pipe wait for longer: one that is half through, too."""
+    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            same.setsockopt(socket.SOL_SOCKET, way, limit)
 
 
 def _end(process: BaseProcess, connection: Connection, folder: str) -> None:
