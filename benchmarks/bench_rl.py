@@ -156,7 +156,7 @@ def of_all(game: str, members: int) -> float:
 def _apart(game: str, ready: Any, speeds: Any) -> None:
     """Measure in a process of its own, from when all are ready."""
     torch.set_num_threads(1)
-    problem, _, _, steps = GAMES[game]
+    problem, _, steps, _ = GAMES[game]
     trainer = ActorCritic(replace(problem, steps=steps), 0, "cpu")
     trainer.step(HYPERS)  # what is slow only once
     ready.wait()

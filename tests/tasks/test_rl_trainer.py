@@ -404,6 +404,8 @@ STUDIES = {
     "figure_5c": (4 * 4, (20, 20)),
     "figure_5d": (4 * 4, (20, 20)),
     "cart_pole_figure_5": (10, (4, 16)),
+    "ms_pacman_pairs": (2, (6, 6)),
+    "health_gathering_pairs": (2, (6, 6)),
 }
 
 
