@@ -152,7 +152,13 @@ def read_ablation(
     elif measure in results:
         against = dict.fromkeys([arm for arm in results if arm != measure], measure)
     else:
-        raise RunError(f"{root} has no arm {measure!r} that is done; it has {', '.join(results)}")
+        raise RunError(
+            f"{root} has no arm {measure!r} that is done: name one of {', '.join(results)}"
+        )
+    if measure and not against:
+        raise RunError(
+            f"{root} has no arm that is done but {measure}: wait for another to measure by it"
+        )
     if not against:
         raise RunError(f"{root} has no arm that is done but random searches: nothing to compare")
     table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
@@ -254,7 +260,10 @@ def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
 
 
 def ranking(study: Ablation) -> str:
-    """Return all arms as Markdown, the best first, or the highest if nobody said what is better."""
+    """Return all arms as Markdown, the best first, or the highest if nobody said what is better.
+
+    Behind them, what each arm reached with each seed.
+    """
 
     def best_first(arm: str) -> float:
         mean = float(study.improvements[arm].mean())
@@ -306,7 +315,7 @@ def ranking(study: Ablation) -> str:
 def _reached(study: Ablation) -> Table:
     """Return what each arm had, without its baseline."""
     return Table(
-        f"The {study.said} itself:",
+        f"The {study.said} itself, with seeds {', '.join(map(str, study.seeds))}:",
         ["arm", "mean", "95 % (t)", "median", "each seed"],
         [
             [

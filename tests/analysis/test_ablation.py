@@ -101,7 +101,7 @@ def test_all_can_be_measured_by_one_arm(study: Path) -> None:
         if arm != "final":
             theirs = [_best(study, "final", seed) for seed in found.seeds]
             assert found.improvements[arm] == pytest.approx(np.subtract(ours, theirs))
-    with pytest.raises(RunError, match="has no arm 'finale' that is done; it has"):
+    with pytest.raises(RunError, match="has no arm 'finale' that is done: name one of"):
         read_ablation(study, measure="finale")
 
 

@@ -479,6 +479,9 @@ def test_a_start_has_a_patience_of_its_own() -> None:
 
     with pytest.raises(EnvironmentLost, match=r"has not answered to the start for 0.2 s"):
         Remote(slow, 60.0, start_patience=0.2)
+    for wrong in (0.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=f"a patience of {wrong} s, and it must be finite"):
+            Remote(slow, wrong)
 
 
 def test_an_error_at_the_start_comes_through_as_it_was() -> None:

@@ -292,7 +292,7 @@ def test_a_game_that_may_crash_is_in_a_process_of_its_own(module: str) -> None:
     problem = {"ale_py": problems.MS_PACMAN, "vizdoom": problems.HEALTH_GATHERING}[module]
     games = problem.environment()
     assert isinstance(games, Remote)
-    games.reset(1)
+    assert games.reset(1).observations.shape[-2:] == (problems.SMALL, problems.SMALL)
     assert games._process is not None
     games._process.kill()
 
@@ -458,10 +458,13 @@ def test_a_game_that_the_table_does_not_have_is_named_with_the_nearest(
 @pytest.mark.parametrize(
     ("problem", "games", "module"),
     [
-        (problems.MS_PACMAN, partial(Atari, "ms_pacman", 2), "ale_py"),
+        (problems.MS_PACMAN, partial(Atari, "ms_pacman", 2, size=problems.SMALL), "ale_py"),
         (
             problems.HEALTH_GATHERING,
-            partial(Remote, partial(Singles, partial(Doom, "health_gathering"), 1)),
+            partial(
+                Remote,
+                partial(Singles, partial(Doom, "health_gathering", size=problems.SMALL), 1),
+            ),
             "vizdoom",
         ),
     ],

@@ -43,8 +43,9 @@ class Torso(nn.Module):
     def convolved(self, observations: Tensor) -> Tensor:
         """Return what is behind the convolutions, [B, all]; the observation itself of a vector."""
         if self.convolutions is None:
-            return observations.float() * self.scale
-        if torch.is_grad_enabled():  # on a CPU a backward pass is faster so, but acting slower
+            return observations.float() if self.scale == 1.0 else observations.float() * self.scale
+        if torch.is_grad_enabled() and observations.device.type == "cpu":
+            # a backward pass is faster so on a CPU, but acting slower
             observations = observations.contiguous(memory_format=torch.channels_last)
         maps: Tensor = self.convolutions(observations.float() * self.scale)
         return maps.flatten(1)

@@ -1,4 +1,4 @@
-"""Atari through ale-py's own vector environment: 84x84 grey, four frames, an action held for four.
+"""Atari through ale-py's own vector environment: four grey frames, an action held for four.
 
 Rewards come as the game gives them: to clip them is the learner's affair, and a score is of the
 game's own. Sticky actions are a setting, and off: A3C and FuN had none (gymnasium's v5 has 0.25).
@@ -23,7 +23,7 @@ class Atari:
 
     Args:
         game: as ale-py names it, such as ms_pacman.
-        size: pixels of a side.
+        size: pixels of a side, 84 as the papers have it.
         sticky: the chance that the game repeats the action before instead.
 
     Raises:

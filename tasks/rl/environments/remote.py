@@ -1,12 +1,14 @@
 """A batch in a process of its own, so that a game that crashes or hangs takes nobody with it.
 
-A game that dies ends its process, and one that hangs has it ended after `patience` seconds: both
-are EnvironmentLost. The next reset or restore starts a new process. A game may have processes of
-its own, which would outlive the one that began them: all are of one group, and end together, also
-when their parent is killed. What they leave in the folder for temporary files goes with them.
+A game that dies ends its process, and one that hangs has it ended after `patience` seconds (twice
+that if it hangs in the middle of an answer): both are EnvironmentLost. The next reset or restore
+starts a new process. A game may have processes of its own, which would outlive the one that began
+them: all are of one group, and end together, also when their parent is killed. What they leave in
+the folder for temporary files goes with them.
 """
 
 import contextlib
+import math
 import multiprocessing
 import os
 import shutil
@@ -42,6 +44,7 @@ class Remote:
             that is lost is tried once more: at a trainer's beginning it would stop the whole run.
 
     Raises:
+        ValueError: a patience that is not a finite number above 0.
         ValueError, ImportError: as `make` raises them.
         EnvironmentLost: the process ended, or did not answer in time; at the start, twice.
     """
@@ -49,6 +52,12 @@ class Remote:
     def __init__(
         self, make: Callable[[], Batch], patience: float = 60.0, *, start_patience: float = 300.0
     ) -> None:
+        for seconds in (patience, start_patience):
+            if not 0 < seconds < math.inf:
+                raise ValueError(
+                    f"a patience of {seconds} s, and it must be finite and above 0: give 1e9 for "
+                    "no limit"
+                )
         self.make, self.patience, self.start_patience = make, patience, start_patience
         self._process: BaseProcess | None = None
         self._start()
@@ -144,8 +153,9 @@ class Remote:
 
 def _limit(connection: Connection, seconds: float) -> None:
     """Let no read or write of a pipe wait for longer: one that is half through, too."""
-    limit = struct.pack("ll", int(seconds), int(seconds % 1 * 1e6))
+    limit = struct.pack("ll", int(seconds), max(int(seconds % 1 * 1e6), 1))  # 0 0 is no limit
     with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.setblocking(True)  # whatever the default of sockets is: they are one pipe
         for way in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             same.setsockopt(socket.SOL_SOCKET, way, limit)
 
