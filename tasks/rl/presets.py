@@ -232,7 +232,11 @@ def recall() -> PBT:
 
 
 def ms_pacman() -> PBT:
-    """Ms Pac-Man with a feed-forward agent: six members, 20 rounds of 4,000 agent steps."""
+    """Ms Pac-Man with a feed-forward agent: six members, 20 rounds of 4,000 agent steps.
+
+    1,000 steps of each game: an episode that does not end within a round is cut off and does not
+    count. So judge it by `fresh_return`. A quarter of six is one member that is replaced.
+    """
     task = Task(partial(ActorCritic, problems.MS_PACMAN), PIXEL_SPACE, SCORE)
     return replace(cart_pole(), task=task, members=6, steps=20)
 
@@ -243,7 +247,11 @@ def ms_pacman_random_search() -> PBT:
 
 
 def health_gathering() -> PBT:
-    """A level of ViZDoom with UNREAL: six members, 20 rounds of 2,500 agent steps."""
+    """A level of ViZDoom with UNREAL: six members, 20 rounds of 2,500 agent steps.
+
+    625 steps of each game, in which one whole episode of a good member lies (525 at most). So its
+    last ten returns are of more than two rounds, and after a copy partly the donor's.
+    """
     task = Task(partial(ActorCritic, problems.HEALTH_GATHERING), PIXEL_SPACE, SCORE)
     return replace(cart_pole(), task=task, members=6, steps=20)
 
