@@ -38,7 +38,7 @@ HERE = replace(MS_PACMAN, environment=partial(Atari, "ms_pacman", 8))  # not in 
 # takes ale-py 1.5 s for eight games, and a step of the paper's (2.5e6) would not feel it.
 GAMES = {
     "cart_pole": (CART_POLE, "CartPole-v1", 4000, 4000),
-    "ms_pacman": (HERE, "ALE/MsPacman-v5", 4000, 16_000),
+    "ms_pacman": (HERE, "ALE/MsPacman-v5", 4000, 12_000),
 }
 
 
