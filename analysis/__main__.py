@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from analysis import ablation, comparison_files, tables
+from analysis import ablation, ablation_figures, comparison_files, tables
 from analysis.figures import figures, saved
 from analysis.report import write_report
 from analysis.runs import RunData, file_name, folders, read_runs
@@ -123,12 +123,12 @@ def _ablation(options: argparse.Namespace) -> int:
     )
     paths: list[Path] = []
     with new_figure(7, 3) as figure:
-        ablation.draw_axes(figure, study)
+        ablation_figures.draw_axes(figure, study)
         paths += save(figure, options.out, "ablation")
     for one, other in itertools.combinations(study.axes, 2):
         if study.meet(one, other):
             with new_figure(7, 2.6) as figure:
-                ablation.draw_interaction(figure, study, one, other)
+                ablation_figures.draw_interaction(figure, study, one, other)
                 paths += save(figure, options.out, file_name(f"interaction_{one}_{other}"))
     text = ablation.ranking(study)
     for name, content in (("ablation.md", text), ("ablation.json", ablation.as_json(study))):

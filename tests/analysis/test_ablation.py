@@ -18,13 +18,13 @@ from scipy import stats
 from analysis.__main__ import main
 from analysis.ablation import (
     Ablation,
-    draw_axes,
     half,
     interaction,
     p_value,
     ranking,
     read_ablation,
 )
+from analysis.ablation_figures import draw_axes
 from analysis.runs import read_runs
 from analysis.statistics import holm
 from analysis.style import new_figure
