@@ -282,7 +282,7 @@ def ranking(study: Ablation) -> str:
                 str(rank),
                 arm,
                 shown(float(values.mean()), ".4g"),
-                f"± {width:.3g}" if not math.isnan(width := half(values)) else NONE,
+                _around(values),
                 f"{int((way * values > way * study.neutral).sum())} of {n}",
                 shown(p, ".2g"),
                 shown(corrected, ".2g"),
@@ -318,13 +318,18 @@ def _reached(study: Ablation) -> Table:
             [
                 arm,
                 shown(float(values.mean()), ".4g"),
-                f"± {width:.3g}" if not math.isnan(width := half(values)) else NONE,
+                _around(values),
                 shown(float(np.median(values)), ".4g"),
                 ", ".join(shown(value, ".4g") for value in values.tolist()),
             ]
             for arm, values in study.results.items()
         ],
     )
+
+
+def _around(values: Floats) -> str:
+    width = half(values)
+    return NONE if math.isnan(width) else f"± {width:.3g}"
 
 
 def shown(number: float, form: str) -> str:
