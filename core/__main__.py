@@ -16,10 +16,12 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from core.check import check
+from core.check import check, cost
 from core.follow import watch
 from core.local import Crew, carry_on, carry_on_study
+from core.machine import check_devices
 from core.pool import DONE, UNFINISHED
+from core.processes import end_others, restore_in_children
 from core.run import (
     EXAMPLE,
     OVERRIDES,
@@ -36,7 +38,7 @@ from core.study_view import StudyView
 from core.task import TaskError
 from core.trust import AllFailed
 from core.verify import verify
-from core.view import View, show_status
+from core.view import View, duration, show_status
 from core.worker import work
 
 FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/pool.py; 130 after Ctrl-C
@@ -74,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a preset on this machine, or resume it")
     run.set_defaults(do=_run)
     run.add_argument("preset", metavar="PRESET", help=f"module:function, as in {EXAMPLE}")
-    run.add_argument("--out", type=Path, required=True, metavar="DIR", help="the run directory")
+    run.add_argument("--out", type=_path, required=True, metavar="DIR", help="the run directory")
     run.add_argument("--seed", type=int, help="of everything that is drawn")
     run.add_argument("--members", type=int, help="the size of the population")
     run.add_argument("--steps", type=int, help="steps of each member")
@@ -84,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     study = commands.add_parser("study", help="run a study on this machine, or resume it")
     study.set_defaults(do=_study)
     study.add_argument("preset", metavar="PRESET", help="module:function that returns a Study")
-    study.add_argument("--out", type=Path, required=True, metavar="DIR", help="its directory")
+    study.add_argument("--out", type=_path, required=True, metavar="DIR", help="its directory")
     study.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="others, or more")
     _add_crew(study)
 
@@ -93,14 +95,14 @@ def _parser() -> argparse.ArgumentParser:
     schedule.add_argument("--json", action="store_true", help="JSON instead of Python")
     replay = commands.add_parser("replay", help="train members from scratch along that schedule")
     replay.set_defaults(do=_replay)
-    replay.add_argument("--out", type=Path, required=True, metavar="DIR", help="a run directory")
+    replay.add_argument("--out", type=_path, required=True, metavar="DIR", help="a run directory")
     replay.add_argument("--members", type=_positive, default=1, help="each from its own start")
     replay.add_argument("--seed", type=int, help="of the starts (default: that of the run)")
     replay.add_argument("--steps", type=int, help="of each member (default: those of the run)")
     replay.add_argument("--final", action="store_true", help="its last values from the start")
     _add_crew(replay)
     for command in (schedule, replay):
-        command.add_argument("run", type=Path, metavar="RUN", help="a run that is done")
+        command.add_argument("run", type=_path, metavar="RUN", help="a run that is done")
         command.add_argument("--member", type=int, help="another one than the winner")
         command.add_argument(
             "--along",
@@ -111,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
     join = commands.add_parser("work", help="add one worker to a run, from any machine")
     join.set_defaults(do=_work)
-    join.add_argument("run", type=Path, metavar="RUN", help="the run directory")
+    join.add_argument("run", type=_path, metavar="RUN", help="the run directory")
     join.add_argument("--device", default="cpu")
     join.add_argument(
         "--lifetime",
@@ -131,12 +133,12 @@ def _parser() -> argparse.ArgumentParser:
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(do=do)
-        command.add_argument("run", type=Path, metavar="RUN", help="the run directory")
+        command.add_argument("run", type=_path, metavar="RUN", help="the run directory")
     checks = commands.add_parser("check", help="hold a task's trainer to the contract")
     checks.set_defaults(do=_check)
     checks.add_argument("preset", metavar="PRESET")
     checks.add_argument("--device", default="cpu")
-    checks.add_argument("--steps", type=_positive, default=2, help="steps between two looks")
+    checks.add_argument("--steps", type=_positive, default=1, help="steps between two looks")
     return parser
 
 
@@ -147,7 +149,7 @@ def _add_crew(command: argparse.ArgumentParser) -> None:
         nargs="+",
         default=["cpu"],
         metavar="DEVICE",
-        help="dealt out to the workers",
+        help="dealt out to the workers, as in cuda:0 cuda:1, or cuda:0,cuda:1",
     )
     _add_worker_options(command)
 
@@ -171,6 +173,11 @@ def _add_worker_options(command: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="a worker whose turn is longer ends",
     )
+
+
+def _path(text: str) -> Path:
+    """Return an absolute path: a trainer or a preset may change where it works."""
+    return Path(os.path.abspath(text))
 
 
 def _positive(text: str) -> int:
@@ -202,13 +209,15 @@ def _run(options: argparse.Namespace) -> int:
         name: getattr(options, name) for name in OVERRIDES if getattr(options, name) is not None
     }
     override(resolve(options.preset), overrides)
+    crew = _crew(options)
     run = open_run(options.out, options.preset, overrides)
-    return carry_on(
-        run, _crew(options), [options.preset, *_words(options, (*OVERRIDES, "workers"))]
-    )
+    return carry_on(run, crew, [options.preset, *_words(options, (*OVERRIDES, "workers"))])
 
 
 def _crew(options: argparse.Namespace) -> Crew:
+    """Return who works. Called before anything is written."""
+    options.devices = [name for word in options.devices for name in word.split(",") if name]
+    check_devices(options.devices)
     return Crew(options.workers, options.devices, _worker_options(options))
 
 
@@ -225,8 +234,8 @@ def _words(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
 
 
 def _study(options: argparse.Namespace) -> int:
-    study = open_study(options.out, options.preset, options.seeds)
-    return carry_on_study(study, _crew(options))
+    crew = _crew(options)
+    return carry_on_study(open_study(options.out, options.preset, options.seeds), crew)
 
 
 # -------------------------------------------------------------------------- other commands
@@ -236,12 +245,24 @@ def _work(options: argparse.Namespace) -> int:
     study = open_study(options.run) if is_study(options.run) else None
     run = open_run(options.run) if study is None else None
     told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        signal.signal(number, lambda *_: told.set())
+    signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+
+    def is_orphan() -> bool:
+        return options.parent is not None and os.getppid() != options.parent
+
+    def heed(number: int, _: object) -> None:
+        if is_orphan() and number == signal.SIGTERM:  # nobody else would end it
+            end_others()
+            os._exit(128 + number)
+        told.set()
+
+    for number in signals:
+        signal.signal(number, heed)
+    restore_in_children(signals)
     end = time.monotonic() + options.lifetime
 
     def stop() -> bool:
-        return told.is_set() or (options.parent is not None and os.getppid() != options.parent)
+        return told.is_set() or is_orphan()
 
     def on(run: Run) -> bool:
         return work(
@@ -255,7 +276,11 @@ def _work(options: argparse.Namespace) -> int:
             stop=stop,
         )
 
-    done = on(run) if run is not None else study is not None and work_study(study, on, stop)
+    try:
+        done = on(run) if run is not None else study is not None and work_study(study, on, stop)
+    finally:
+        if options.parent is not None:  # it leads a group of its own: what a trainer has left
+            end_others()
     print(
         "all members are done" if done else "stopped; the run can be resumed",
         flush=True,
@@ -306,8 +331,9 @@ def _replay(options: argparse.Namespace) -> int:
     again += ["--final"] if options.final else []
     again += ["--along", options.along] if options.along != "lineage" else []
     again += ["--member", str(options.member)] if options.member is not None else []
+    crew = _crew(options)
     replay = open_run(options.out, run.preset, overrides)
-    return carry_on(replay, _crew(options), again, "replay")
+    return carry_on(replay, crew, again, "replay")
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -331,12 +357,21 @@ def _check(options: argparse.Namespace) -> int:
         False: ("BROKEN", "red"),
         None: ("note  ", "yellow"),
     }
-    console = Console()
-    broken = 0
-    for finding in check(resolve(options.preset), options.device, options.steps):
-        mark, style = marks[finding.kept]
-        console.print(Text(mark, style=style), Text(finding.sentence), soft_wrap=True)
-        broken += finding.kept is False
+    console, broken, began = Console(), 0, time.monotonic()
+    pbt = resolve(options.preset)
+    check_devices([options.device])
+    takes = cost(pbt, options.steps)
+    console.print(
+        f"If nothing is broken, this builds {takes.builds} trainers, trains {takes.steps} steps, "
+        f"loads {takes.loads} times and evaluates {takes.evals} times; more if something is.",
+        soft_wrap=True,
+    )
+    with console.status("checking ...") as status:
+        for finding in check(pbt, options.device, options.steps):
+            mark, style = marks[finding.kept]
+            console.print(Text(mark, style=style), Text(finding.sentence), soft_wrap=True)
+            broken += finding.kept is False
+            status.update(f"checking ... {duration(time.monotonic() - began)}")
     console.print("The trainer keeps the contract." if not broken else f"{broken} broken.")
     return FAILED if broken else 0
 

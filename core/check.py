@@ -1,229 +1,318 @@
-"""The contract that every trainer must keep, as a command and as a test helper."""
+"""The contract that every trainer must keep, as a command and as a test helper.
+
+A good trainer costs little: one comparison shows that save, load, eval and report all do what they
+must. Where it fails, core/diagnosis.py finds out which of them is at fault, at more cost.
+"""
 
 import hashlib
 import math
-import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from core.member import Hypers
+from core.diagnosis import Diagnosis, Finding
+from core.member import Hypers, Value
 from core.pbt import PBT
-from core.record import report_size
-from core.seat import Seat, numbers
-from core.space import Fixed
+from core.record import plain_report
+from core.rehearsal import doubts, extents, rehearse
+from core.rig import Print, Rig, scores
+from core.rules import RuleError
+from core.seat import RAISED, numbers
+from core.space import Choice, Fixed, Integer
+from core.strategies import never
 from core.task import Reports, Reseeds, TaskError, Trainer
-
-Print = tuple[tuple[float, ...], str]  # of a trainer: its scores, and the hash of what it saves
+from core.tracebacks import entered, of_user, said
+from core.watched import Reads
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One point of the contract: kept (True), broken (False), or not to be told (None)."""
+class Cost:
+    """What `check` takes of a trainer that keeps the contract."""
 
-    kept: bool | None
-    sentence: str
+    builds: int
+    steps: int
+    loads: int
+    evals: int
 
 
-def check(pbt: PBT, device: str = "cpu", steps: int = 2) -> Iterator[Finding]:
-    """Hold a task's trainer to the contract of core/task.py, one finding after the other.
+def cost(pbt: PBT, steps: int = 1) -> Cost:
+    """Return what `check` takes if nothing is broken; some times as much if something is."""
+    moving = sum(not isinstance(prior, Fixed) for prior in pbt.task.space.values())
+    return Cost(builds=3, steps=steps * (11 + moving), loads=7 + moving, evals=4)
+
+
+def check(pbt: PBT, device: str = "cpu", steps: int = 1) -> Iterator[Finding]:
+    """Hold a task's trainer and the rules of a run to their contracts, one finding after the other.
 
     Args:
-        pbt: a run; only its task is looked at.
+        pbt: a run.
         device: given to the trainer.
         steps: how many steps to train between two looks; a task whose hyperparameters show their
             effect late needs more.
     """
+    yield from _rules(pbt)
     with TemporaryDirectory() as folder:
-        yield from _Check(pbt, device, steps, Path(folder)).findings()
+        yield from _Check(Rig(pbt, device, Path(folder)), steps).findings()
 
 
-@dataclass(frozen=True, slots=True)
+def _rules(pbt: PBT) -> Iterator[Finding]:
+    try:
+        rehearse(pbt)
+    except RuleError as error:
+        yield Finding(False, str(error))
+        return
+    if pbt.ready is not never:
+        yield Finding(True, "ready, exploit and explore work on a made-up population")
+    for sentence in doubts(pbt):
+        yield Finding(None, sentence)
+    for line in extents(pbt.task.space):
+        yield Finding(None, line)
+
+
+class _Stop(Exception):
+    """There is no use in going on: what was found says why."""
+
+
+@dataclass(slots=True)
 class _Check:
-    pbt: PBT
-    device: str
+    """The trials, in an order in which each needs no more than those before."""
+
+    rig: Rig
     steps: int
-    folder: Path
+    hypers: Hypers = field(init=False)
+    start: Path = field(init=False)  # what a trainer saved after `steps`
+    begun: Print = field(init=False)  # that trainer, then
+    later: Print = field(init=False)  # one that was loaded from it, `steps` later
+    trial: Trainer = field(init=False)  # of another seed
+
+    def __post_init__(self) -> None:
+        self.hypers = self.rig.pbt.task.space.sample(np.random.default_rng(0))
+        self.start = self.rig.folder / "start.tmp"  # as the engine names it
 
     def findings(self) -> Iterator[Finding]:
-        space = self.pbt.task.space
-        hypers = space.sample(np.random.default_rng(0))
-        try:
-            self._names(hypers)
-        except TaskError as error:
-            yield Finding(False, str(error))
-            return
-        yield Finding(True, f"step(hypers) reads all of {', '.join(space)}")
-        try:
-            trainer = self._make(1)
-            self._train(trainer, hypers)
-            score = numbers(trainer.eval())
-            start = self.folder / "start.tmp"  # as the engine names it
-            trainer.save(start)
-        except Exception as error:
-            yield Finding(False, f"step, eval or save fails: {type(error).__name__}: {error}")
-            return
-        if not start.is_file():
-            yield Finding(False, "save(path) leaves no file at its path")
-            return
-        yield Finding(True, f"eval() returns {'a number' if len(score) == 1 else 'a sample'}")
-        parts = [
-            self._continues(trainer, start, hypers),
-            self._looks_change_nothing(start, hypers),
-            self._random_stream(start, hypers),
-            *(self._has_effect(name, start, hypers) for name in space),
-        ]
+        """Yield what is found; nothing is raised."""
+        parts = (self._goes_on, self._random_stream, self._effects, self._used, self._divergence)
         for part in parts:
             try:
-                yield from part
-            except Exception as error:
-                where = traceback.extract_tb(error.__traceback__)[-1].name
-                yield Finding(False, f"{where}() fails: {type(error).__name__}: {error}")
-        yield self._divergence(start, hypers)
+                yield from part()
+            except _Stop:
+                return
+            except TaskError as error:
+                yield Finding(False, str(error))
+                return
+            except RAISED as error:
+                what = f"the trainer raised {said(error)} in {entered(error)}()"
+                yield Finding(False, f"{what}. Its traceback:\n{of_user(error)}")
+                return
 
-    def _names(self, hypers: Hypers) -> None:
-        seat = Seat(self.pbt.task, self.device)
-        seat.take(0, 1)
-        seat.step(hypers)
-        if seat.failed:
-            raise TaskError(f"step fails: {(seat.error or '').strip().splitlines()[-1]}")
+    # ------------------------------------------------------------------------ save and load
 
-    def _continues(self, trainer: Trainer, start: Path, hypers: Hypers) -> Iterator[Finding]:
-        self._train(trainer, hypers)
-        unbroken = self._print(trainer)
-        again = self._make(1)
-        self._train(again, hypers)
-        self._train(again, hypers)
-        alike = self._print(again) == unbroken
-        yield Finding(alike, "two trainers of one seed train alike, bit for bit")
-        if not alike:
+    def _goes_on(self) -> Iterator[Finding]:
+        first = self.rig.make(0)
+        self.rig.train(first, self.hypers, self.steps)
+        yield from self._names(first)
+        first.save(self.start)
+        if self.start.is_dir():
+            yield Finding(
+                False,
+                "save(path) makes a folder at its path: it must write one file there. Pack the "
+                "folder, with tarfile or shutil.make_archive, and unpack it in load(path)",
+            )
+            raise _Stop
+        if not self.start.is_file():
+            yield Finding(
+                False,
+                "save(path) leaves no file at its path: write one file, exactly there (np.save "
+                "adds .npy to a path: give it an open file)",
+            )
+            raise _Stop
+        digest = hashlib.sha256(self.start.read_bytes()).hexdigest()
+        if not self._is_steady(first, digest):
             yield Finding(
                 None,
-                "what is said below may follow from this: look for numbers drawn from a global "
-                "generator, and for operations that are not deterministic",
+                "save() writes other bytes each time for the same trainer (a time, the order of a "
+                "set?): trainers are compared by their scores alone, which may hide a fault",
             )
-        fresh = self._loaded(2, start)
-        self._train(fresh, hypers)
-        yield Finding(
-            self._print(fresh) == unbroken,
-            "saved, loaded into a trainer of another seed and trained on: the same as unbroken",
-        )
-        other = self.pbt.task.space.sample(np.random.default_rng(1))
-        self._train(fresh, other)
-        fresh.load(start)
-        self._train(fresh, hypers)
-        yield Finding(
-            self._print(fresh) == unbroken,
-            "loaded into a used trainer and trained on: the same as loaded into a fresh one",
-        )
-
-    def _looks_change_nothing(self, start: Path, hypers: Hypers) -> Iterator[Finding]:
-        def after(look: Callable[[Trainer], object]) -> Print:
-            trainer = self._loaded(2, start)
-            look(trainer)
-            self._train(trainer, hypers)
-            return self._print(trainer)
-
-        untouched = after(lambda _: None)
-        yield Finding(
-            after(lambda trainer: trainer.eval()) == untouched,
-            "eval() changes neither the weights nor the random state",
-        )
-        trainer = self._loaded(2, start)
-        if isinstance(trainer, Reports):
-            says = trainer.report()
-            for key, entry in says.items():
-                try:
-                    report_size({key: entry})
-                except (TypeError, ValueError) as error:
-                    yield Finding(False, f"report() says {key!r}, but {error}")
-                    return
-            yield Finding(True, f"report() returns numbers, lists or texts: {', '.join(says)}")
+        score = numbers(first.eval())
+        yield Finding(True, f"eval() returns {'a number' if len(score) == 1 else 'a sample'}")
+        self.begun = Print(digest, tuple(-math.inf if math.isnan(s) else s for s in score))
+        yield from self._report(first)
+        self.rig.train(first, self.hypers, 2 * self.steps)
+        unbroken = self.rig.print(first)
+        causes = Diagnosis(self.rig, self.hypers, self.start, self.begun.scores, self.steps)
+        second = self.rig.make(0)
+        self.rig.train(second, self.hypers, self.steps)
+        if not self.rig.is_like(second, self.begun):
+            yield Finding(False, causes.random_training())
+            raise _Stop  # no comparison says anything of a training that is not repeated
+        yield Finding(True, "two trainers of one seed train alike, bit for bit")
+        loaded = self.trial = self.rig.make(1)
+        loaded.load(self.start)
+        self.rig.train(loaded, self.hypers, self.steps)
+        self.later = Print(self.rig.digest(loaded), ())
+        if not self.rig.steady:
+            self.later = self.rig.print(loaded)
+        self.rig.train(loaded, self.hypers, self.steps)
+        if self.rig.is_like(loaded, unbroken) and scores(self._loaded()) == self.begun.scores:
             yield Finding(
-                after(lambda t: t.report() if isinstance(t, Reports) else None) == untouched,
-                "report() changes neither the weights nor the random state",
+                True,
+                "saved, loaded into a trainer of another seed and trained on: the same as unbroken",
             )
+            also = ", report()" if isinstance(first, Reports) else ""
+            yield Finding(
+                True, f"eval(){also} and save() change neither the weights nor the random state"
+            )
+            return
+        yield from causes.findings()
+        if causes.forgets:
+            yield Finding(None, "what follows a load is not looked at as long as that is so")
+            raise _Stop
 
-    def _random_stream(self, start: Path, hypers: Hypers) -> Iterator[Finding]:
-        def after(seed: int) -> Print:
-            trainer = self._loaded(2, start)
-            assert isinstance(trainer, Reseeds)
-            trainer.reseed(seed)
-            self._train(trainer, hypers)
-            return self._print(trainer)
+    def _is_steady(self, trainer: Trainer, digest: str) -> bool:
+        self.rig.steady = self.rig.digest(trainer) == digest
+        return self.rig.steady
 
-        if not isinstance(self._make(1), Reseeds):
+    def _names(self, trainer: Trainer) -> Iterator[Finding]:
+        """Say which hyperparameters are read, and if some are only for some options of others."""
+        space, scratch = self.rig.pbt.task.space, None
+        for switch in Reads(space).switches():
+            for option in self._options(switch):
+                unread = set(space) - set(self.rig.reads)
+                if not unread:
+                    break
+                scratch = scratch or self.rig.make(1)
+                self.rig.train(scratch, dict(self.hypers) | {switch: option}, 1)
+                for name in sorted(unread & set(self.rig.reads)):
+                    yield Finding(
+                        None,
+                        f"{name} is read where {switch} is {option!r}, and not where it is "
+                        f"{self.hypers[switch]!r}: it counts as one that matters there alone",
+                    )
+        always = ", ".join(space)
+        yield Finding(True, f"step(hypers) reads {'all of ' if len(space) > 1 else ''}{always}")
+
+    def _options(self, switch: str) -> list[Value]:
+        prior = self.rig.pbt.task.space[switch]
+        if isinstance(prior, Choice):
+            return list(prior.options)
+        assert isinstance(prior, Integer), "a switch is a choice or a whole number"
+        return list(range(int(prior.low), int(prior.high) + 1))
+
+    def _report(self, trainer: Trainer) -> Iterator[Finding]:
+        if not isinstance(trainer, Reports):
+            return
+        try:
+            says = plain_report(trainer.report())
+        except (TypeError, ValueError) as error:
+            yield Finding(False, str(error))
+            raise _Stop from error
+        yield Finding(True, f"report() returns numbers, lists or texts: {', '.join(says)}")
+
+    def _loaded(self) -> Trainer:
+        """Return the trainer of another seed as it was saved: the same one again, as a worker's."""
+        self.trial.load(self.start)
+        return self.trial
+
+    # ------------------------------------------------------------------------ after a load
+
+    def _random_stream(self) -> Iterator[Finding]:
+        trainer = self.trial
+        if not isinstance(trainer, Reseeds):
             sentence = "there is no reseed(seed): right if the steps draw no random numbers"
             yield Finding(None, sentence + "; else a copy would see the very noise of its donor")
             return
-        yield Finding(after(1) == after(1), "reseed(seed) determines the random stream")
-        yield Finding(after(1) != after(2), "two seeds give two random streams")
-
-    def _has_effect(self, name: str, start: Path, hypers: Hypers) -> Iterator[Finding]:
-        prior = self.pbt.task.space[name]
-        if isinstance(prior, Fixed):
-            return
-        rng = np.random.default_rng(2)
-        others = [v for v in (prior.sample(rng) for _ in range(20)) if v != hypers[name]]
-        others += [v for v in (prior.scaled(hypers[name], 2.0, rng),) if v != hypers[name]]
-        used = self._loaded(2, start)  # as a worker's: it has trained another member before
-        self._train(used, hypers)
-        unchanged = self._print(used)
-        for value in others[:3]:
-            used.load(start)
-            self._train(used, dict(hypers) | {name: value})
-            if self._print(used) != unchanged:
-                yield Finding(True, f"{name} has an effect after a load")
-                return
-        if others:
+        prints = []
+        for seed in (1, 1, 2):
+            trainer.load(self.start)
+            trainer.reseed(seed)
+            self.rig.train(trainer, self.hypers, self.steps)
+            prints.append(self._seen(trainer))
+        if prints[0] != prints[1]:
             yield Finding(
                 False,
-                f"{name} has no effect after a load: training goes on alike with {hypers[name]!r} "
-                f"and {others[0]!r}. Put it in force at every step (a restored optimiser brings "
-                "back the rate that it was saved with)",
+                "reseed(seed) does not decide what is drawn: the same seed twice gave two "
+                "trainings. Make the trainer's generator anew from the seed alone",
             )
+        elif prints[0] == prints[2]:
+            yield Finding(
+                False,
+                "reseed(seed) has no effect: two seeds gave the same training, so a copy would see "
+                "the very noise of its donor. Let the steps draw from the generator that it seeds",
+            )
+        else:
+            yield Finding(True, "reseed(seed) determines the random stream")
 
-    def _divergence(self, start: Path, hypers: Hypers) -> Finding:
-        trainer = self._loaded(2, start)
-        extreme = dict(hypers)
-        for name, prior in self.pbt.task.space.items():
-            if isinstance(hypers[name], float):
-                extreme[name] = prior.scaled(hypers[name], 1e6, np.random.default_rng(3))
+    def _seen(self, trainer: Trainer) -> object:
+        return self.rig.digest(trainer) if self.rig.steady else scores(trainer)
+
+    def _effects(self) -> Iterator[Finding]:
+        for name, prior in self.rig.pbt.task.space.items():
+            if not isinstance(prior, Fixed):
+                yield self._has_effect(self.trial, name)
+
+    def _has_effect(self, trainer: Trainer, name: str) -> Finding:
+        around = self.rig.reads.get(name, self.hypers)  # where it is read, if not everywhere
+        prior, rng = self.rig.pbt.task.space[name], np.random.default_rng(2)
+        others = [prior.sample(rng) for _ in range(20)] + [prior.scaled(around[name], 2.0, rng)]
+        others = [value for value in others if value != around[name]]
+        known = self.later if around == self.hypers else None
+        for value, steps in zip(others, (self.steps, 3 * self.steps), strict=False):
+            if known is None or steps != self.steps:
+                trainer.load(self.start)
+                self.rig.train(trainer, around, steps)
+                known = self.rig.print(trainer)
+            trainer.load(self.start)
+            self.rig.train(trainer, dict(around) | {name: value}, steps)
+            if not self.rig.is_like(trainer, known):
+                return Finding(True, f"{name} has an effect after a load")
+        if not others:
+            return Finding(None, f"{name} has one value alone")
+        return Finding(
+            False,
+            f"{name} has no effect after a load: training goes on alike with {around[name]!r} and "
+            f"{others[0]!r}. Put it in force at every step (a restored optimiser brings back the "
+            "rate that it was saved with)",
+        )
+
+    def _used(self) -> Iterator[Finding]:
+        """Load into a trainer that has trained with other hypers, as a worker does all the time."""
+        trainer = self._loaded()
+        self.rig.train(trainer, self.hypers, self.steps)
+        if self.rig.is_like(trainer, self.later):
+            yield Finding(True, "loaded into a used trainer: the same as into a new one")
+            return
+        yield Finding(
+            False,
+            "load() leaves in a used trainer what another member's training has changed: trained "
+            "on, it differs from a new one. A worker loads member after member into one trainer: "
+            "set everything in load(), or in step() from the hypers",
+        )
+
+    def _divergence(self) -> Iterator[Finding]:
+        trainer = self._loaded()
+        extreme = dict(self.hypers)
+        for name, prior in self.rig.pbt.task.space.items():
+            if isinstance(self.hypers[name], float):
+                extreme[name] = prior.scaled(self.hypers[name], 1e6, np.random.default_rng(3))
+        moves = extreme != dict(self.hypers)
         try:
-            self._train(trainer, extreme)
+            self.rig.train(trainer, extreme, self.steps, judge=False)
             score = numbers(trainer.eval())
-        except Exception as error:
-            return Finding(
+        except RAISED as error:
+            yield Finding(
                 None,
-                f"with hypers a million times larger the trainer raises {type(error).__name__}: "
+                f"with hypers at the upper end of their domains the trainer raises {said(error)}: "
                 "the member counts as failed, which is right, but NaN from eval() says it better",
             )
-        if all(map(math.isfinite, score)):
-            return Finding(
+            return
+        if not all(map(math.isfinite, score)):
+            yield Finding(True, "a diverged training is reported as not a number")
+        elif moves:
+            yield Finding(
                 None,
-                f"hypers a million times larger give the score {score[0]:.4g}: no divergence",
+                "hypers a million times larger, as far as their domains allow it, give the score "
+                f"{score[0]:.4g}: no divergence",
             )
-        return Finding(True, "a diverged training is reported as not a number")
-
-    def _make(self, seed: int) -> Trainer:
-        return self.pbt.task.trainer(seed, self.device)
-
-    def _loaded(self, seed: int, path: Path) -> Trainer:
-        trainer = self._make(seed)
-        trainer.load(path)
-        return trainer
-
-    def _train(self, trainer: Trainer, hypers: Hypers) -> None:
-        for _ in range(self.steps):
-            trainer.step(dict(hypers))
-
-    def _print(self, trainer: Trainer) -> Print:
-        """Return what tells two trainers apart."""
-        path = self.folder / "print.tmp"
-        path.unlink(missing_ok=True)
-        trainer.save(path)
-        scores = tuple(-math.inf if math.isnan(s) else s for s in numbers(trainer.eval()))
-        return scores, hashlib.sha256(path.read_bytes()).hexdigest()

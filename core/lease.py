@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.files import Files, Unreadable, make_folder, no_follow, opened, read, stale_is_gone
+from core.machine import kernels
 
 FREE = "free"
 LARGEST_BEAT = 2**16  # bytes of a heartbeat
@@ -219,6 +220,7 @@ class Worker:
             "job": self.job,
             "host": socket.gethostname(),
             "machine": _machine(),
+            "kernels": kernels(),
             "pid": os.getpid(),
             "started": (_process(os.getpid()) or ("", ""))[1],
             "beat": count,
@@ -232,9 +234,14 @@ class Worker:
     def _beat_path(self, worker: str) -> Path:
         return self.root / "workers" / f"{worker}.json"
 
-    def warn(self, sentence: str) -> None:
-        """Log what was wrong and what was done about it, for `status` and for later."""
-        line = json.dumps({"time": time.time(), "worker": self.name, "warning": sentence})
+    def warn(self, sentence: str, trace: str = "") -> None:
+        """Log what was wrong and what was done about it, for `status` and for later.
+
+        Args:
+            trace: the traceback of a user's own code, if that was the reason.
+        """
+        entry: dict[str, object] = {"time": time.time(), "worker": self.name, "warning": sentence}
+        line = json.dumps(entry | ({"trace": trace} if trace else {}))
         with open(self.root / "workers" / f"{self.name}.jsonl", "a", opener=no_follow) as log:
             log.write(line + "\n")
 

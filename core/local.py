@@ -12,6 +12,7 @@ from rich.text import Text
 
 from core.follow import Asked, Shown, follow
 from core.pool import UNFINISHED, Pool
+from core.rehearsal import doubts, extents
 from core.run import Run, code_version, differences
 from core.study import Open
 from core.study_view import StudyView
@@ -47,10 +48,15 @@ def carry_on(run: Run, crew: Crew, words: Sequence[str], command: str = "run") -
     if not done_before:
         for line in differences(run.info["code"], code_version(), "code"):
             say(f"Note: {line}. Settings are the same; whether the code does the same, you know.")
+        if run.note:
+            say(f"Note: {run.note}")
+        for sentence in doubts(run.pbt):
+            say(Text(f"Note: {sentence}", style="bold yellow"))
         say(
             f"{run.pbt.members} members x {run.pbt.steps} steps, {crew.workers} workers on "
             f"{', '.join(crew.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
-            f"From any other terminal: python -m core watch {where}"
+            + "".join(f"  {line}\n" for line in extents(run.pbt.task.space))
+            + f"From any other terminal: python -m core watch {where}"
         )
         stopped, complaints = _work(console, view, run.root, crew)
     rows = view.rows()

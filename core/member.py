@@ -1,15 +1,53 @@
 """A member of the population at one moment: the tuple (θ, h, p, t) of Algorithm 1, without θ."""
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, NoReturn, TypeVar
 
+K = TypeVar("K")
+V = TypeVar("V")
 Value = float | str  # a number, or one of the named options of a Choice
 Hypers = Mapping[str, Value]
 Cause = Literal["init", "train", "exploit", "rescue"]
 
 WINDOW = 10  # scores that a member remembers; Jaderberg et al. 2017, section 4.1.1: the last ten
+
+
+class ReadOnly(dict[K, V]):
+    """A mapping that many hold, so that nobody may change it. A copy of it is an ordinary dict.
+
+    It is a dict, and no view of one, so that it can be written as JSON, pickled and copied.
+    """
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(
+            "this mapping belongs to a record or a setting, which others read too, and cannot be "
+            "changed: change a copy of it, dict(...), and return that"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def copy(self) -> dict[K, V]:
+        """Return a dict that may be changed."""
+        return dict(self)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, object]) -> dict[K, V]:
+        return copy.deepcopy(dict(self), memo)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dict, (dict(self),)
+
+
+def _protect(holder: object, name: str) -> None:
+    """Let a mapping in a field of a frozen dataclass be one that nobody can change."""
+    value = getattr(holder, name)
+    if value is not None and type(value) is not ReadOnly:
+        object.__setattr__(holder, name, ReadOnly(value))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +58,17 @@ class Dropped:
     scores: tuple[float, ...]
     hypers: Hypers
 
+    def __post_init__(self) -> None:
+        _protect(self, "hypers")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One member of the population at one moment; its next moment is another `Member`.
 
     It holds no path, so a run directory can be moved, and nothing that depends on time, host or
-    worker, so two runs that are the same run have equal members.
+    worker, so two runs that are the same run have equal members. Nothing in one can be changed, as
+    rules are given members.
 
     id: which member, 0 <= id < number of members.
     n: the number of its record, counting from 0 (`init`); (id, n) names this moment for ever.
@@ -61,6 +103,10 @@ class Member:
     last_copy: int = 0
     last_parent: tuple[int, int] | None = None
     failures: int = 0
+
+    def __post_init__(self) -> None:
+        _protect(self, "hypers")
+        _protect(self, "seen")
 
     @property
     def fitness(self) -> float:

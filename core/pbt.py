@@ -9,10 +9,10 @@ import numpy as np
 from numpy.random import Generator, SeedSequence
 
 from core.anneal import Rule
-from core.given import check_hypers, check_points, check_rule
+from core.given import check_hypers, check_is_rule, check_points, check_rule, follow
 from core.member import Hypers, Member
 from core.peers import Peers
-from core.space import check_names
+from core.rules import LookFailed, naming, refused, truth
 from core.strategies import Every, Exploit, Explore, Ready, keep, never
 from core.task import Task
 
@@ -59,29 +59,43 @@ class PBT:
     mode: Mode = "asynchronous"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.task, Task):
+            raise ValueError(f"task must be a Task(trainer, space), got {self.task!r}")
+        for role in ("ready", "exploit", "explore", "report"):
+            check_is_rule(role, getattr(self, role))
         for name, least in (("members", 1), ("steps", 1), ("seed", 0), ("rescues", 0)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value}")
         if self.mode not in ("asynchronous", "lockstep"):
             raise ValueError(f"mode must be asynchronous or lockstep, got {self.mode!r}")
-        if not set(self.inherit) <= {"weights", "hypers"}:
-            raise ValueError(f"inherit may hold 'weights' and 'hypers', got {self.inherit}")
+        if isinstance(self.inherit, str) or not set(self.inherit) <= {"weights", "hypers"}:
+            raise ValueError(
+                "inherit is a tuple that may hold 'weights' and 'hypers', as in ('weights',), got "
+                f"{self.inherit!r}"
+            )
+        self._keep("inherit", tuple(self.inherit))
+        if isinstance(self.start, Mapping):
+            raise ValueError("start is a tuple of hypers, one for each of the first members")
         if len(self.start) > self.members:
             raise ValueError(
                 f"{len(self.start)} starts are given for {self.members} members: it needs a "
                 "member for each, and may have more"
             )
-        for hypers in self.start:
-            check_hypers(hypers, self.task.space, "the start")
+        space = self.task.space
+        self._keep("start", tuple(check_hypers(h, space, "the start") for h in self.start))
         if self.schedule and self.ready is not never:
             raise ValueError("whoever follows a schedule is never ready")
         if callable(self.schedule):
-            check_rule(self.schedule, _first(0, self), self.steps, self.task.space)
+            check_rule(self.schedule, _first(0, self), self.steps, space)
             return
-        check_points(self.schedule, self.task.space)
+        self._keep("schedule", check_points(self.schedule, space))
         if self.schedule and self.start:
             raise ValueError("whoever follows the schedule of all has no start of its own")
+
+    def _keep(self, name: str, value: object) -> None:
+        """Keep a setting in the one form in which it is used, which nobody can change."""
+        object.__setattr__(self, name, value)
 
 
 class WeightsLost(Exception):
@@ -138,7 +152,7 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
             trainer.step(me.hypers)                            #   θ ← step(θ | h)
             me = me.trained(trainer.eval(), trainer.raised)    #   p ← eval(θ)
             me = scheduled(me, pbt)                            #   (who replays a schedule is given h)
-        if me.waiting or pbt.ready(me):                        #   if ready(p, t, P)
+        if me.waiting or is_ready(me, pbt):                    #   if ready(p, t, P)
             while (seen := population.seen_by(me)) is None:    #     (in lockstep: publish, and wait)
                 me = me if me.waiting else population.update(replace(me, waiting=True), trainer)
                 yield me
@@ -179,13 +193,29 @@ def exploit(me: Member, seen: Peers, population: Population, pbt: PBT) -> Decisi
         return Decision(donor, rng, seen.seen, weights)
 
 
+def is_ready(me: Member, pbt: PBT) -> bool:
+    """Ask the run's rule whether a member is ready."""
+    with naming("ready", pbt.ready):
+        said = pbt.ready(me)
+    return truth("ready", pbt.ready, said)
+
+
 def decide(me: Member, seen: Peers, pbt: PBT) -> tuple[Member, Generator]:
     """Return whom `me` copies (itself: nobody) if it sees `seen`: a function of just these.
 
     Whoever has diverged is never copied, whatever the rule; whoever failed too often stays.
+
+    Raises:
+        RuleError: the rule raised, or did not return a member that it was shown.
     """
     rng = random_numbers(pbt.seed, "decision", me.id, me.step)
-    donor = pbt.exploit(me, seen, rng)
+    try:
+        with naming("exploit", pbt.exploit):
+            donor = pbt.exploit(me, seen, rng)
+    except LookFailed as failed:
+        raise failed.__cause__ or failed from None
+    if not (donor is me or (isinstance(donor, Member) and seen.has_shown(donor))):
+        raise refused("exploit", pbt.exploit, f"returned {donor!r}")
     return (donor if donor.healthy and me.failures <= pbt.rescues else me), rng
 
 
@@ -202,7 +232,7 @@ def start(id: int, pbt: PBT) -> Member:
 
 def _first(id: int, pbt: PBT) -> Hypers:
     if id < len(pbt.start):
-        return dict(pbt.start[id])
+        return pbt.start[id]
     return pbt.task.space.sample(random_numbers(pbt.seed, "start", id))
 
 
@@ -211,13 +241,13 @@ def scheduled(me: Member, pbt: PBT) -> Member:
     if not pbt.schedule:
         return me
     if callable(pbt.schedule):
-        hypers = dict(pbt.schedule(_first(me.id, pbt), me.step))
-        check_names(hypers, pbt.task.space)
-        return replace(me, hypers=hypers)
-    return replace(me, hypers=next(dict(h) for t, h in reversed(pbt.schedule) if t <= me.step))
+        first = _first(me.id, pbt)
+        return replace(me, hypers=follow(pbt.schedule, first, me.step, pbt.task.space))
+    return replace(me, hypers=next(h for t, h in reversed(pbt.schedule) if t <= me.step))
 
 
 PURPOSES = ("start", "trainer", "decision", "reseed")
+SEED_BITS = 31  # of a trainer's seeds: what the generators of numpy, scikit-learn and SB3 take
 
 
 def random_numbers(seed: int, purpose: str, *place: int) -> Generator:
@@ -225,9 +255,10 @@ def random_numbers(seed: int, purpose: str, *place: int) -> Generator:
     return np.random.default_rng(_sequence(seed, purpose, *place))
 
 
-def random_seed(seed: int, purpose: str, *place: int) -> int:
-    """Return a seed in [0, 2**63) for one place of a run, for a trainer's own generators."""
-    return int(_sequence(seed, purpose, *place).generate_state(1, np.uint64)[0] >> np.uint64(1))
+def random_seed(seed: int, purpose: str, *place: int, bits: int = SEED_BITS) -> int:
+    """Return a seed in [0, 2**bits) for one place of a run, for a trainer's own generators."""
+    drawn = int(_sequence(seed, purpose, *place).generate_state(1, np.uint64)[0])
+    return drawn >> (64 - bits)
 
 
 def _sequence(seed: int, purpose: str, *place: int) -> SeedSequence:

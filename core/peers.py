@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from numpy.random import Generator
 
 from core.member import Member
+from core.rules import LookFailed
 
 TRIES = 100  # draws that may meet members that are left out, before it is given up
 
@@ -70,6 +71,12 @@ class Peers:
         """Go on as if a member could not be looked at."""
         self._seen[id] = None
 
+    def has_shown(self, member: Member) -> bool:
+        """Whether this is `me`, or a member that was looked at, as it was shown."""
+        known = self.me if member.id == self.me.id else self._seen.get(member.id)
+        # repr: a score that is not a number does not equal itself
+        return member is known or member == known or repr(member) == repr(known)
+
     @property
     def seen(self) -> Mapping[int, int | None]:
         """By id, the record of each other member that was looked at; None for one left out."""
@@ -81,5 +88,8 @@ class Peers:
         elif id in self._seen:
             member = self._seen[id]
         else:
-            member = self._seen[id] = self.look(id)
+            try:
+                member = self._seen[id] = self.look(id)
+            except Exception as error:  # it is no fault of the rule that looks
+                raise LookFailed(id) from error
         return member if member is not None and self.keep(member) else None

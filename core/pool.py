@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from core.files import make_folder, no_follow
+from core.processes import STARTED_IN, end_group, has_ended
 
 THREADS = (
     "OMP_NUM_THREADS",
@@ -29,7 +30,7 @@ class Pool:
     """Worker processes, each `python -m core work RUN`, as anybody could start one more.
 
     They are shielded from the terminal's Ctrl-C (the pool tells them), and leave after their turn
-    when this process is gone.
+    when this process is gone. Each leads a group of processes, which ends with it.
 
     Args:
         root: the run directory.
@@ -62,6 +63,7 @@ class Pool:
             stdin=subprocess.DEVNULL,
             stdout=self._logs[i],
             stderr=subprocess.STDOUT,
+            cwd=STARTED_IN,  # where the user's own modules were found
             env=dict.fromkeys(THREADS, "1") | dict(os.environ),
             start_new_session=True,
         )
@@ -84,16 +86,23 @@ class Pool:
 
     def codes(self) -> list[int | None]:
         """Return how each worker has ended: its status, or minus a signal; None if it has not."""
-        return [process.poll() for process in self.processes]
+        return [self._poll(process) for process in self.processes]
+
+    def _poll(self, process: subprocess.Popen[bytes]) -> int | None:
+        if process.returncode is None and has_ended(process.pid):
+            end_group(process.pid)  # before `poll`: after it, the number may be another's
+        return process.poll()
 
     def running(self) -> bool:
         """Whether any worker has not ended yet."""
         return None in self.codes()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all workers that have not ended."""
+        """Send a signal to all workers that have not ended; SIGKILL also to their children."""
         for process in self.processes:
-            if process.poll() is None:
+            if self._poll(process) is None:
+                if number == signal.SIGKILL:
+                    end_group(process.pid)
                 process.send_signal(number)
 
     def wait(self, tick: Callable[[], None], seconds: float) -> None:

@@ -39,7 +39,8 @@ from core.files import (
 )
 from core.lease import lay_out
 from core.record import OtherFormat, Record, decode, encode, last_number
-from core.space import Space, check_names
+from core.space import Space
+from core.values import check_names
 from core.weights import WeightsFiles
 
 COMPACT = 32  # records that join the history at once; twice as many are single files at most
@@ -72,7 +73,6 @@ class Population:
     _entered: set[int] = field(default_factory=set)
     _arrived: tuple[int, int] = (0, 0)
     _complaints: set[str] = field(default_factory=set)
-    _links_work: bool = True
 
     def __post_init__(self) -> None:
         self.weights = WeightsFiles(self.files, self.folder, self.enter, self.warn)
@@ -357,6 +357,7 @@ class Population:
         folder, path, data = self.enter(id), self._path(id, n), encode(record)
         if len(data) > LARGEST_RECORD:
             raise ValueError(f"a record of {len(data)} bytes: a sample of fewer scores is needed")
+        decode(data, lean=True)  # raises: nothing is published that this program could not read
         temporary = self.files.temporary(folder, right)
         try:
             self.files.write(temporary, data)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar, cast, get_args
 
@@ -14,6 +14,7 @@ from core.task import Report
 
 FORMAT = 2  # of records and of run.json; a reader refuses any other
 GREATEST = 2**53  # of any whole number in a record
+LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 # the phases of a turn that are no parts of each other, without the search for it
 TURN = ("build", "load", "step", "eval", "report", "save", "read", "pin", "publish")
 T = TypeVar("T")
@@ -110,9 +111,36 @@ def identity(record: Record) -> bytes:
     return _dump({"member": _fields(record.member), "report": record.report})
 
 
-def report_size(report: Report) -> int:
-    """Return the bytes that a report takes in a record; raise TypeError if it cannot be written."""
-    return len(_dump({"report": report}))
+def plain_report(said: object) -> Report:
+    """Return what a trainer reported as a record holds it: a copy, which can be read again.
+
+    Raises:
+        TypeError, ValueError: it holds what no record can; the message names the entry.
+    """
+    if not isinstance(said, Mapping):
+        raise TypeError(f"report() returned {said!r}: it must return names with numbers or texts")
+    found: dict[str, object] = {}
+    for key, entry in said.items():
+        name = str(key)
+        if name in found:
+            raise ValueError(f"report() has two entries called {name!r}")
+        try:
+            found[name] = DECODER.decode(_dump({"": entry}).decode())[""]
+            for number in _numbers(found[name]):
+                float(number)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValueError(f"report() says {name!r}, but {error}") from error
+    if (size := len(_dump(found))) > LARGEST_REPORT:
+        raise ValueError(f"report() has {size} bytes, of {LARGEST_REPORT} at most")
+    return cast(Report, found)
+
+
+def _numbers(value: object) -> Iterator[int | float]:
+    if isinstance(value, int | float):
+        yield value
+    elif isinstance(value, list | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
 
 
 def seal(body: Mapping[str, object]) -> bytes:

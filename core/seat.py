@@ -1,17 +1,20 @@
 """A trainer as Algorithm 1 sees it: loaded when needed, timed, and never raising."""
 
-import difflib
 import math
-import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar, cast
 
+import numpy as np
+
 from core.files import Clock
-from core.member import Hypers, Value
+from core.member import Hypers
 from core.pbt import Loadable
+from core.record import plain_report
 from core.task import Report, Reports, Reseeds, Task, TaskError, Trainer
+from core.tracebacks import of_user, said
+from core.watched import Reads, Watched
 
 T = TypeVar("T")
 
@@ -20,7 +23,8 @@ class DiskError(OSError):
     """Weights could not be read: no failure of the trainer's, which may load them another time."""
 
 
-LONGEST_TRACEBACK = 20_000  # characters, of its end
+# what a trainer may raise; SystemExit, too: one that ends its process has failed like any other
+RAISED = (Exception, SystemExit)
 
 
 @dataclass(slots=True)
@@ -45,6 +49,11 @@ class Seat:
     holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
     _wanted: Loadable | int | None = None
     _trainer: Trainer | None = None
+    _reads: Reads = field(init=False)
+    _unjudged: tuple[Hypers, set[str]] | None = None  # a step that no evaluation has followed yet
+
+    def __post_init__(self) -> None:
+        self._reads = Reads(self.task.space)
 
     @property
     def state(self) -> Loadable | int | None:
@@ -64,19 +73,25 @@ class Seat:
 
     def step(self, hypers: Hypers) -> None:
         """θ ← step(θ | h)."""
-        watched = _Watched(hypers)
+        watched = Watched(hypers)
         self._attempt("step", lambda trainer: trainer.step(watched), None)
         self.holds = self._wanted = None
-        if not self.failed and (unread := sorted(set(hypers) - watched.read)):
-            raise TaskError(
-                f"the space has {', '.join(map(repr, unread))}, which a call of step(hypers) never "
-                "looked at: put it in force at every call (the trainer may have trained another "
-                "member before), or take it out of the space"
-            )
+        self._unjudged = None if self.failed else (hypers, watched.read)
 
     def eval(self) -> tuple[float, ...]:
-        """p ← eval(θ): return one number or a sample; (NaN,) if θ has diverged or failed."""
-        return self._attempt("eval", lambda trainer: numbers(trainer.eval()), (math.nan,))
+        """p ← eval(θ): return one number or a sample; (NaN,) if θ has diverged or failed.
+
+        Raises:
+            TaskError: a hyperparameter is in the space that the step before never read. Of whoever
+                has diverged that is no fault: there was nothing left to train.
+        """
+        diverged: tuple[float, ...] = (math.nan,)
+        scores = self._attempt("eval", lambda trainer: numbers(trainer.eval()), diverged)
+        unjudged, self._unjudged = self._unjudged, None
+        healthy = all(map(math.isfinite, scores))
+        if unjudged and healthy and (fault := self._reads.fault(*unjudged)):
+            raise TaskError(fault)
+        return scores
 
     def report(self) -> Report:
         """Return what the trainer has to say that selection must not see.
@@ -89,8 +104,8 @@ class Seat:
         try:
             trainer = self._ready()
             with self.clock("report"):
-                return dict(trainer.report()) if isinstance(trainer, Reports) else {}
-        except Exception:
+                return plain_report(trainer.report()) if isinstance(trainer, Reports) else {}
+        except RAISED:
             self._drop()
             self._wanted = saved
             raise
@@ -125,8 +140,10 @@ class Seat:
         try:
             with self.clock("build"):
                 trainer = self.task.trainer(seed, self.device)
-        except Exception as error:
-            raise TaskError(f"the trainer cannot be made: {error}") from error
+        except RAISED as error:
+            raise TaskError(
+                f"the trainer cannot be made: {said(error)}. Its traceback:\n{of_user(error)}"
+            ) from error
         for name in ("step", "eval", "save", "load"):
             if not callable(getattr(trainer, name, None)):
                 raise TaskError(
@@ -145,13 +162,19 @@ class Seat:
                 return act(trainer)
         except (TaskError, DiskError):
             raise
-        except Exception:
-            self.fail()
+        except RAISED as error:
+            self.fail(error)
             return otherwise
 
-    def fail(self) -> None:
-        """Count the exception that is being handled as the trainer's failure."""
-        self.failed, self.error = True, traceback.format_exc()[-LONGEST_TRACEBACK:]
+    def fail(self, error: BaseException) -> None:
+        """Count an exception as the trainer's failure."""
+        text = of_user(error)
+        if isinstance(error, SystemExit):
+            text = text.rstrip() + (
+                f"\nThe trainer ended its process by sys.exit({error.code!r}), so its member has "
+                "failed: let step return, or raise an error"
+            )
+        self.failed, self.error = True, text
         self.raised += 1
         self._drop()
 
@@ -166,7 +189,7 @@ def numbers(value: object) -> tuple[float, ...]:
         TaskError: it is neither a number nor a sequence of numbers, at least one.
     """
     try:
-        if isinstance(value, str | bytes | bool | complex) or value is None:
+        if isinstance(value, str | bytes | bool | complex | np.bool_) or value is None:
             raise TypeError
         if isinstance(value, Sequence) or getattr(value, "ndim", False):
             sample = tuple(float(number) for number in cast(Iterable[float], value))
@@ -180,38 +203,3 @@ def numbers(value: object) -> tuple[float, ...]:
             "at least one number; NaN if the training has diverged"
         ) from None
     return sample
-
-
-class _UnknownName(TaskError, KeyError):
-    """A KeyError, so that `hypers.get(name, default)` and `name in hypers` work."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
-class _Watched(Mapping[str, Value]):
-    """Hypers that know which of them have been read, and what to say of a name they lack."""
-
-    def __init__(self, hypers: Hypers) -> None:
-        self._hypers = hypers
-        self.read: set[str] = set()
-
-    def __getitem__(self, name: str) -> Value:
-        if name not in self._hypers:
-            near = difflib.get_close_matches(name, self._hypers, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._hypers)}"
-            raise _UnknownName(
-                f"step(hypers) of the trainer asked for {name!r}, which the space does not have: "
-                f"{hint}"
-            )
-        self.read.add(name)
-        return self._hypers[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._hypers)
-
-    def __len__(self) -> int:
-        return len(self._hypers)
-
-    def __repr__(self) -> str:
-        return repr(dict(self._hypers))

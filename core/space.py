@@ -1,6 +1,5 @@
 """Search spaces: where each hyperparameter starts (prior) and where it may ever go (domain)."""
 
-import difflib
 import itertools
 import math
 import sys
@@ -10,9 +9,12 @@ from typing import Protocol
 
 from numpy.random import Generator
 
-from core.member import Hypers, Value
+from core.member import Hypers, ReadOnly, Value
+from core.rules import naming, refused, truth
+from core.values import check_names, finite, number_of, plain, whole
 
 EVERYWHERE = (-math.inf, math.inf)
+PRIOR = (math.nan, math.nan)  # of a domain that is not stated: the ends of the prior
 TRIES = 1000  # draws after which a constraint counts as impossible to satisfy
 
 
@@ -35,11 +37,9 @@ class Prior(Protocol):
         """Return the value of the domain that is nearest to `value`; raise if there is none."""
         ...
 
-
-def _number(value: Value) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
-        raise ValueError(f"got {value!r} where a number is needed")
-    return float(value)
+    def exact(self, value: Value) -> Value:
+        """Return `value` as a record holds it: of what is equal, such as 1, 1.0 and True, one."""
+        ...
 
 
 def _clip(value: float, domain: tuple[float, float]) -> float:
@@ -48,6 +48,15 @@ def _clip(value: float, domain: tuple[float, float]) -> float:
 
 
 def _check_range(prior: "Uniform | LogUniform | Integer") -> None:
+    ends = (prior.low, prior.high) if prior.domain is PRIOR else prior.domain
+    if not isinstance(ends, tuple | list) or len(ends) != 2:
+        raise ValueError(f"the domain {ends!r} is no pair: write domain=(least, greatest)")
+    found = [plain(end) for end in (prior.low, prior.high, *ends)]
+    for end in found:
+        if isinstance(end, bool) or not isinstance(end, int | float):
+            raise ValueError(f"{end!r} is no number, and an end of {type(prior).__name__} must be")
+    for name, value in zip(("low", "high", "domain"), (*found[:2], tuple(found[2:])), strict=True):
+        object.__setattr__(prior, name, value)
     least, most = prior.domain
     if not prior.low <= prior.high:
         raise ValueError(f"the prior {prior} is empty: give it low <= high")
@@ -65,7 +74,8 @@ class Uniform:
     """A number that starts anywhere in [low, high] with equal chance.
 
     low, high: the prior, in the unit of the hyperparameter.
-    domain: the values that make sense at all. Exploring may leave the prior, never the domain.
+    domain: the values that make sense at all; by default the prior's. Exploring may leave the prior
+        where the domain is wider, never the domain: EVERYWHERE for no bound.
 
     Raises:
         ValueError: the prior is empty, unbounded, or reaches out of the domain.
@@ -73,7 +83,7 @@ class Uniform:
 
     low: float
     high: float
-    domain: tuple[float, float] = EVERYWHERE
+    domain: tuple[float, float] = PRIOR
 
     def __post_init__(self) -> None:
         _check_range(self)
@@ -84,15 +94,19 @@ class Uniform:
 
     def scaled(self, value: Value, factor: float, rng: Generator) -> Value:
         """Return the product, in the domain; 0 stays 0."""
-        return self.legal(_number(value) * factor)
+        return self.legal(number_of(value) * factor)
 
     def shifted(self, value: Value, amount: float) -> Value:
         """Return the sum, in the domain."""
-        return self.legal(_number(value) + amount)
+        return self.legal(number_of(value) + amount)
 
     def legal(self, value: Value) -> Value:
         """Return the nearest value of the domain."""
-        return _clip(_number(value), self.domain)
+        return _clip(number_of(value), self.domain)
+
+    def exact(self, value: Value) -> Value:
+        """Return it as a float."""
+        return finite(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +114,8 @@ class LogUniform:
     """A positive number that starts in [low, high], uniformly in its logarithm.
 
     low, high: the prior, in the unit of the hyperparameter; both positive.
-    domain: the values that make sense at all. Exploring may leave the prior, never the domain.
+    domain: the values that make sense at all; by default all above 0. Exploring may leave the
+        prior, never the domain.
 
     Raises:
         ValueError: the prior is empty, not positive, unbounded, or reaches out of the domain.
@@ -122,15 +137,19 @@ class LogUniform:
 
     def scaled(self, value: Value, factor: float, rng: Generator) -> Value:
         """Return the product, in the domain."""
-        return self.legal(_number(value) * factor)
+        return self.legal(number_of(value) * factor)
 
     def shifted(self, value: Value, amount: float) -> Value:
         """Return the sum, in the domain."""
-        return self.legal(_number(value) + amount)
+        return self.legal(number_of(value) + amount)
 
     def legal(self, value: Value) -> Value:
         """Return the nearest value of the domain, and never 0: no factor leads away from it."""
-        return _clip(max(_number(value), sys.float_info.min), self.domain)
+        return _clip(max(number_of(value), sys.float_info.min), self.domain)
+
+    def exact(self, value: Value) -> Value:
+        """Return it as a float."""
+        return finite(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +159,8 @@ class Integer:
     Scaling rounds, but moves by at least one, so that small numbers (and 0) never get stuck.
 
     low, high: the prior; both whole, both included.
-    domain: the values that make sense at all. Exploring may leave the prior, never the domain.
+    domain: the values that make sense at all; by default the prior's. Exploring may leave the prior
+        where the domain is wider, never the domain: EVERYWHERE for no bound.
 
     Raises:
         ValueError: the prior is empty, not whole, or reaches out of the domain.
@@ -148,7 +168,7 @@ class Integer:
 
     low: int
     high: int
-    domain: tuple[float, float] = EVERYWHERE
+    domain: tuple[float, float] = PRIOR
 
     def __post_init__(self) -> None:
         _check_range(self)
@@ -162,7 +182,7 @@ class Integer:
 
     def scaled(self, value: Value, factor: float, rng: Generator) -> Value:
         """Return the rounded product, at least one away from `value` unless the domain ends."""
-        before = round(_number(value))
+        before = round(number_of(value))
         if factor == 1:
             return self.legal(before)
         outward = 1 if (factor > 1) == (before >= 0) else -1
@@ -172,11 +192,15 @@ class Integer:
 
     def shifted(self, value: Value, amount: float) -> Value:
         """Return the rounded sum, in the domain."""
-        return self.legal(_number(value) + amount)
+        return self.legal(number_of(value) + amount)
 
     def legal(self, value: Value) -> Value:
         """Return the nearest whole number of the domain."""
-        return round(_clip(_number(value), self.domain))
+        return round(_clip(number_of(value), self.domain))
+
+    def exact(self, value: Value) -> Value:
+        """Return it as an int; it must be whole."""
+        return whole(finite(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,11 +219,17 @@ class Choice:
     ordered: bool = False
 
     def __post_init__(self) -> None:
+        if isinstance(self.options, str) or not isinstance(self.options, Iterable):
+            raise ValueError(f"{self.options!r} is no tuple of options")
+        object.__setattr__(self, "options", tuple(map(plain, self.options)))
         if not self.options or len(set(self.options)) != len(self.options):
             raise ValueError(f"{self} needs at least one option, and none twice")
         for option in self.options:
             if isinstance(option, bool) or not isinstance(option, int | float | str):
-                raise ValueError(f"the option {option!r} of {self} is neither a number nor a name")
+                raise ValueError(
+                    f"the option {option!r} of {self} is neither a number nor a name: of a switch, "
+                    'write 0 and 1, or names such as "off" and "on"'
+                )
             if isinstance(option, float) and not math.isfinite(option):
                 raise ValueError(f"the option {option!r} of {self} is not finite")
 
@@ -221,10 +251,14 @@ class Choice:
         return self.legal(value)
 
     def legal(self, value: Value) -> Value:
-        """Return `value` if it is an option."""
-        if value not in self.options:
-            raise ValueError(f"{value!r} is not an option of {self}")
-        return value
+        """Return the option that equals `value`, as it is listed."""
+        found = plain(value)
+        for option in self.options if isinstance(found, int | float | str) else ():
+            if option == found:
+                return option
+        raise ValueError(f"{value!r} is not an option of {self}")
+
+    exact = legal
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +276,11 @@ class Fixed:
     domain: tuple[float, float] = EVERYWHERE
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "value", plain(self.value))
+        if isinstance(self.value, bool):
+            raise ValueError(
+                f"the fixed value {self.value} is neither a number nor a name: write 0 or 1"
+            )
         self.legal(self.value)
 
     def sample(self, rng: Generator) -> Value:
@@ -258,13 +297,22 @@ class Fixed:
 
     def legal(self, value: Value) -> Value:
         """Return `value`, which must be of the kind of the fixed one, and in the domain."""
-        if isinstance(self.value, str) or isinstance(value, str):
-            if type(value) is not type(self.value):
-                raise ValueError(f"{value!r} is not of the kind of {self.value!r}")
-            return value
-        if not self.domain[0] <= _number(value) <= self.domain[1]:
-            raise ValueError(f"the fixed value {value} is out of its domain {list(self.domain)}")
-        return value
+        found = self.exact(value)
+        if not isinstance(found, str) and not self.domain[0] <= found <= self.domain[1]:
+            raise ValueError(f"the fixed value {found} is out of its domain {list(self.domain)}")
+        return found
+
+    def exact(self, value: Value) -> Value:
+        """Return the fixed value if it equals `value`, else `value` as one of the same kind."""
+        found, fixed = plain(value), self.value
+        if isinstance(found, str) or isinstance(fixed, str):
+            if not (isinstance(found, str) and isinstance(fixed, str)):
+                raise ValueError(f"{value!r} is not of the kind of {fixed!r}")
+            return found
+        if found == fixed and isinstance(found, int | float):
+            return fixed
+        number = finite(found)
+        return int(number) if isinstance(fixed, int) and number.is_integer() else number
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +334,10 @@ class Space(Mapping[str, Prior]):
     def __post_init__(self) -> None:
         if not self.priors:
             raise ValueError("the space is empty: name at least one hyperparameter (Fixed will do)")
+        object.__setattr__(self, "priors", ReadOnly(self.priors))
         for name, prior in self.priors.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"{name!r} is no name of a hyperparameter: give it a text")
             if not isinstance(prior, Uniform | LogUniform | Integer | Choice | Fixed):
                 raise ValueError(
                     f"{name!r} has {prior!r} for a prior; give it a Uniform, LogUniform, Integer, "
@@ -323,9 +374,22 @@ class Space(Mapping[str, Prior]):
         check_names(hypers, self)
         return {name: prior.legal(hypers[name]) for name, prior in self.priors.items()}
 
+    def exact(self, hypers: Hypers) -> Hypers:
+        """Return `hypers` as a record holds them, in their domains or not.
+
+        Raises:
+            ValueError: the names are not those of the space, or a value is of no use at all.
+        """
+        check_names(hypers, self)
+        return {name: self.priors[name].exact(value) for name, value in hypers.items()}
+
     def allows(self, hypers: Hypers) -> bool:
         """Whether the values go together."""
-        return self.constraint is None or bool(self.constraint(hypers))
+        if self.constraint is None:
+            return True
+        with naming("constraint", self.constraint):
+            said = self.constraint(dict(hypers))
+        return truth("constraint", self.constraint, said)
 
     def explored(
         self,
@@ -333,23 +397,22 @@ class Space(Mapping[str, Prior]):
         explore: Callable[[Hypers, "Space", Generator], Hypers],
         rng: Generator,
     ) -> Hypers:
-        """Return what `explore` makes of `hypers`, legal and allowed; `hypers` if it finds none."""
+        """Return what `explore` makes of `hypers`, legal and allowed; `hypers` if it finds none.
+
+        The rule gets a copy each time, which it may change. What it returns is what counts.
+
+        Raises:
+            RuleError: the rule raised, or returned something else than a value for each name.
+        """
         for _ in itertools.repeat(None, TRIES if self.constraint else 1):
-            new = self.legal(explore(hypers, self, rng))
+            with naming("explore", explore):
+                new = explore(dict(hypers), self, rng)
+            if not isinstance(new, Mapping):
+                raise refused("explore", explore, f"returned {new!r}")
+            try:
+                new = self.legal(new)
+            except ValueError as error:
+                raise refused("explore", explore, f"returned {dict(new)!r}; {error}") from error
             if self.allows(new):
                 return new
         return hypers
-
-
-def check_names(names: Iterable[str], space: Mapping[str, object]) -> None:
-    """Raise ValueError unless `names` are exactly the hyperparameters of `space`."""
-    names = set(names)
-    for name in sorted(names - set(space)):
-        near = difflib.get_close_matches(name, space, n=1)
-        hint = f"Did you mean {near[0]!r}?" if near else f"There are: {', '.join(sorted(space))}."
-        raise ValueError(f"{name!r} is not a hyperparameter of this task. {hint}")
-    if missing := sorted(set(space) - names):
-        raise ValueError(
-            f"no value for {', '.join(missing)}; a member needs one for every hyperparameter. "
-            "To hold one fixed, give it the prior Fixed(value)."
-        )

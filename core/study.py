@@ -18,11 +18,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from core.anew import clear, is_untouched
 from core.files import Files
 from core.lease import FREE, read_lease
 from core.pbt import PBT
 from core.population import Population
 from core.record import FORMAT, seal
+from core.rules import RuleError
 from core.run import (
     Run,
     RunError,
@@ -43,6 +45,7 @@ Level = str | float  # what an arm has on an axis, as a table shows it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 WAIT = 1.0  # seconds before one looks again, if all that is left waits for another run
 FILE = "study.json"
+TAKEN = (FILE, "workers")  # names in the directory of a study that are not of an arm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +83,13 @@ class Study:
 
     def __post_init__(self) -> None:
         for name, arm in self.arms.items():
-            if not NAME.fullmatch(name):
+            if not isinstance(name, str) or not NAME.fullmatch(name):
                 raise ValueError(f"{name!r} is no name for an arm: letters, digits, _ . + - only")
+            if name.lower() in TAKEN:
+                raise ValueError(f"{name!r} is no name for an arm: a study has a {name} of its own")
+            if not isinstance(arm, PBT | Replay):
+                hint = f": give {name}=... the run, not its preset" if callable(arm) else ""
+                raise ValueError(f"arm {name} is {arm!r}, and no PBT or Replay{hint}")
             if isinstance(arm, Replay) and not isinstance(self.arms.get(arm.of), PBT):
                 raise ValueError(f"arm {name} replays {arm.of!r}, which is no arm that finds one")
         if not self.arms or not self.seeds or len(set(self.seeds)) < len(self.seeds):
@@ -141,6 +149,7 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
     Raises:
         RunError: the directory is something else, or holds a study with other arms.
     """
+    root = Path(os.path.abspath(root))
     path = root / FILE
     if preset is None or path.exists():
         info = read_sealed(path, "study")
@@ -159,7 +168,14 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
     }
     if path.exists():
         said = read_sealed(path, "study")
-        if different := differences({key: said[key] for key in about}, about):
+        different = differences({key: said[key] for key in about}, about)
+        if different and all(map(is_untouched, root.glob("*/*/"))):
+            for folder in root.glob("*/*/"):  # nothing is trained in any of its runs
+                clear(folder)
+                (folder / "run.json").unlink(missing_ok=True)
+            _write(root, about | {"seeds": list(study.seeds)})
+            return Open(root, preset, code_version(), study)
+        if different:
             raise RunError(
                 f"{root} holds another study, and stays as it is:\n  " + "\n  ".join(different)
             )
@@ -273,7 +289,7 @@ def work_study(
         Whether all runs are done.
 
     Raises:
-        AllFailed, TaskError: a run that cannot go on; after all others are done.
+        AllFailed, RuleError, TaskError: a run that cannot go on; after all others are done.
     """
     broken: dict[Path, Exception] = {}
     while not stop():
@@ -288,7 +304,7 @@ def work_study(
         try:
             if not on(run) and not stop():
                 return False  # its time is over
-        except (AllFailed, TaskError) as error:
+        except (AllFailed, RuleError, TaskError) as error:
             broken[run.root] = error
     if broken and not stop():
         raise next(iter(broken.values()))

@@ -1,5 +1,6 @@
 """What is trained: the contract between the engine and a task."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,15 +68,40 @@ class Reseeds(Protocol):
 class Task:
     """A learner and the hyperparameters that it has.
 
-    trainer: (seed, device) -> Trainer; the seed is a function of (run seed, member id), the device
-        a name such as "cpu" or "cuda:0".
-    space: the names that `Trainer.step` reads, no more and no fewer.
+    trainer: (seed, device) -> Trainer; the seed, below 2**31, is a function of run seed and member,
+        the device a name such as "cpu" or "cuda:0".
+    space: the names that `Trainer.step` reads, no more and no fewer. What matters only for some
+        options of another (a momentum, of one of two optimisers) need not be read for the others.
     score: what `eval` returns, with its unit; the y axis of every figure.
     """
 
     trainer: Callable[[int, str], Trainer]
     space: Space
     score: str = "score"
+
+    def __post_init__(self) -> None:
+        if not callable(self.trainer):
+            raise ValueError(
+                f"the task's trainer is {self.trainer!r}, a trainer that is made already: give its "
+                "class, or a function (seed, device) -> trainer, as each worker makes its own"
+            )
+        if not isinstance(self.space, Space):
+            hint = ": write Space({...})" if isinstance(self.space, Mapping) else ""
+            raise ValueError(f"the task's space is {self.space!r}, and no Space{hint}")
+        try:
+            signature = inspect.signature(self.trainer)
+        except ValueError:  # of some functions of C nobody knows
+            return
+        try:
+            signature.bind(0, "cpu")
+        except TypeError:
+            called = getattr(self.trainer, "__qualname__", repr(self.trainer))
+            raise ValueError(
+                f"{called} takes {signature}: a trainer is made as {called}(seed, device), so its "
+                "__init__ is (self, seed, device)"
+            ) from None
+        if not isinstance(self.score, str):
+            raise ValueError(f"the task's score is {self.score!r}: give a text, what eval returns")
 
 
 class TaskError(ValueError):

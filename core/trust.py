@@ -12,17 +12,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.files import Unreadable
-from core.pbt import WeightsLost
+from core.pbt import WeightsLost, random_seed
 from core.population import Population
-from core.record import Record
+from core.record import Record, Weights
 from core.run import Run
-from core.task import Reseeds, TaskError
+from core.seat import RAISED
+from core.task import Reseeds, TaskError, Trainer
+from core.tracebacks import of_user, said
+from core.watched import Watched
 
 WAIT = 20.0  # seconds for others to train what failed here, before this worker ends
 
 
 class Doubtful(Exception):
-    """A failure that may be this machine's: nothing of the turn is published."""
+    """A failure that may be this machine's: nothing of the turn is published.
+
+    Args:
+        sentence: what happened. trace: the traceback of the trainer.
+    """
+
+    def __init__(self, sentence: str, trace: str = "") -> None:
+        super().__init__(sentence)
+        self.trace = trace
 
 
 class Broken(TaskError):
@@ -70,7 +81,7 @@ class Trust:
     def doubt(self, id: int, step: int, error: Doubtful) -> None:
         """Leave a member alone until a turn has gone well here."""
         self._doubts[id] = step, self._good
-        self._error = str(error)
+        self._error = error.trace or str(error)
 
     def doubtful(self, look: Callable[[int], int]) -> set[int]:
         """Return the members to leave alone.
@@ -100,8 +111,8 @@ class Trust:
         if time.monotonic() - self._since > WAIT:
             raise Broken(
                 f"the trainer raised for members {sorted(self._doubts)}, and for none did it work "
-                f"on {self.device} in between: {self._error}. They are as they were; is it this "
-                "machine, or the task?"
+                f"on {self.device} in between. They are as they were; is it this machine, or the "
+                f"task? The last error was:\n{self._error}"
             )
 
     def _repeats(self, id: int) -> bool:
@@ -111,35 +122,44 @@ class Trust:
             Broken: it cannot.
         """
         record = self._before_last(id)
-        if record is None or record.weights is None:
+        if record is None or (record.weights is None and record.member.step > 0):
             return False
-        task = self.run.pbt.task
         try:
-            path = self.population.weights.find(id, record.weights)
-            trainer = task.trainer(0, self.device)
-            trainer.load(path)
-            if record.weights.reseed is not None and isinstance(trainer, Reseeds):
-                trainer.reseed(record.weights.reseed)
-            trainer.step(record.member.hypers)
+            trainer = self._trainer(id, record.weights)
+            trainer.step(Watched(record.member.hypers))
             trainer.eval()
         except (WeightsLost, FileNotFoundError):
             return False
-        except Exception as error:
+        except RAISED as error:
             raise Broken(
                 f"the trainer raised on {self.device}, and raised again where it had worked before "
-                f"(member {id}, step {record.member.step + 1}): {error!r}. Nothing is published of "
-                "it; is this machine broken?"
+                f"(member {id}, step {record.member.step + 1}): {said(error)}. Nothing of it is "
+                f"published; is this machine broken? Its traceback:\n{of_user(error)}"
             ) from error
         return True
+
+    def _trainer(self, id: int, weights: Weights | None) -> Trainer:
+        """Return a new trainer with weights of a member, or as at its start if there are none."""
+        task, pbt = self.run.pbt.task, self.run.pbt
+        if weights is None:
+            seed = random_seed(pbt.seed, "trainer", id, bits=self.run.seed_bits)
+            return task.trainer(seed, self.device)
+        path = self.population.weights.find(id, weights)
+        trainer = task.trainer(0, self.device)
+        trainer.load(path)
+        if weights.reseed is not None and isinstance(trainer, Reseeds):
+            trainer.reseed(weights.reseed)
+        return trainer
 
     def _before_last(self, id: int) -> Record | None:
         """Return the record from which a member was trained to its newest step, and well."""
         try:
-            last = self.population.newest(id)
-            record = last
-            while record is not None and last is not None and record.member.n > 0:
+            last = record = self.population.newest(id)
+            while last is not None and record is not None:
                 if record.member.step < last.member.step:
                     return record if last.weights is not None else None
+                if record.member.n == 0:
+                    return None
                 record = self.population.record(id, record.member.n - 1)
         except (FileNotFoundError, Unreadable):
             return None

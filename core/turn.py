@@ -8,17 +8,16 @@ from dataclasses import dataclass, field, replace
 from core.files import Taken, Unreadable
 from core.lease import Lease, LeaseLost
 from core.member import Member
-from core.pbt import PBT, Learner, Loadable, WeightsLost, random_seed, start
+from core.pbt import PBT, SEED_BITS, Learner, Loadable, WeightsLost, random_seed, start
 from core.peers import Peers
 from core.population import Population
-from core.record import Record, Weights, report_size
+from core.record import Record, Weights
 from core.run import Run
-from core.seat import DiskError, Seat
+from core.seat import RAISED, DiskError, Seat
 from core.task import Report, TaskError
+from core.tracebacks import last_line, said
 from core.trust import Doubtful, Trust
 from core.weights import weights_name
-
-LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 
 
 @dataclass(slots=True)
@@ -32,6 +31,7 @@ class Turn:
     name: str
     record: Record
     trust: Trust
+    bits: int = SEED_BITS  # of the seeds that the trainer is given
     copied: int = 0
     known: dict[Loadable, Weights] = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ class Turn:
             except WeightsLost as error:
                 self.population.warn(f"{error}: member {id} counts as failed until it copies one")
         elif record.member.step == 0:
-            beginning = random_seed(self.pbt.seed, "trainer", id)
+            beginning = random_seed(self.pbt.seed, "trainer", id, bits=self.bits)
         self.seat.take(id, beginning)
 
     def seen_by(self, me: Member) -> Peers | None:
@@ -97,7 +97,7 @@ class Turn:
                 self.population.warn(f"{error}: member {me.id} looks for another donor")
                 raise
             self.copied += copied
-            seed = random_seed(self.pbt.seed, "reseed", me.id, me.n + 1)
+            seed = random_seed(self.pbt.seed, "reseed", me.id, me.n + 1, bits=self.bits)
             loadable = Loadable(path, seed)
             self.known[loadable] = replace(source, name=name, reseed=seed)
             return loadable
@@ -111,7 +111,9 @@ class Turn:
         me = replace(me, n=before.n + 1)
         weights, written = self._weights(me)
         if seat.raised and not self.trust.believes(me.id):
-            raise Doubtful(f"the trainer raised for member {me.id}: {_last_line(seat.error)}")
+            raise Doubtful(
+                f"the trainer raised for member {me.id}: {last_line(seat.error)}", seat.error or ""
+            )
         last = not me.waiting and me.step >= self.pbt.steps
         news = me.parent is not None or not before.waiting  # θ is not that of before
         report = self._report() if last or (news and self.pbt.report(me)) else {}
@@ -151,8 +153,8 @@ class Turn:
             weights = self.population.weights.save(me.id, name, seat.save, self.lease)
         except (OSError, LeaseLost, Taken, TaskError):
             raise  # a full disk, say, is not the trainer's failure
-        except Exception:
-            seat.fail()
+        except RAISED as error:
+            seat.fail(error)
             return None, 0
         seat.holds = Loadable(self.population.folder(me.id) / "weights" / name)
         self.known = {seat.holds: weights}
@@ -160,15 +162,12 @@ class Turn:
 
     def _report(self) -> Report:
         try:
-            report = self.seat.report()
-            if (size := report_size(report)) > LARGEST_REPORT:
-                raise ValueError(f"it has {size} bytes, of {LARGEST_REPORT} at most")
-            return report
+            return self.seat.report()
         except DiskError:
             raise
-        except Exception as error:  # no reason to lose what was trained
+        except RAISED as error:  # no reason to lose what was trained
             id = self.record.member.id
-            self.population.warn(f"report() of member {id} failed and is left out: {error!r}")
+            self.population.warn(f"report() of member {id} failed and is left out: {said(error)}")
             return {}
 
     def _prune(self) -> None:
@@ -197,8 +196,4 @@ def begin_turn(
     if record is None:
         record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
         population.publish(replace(record, time=round(time.time(), 3)), lease)
-    return Turn(pbt, population, lease, seat, name, record, trust)
-
-
-def _last_line(error: str | None) -> str:
-    return (error or "").strip().rpartition("\n")[2]
+    return Turn(pbt, population, lease, seat, name, record, trust, run.seed_bits)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 from core.member import WINDOW, Member
-from core.pbt import PBT, Decision, decide, explore, random_seed, scheduled, start
+from core.pbt import PBT, Decision, decide, explore, is_ready, random_seed, scheduled, start
 from core.peers import Peers
 from core.population import Population
 from core.record import Record, identity
@@ -46,7 +46,7 @@ def verify(run: Run, tick: Callable[[int], None] = lambda _: None) -> Verdict:
     for id, history in histories.items():
         problems += _check_order(id, history, run.pbt)
         for previous, record in itertools.pairwise(history):
-            problems += _check_decision(record, previous, histories, run.pbt)
+            problems += _check_decision(record, previous, histories, run)
         for record in history:
             digest.update(identity(record) + b"\n")
             decisions += record.member.seen is not None
@@ -87,12 +87,13 @@ def _check_order(id: int, history: list[Record], pbt: PBT) -> list[str]:
 
 
 def _check_decision(
-    record: Record, last: Record, histories: Mapping[int, Sequence[Record]], pbt: PBT
+    record: Record, last: Record, histories: Mapping[int, Sequence[Record]], run: Run
 ) -> list[str]:
     """Go from one record to the next as Algorithm 1 does, and compare what came of it."""
+    pbt = run.pbt
     me, before = record.member, _before(record.member, last.member, pbt)
     problems = _check_training(record, before, last)
-    ready = last.member.waiting or pbt.ready(before)
+    ready = last.member.waiting or is_ready(before, pbt)
     if not ready or me.waiting:
         if me.seen is not None:
             return [*problems, f"{_name(me)} decided although it was not ready"]
@@ -113,7 +114,7 @@ def _check_decision(
     if donor.id != me.id:
         hypers = explore(before, Decision(donor, rng, me.seen, None), pbt)
         after = after.copied(donor, hypers)
-        problems += _check_weights(record, donor, histories, pbt)
+        problems += _check_weights(record, donor, histories, run)
     return problems + _differences(me, after)
 
 
@@ -174,17 +175,17 @@ def _same(one: object, other: object) -> bool:
 
 
 def _check_weights(
-    record: Record, donor: Member, histories: Mapping[int, Sequence[Record]], pbt: PBT
+    record: Record, donor: Member, histories: Mapping[int, Sequence[Record]], run: Run
 ) -> list[str]:
     """Check that a copy holds its donor's weights, and draws from a stream of its own."""
     me, weights = record.member, record.weights
-    if "weights" not in pbt.inherit or weights is None:
+    if "weights" not in run.pbt.inherit or weights is None:
         return []
     source = _find(histories[donor.id], donor.n)
     theirs = source.weights if source is not None else None
     if theirs is None or theirs.sha256 != weights.sha256:
         return [f"{_name(me)} has other weights than {_name(donor)}, which it copied"]
-    if weights.reseed != random_seed(pbt.seed, "reseed", me.id, me.n):
+    if weights.reseed != random_seed(run.pbt.seed, "reseed", me.id, me.n, bits=run.seed_bits):
         return [f"{_name(me)} goes on with another random stream than its own"]
     return []
 

@@ -63,6 +63,13 @@ class WeightsFiles:
                 except Exception:  # torch.save says RuntimeError of a disk that it has filled
                     self._probe(folder, right)
                     raise
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+                raise TaskError(
+                    "save(path) of the trainer made a folder at its path: it must write one file "
+                    "there. Pack the folder, with tarfile or shutil.make_archive, and unpack it in "
+                    "load(path)"
+                )
             if not temporary.is_file():
                 right.fence()  # or it was swept
                 raise TaskError(

@@ -10,10 +10,14 @@ from dataclasses import dataclass, field
 from core.agenda import Agenda, is_done
 from core.files import Clock, Files, Taken
 from core.lease import LeaseLost, Worker, read_lease
+from core.machine import kernels, unlike
 from core.pbt import PBT, worker
 from core.population import Population
+from core.rules import RuleError
 from core.run import Run, check_same
 from core.seat import Seat
+from core.task import TaskError
+from core.tracebacks import last_line
 from core.trust import AllFailed, Doubtful, Trust
 from core.turn import Turn, begin_turn
 
@@ -52,7 +56,7 @@ def work(
         Whether all members are done.
 
     Raises:
-        TaskError: the task cannot be trained at all.
+        TaskError, RuleError: the task cannot be trained at all, or a rule of the run not be used.
         AllFailed: every member has failed.
         Broken: the trainer works for no member here; or not any more, where it had worked before.
         OSError: the run directory cannot be written.
@@ -62,6 +66,9 @@ def work(
     end, longest = time.monotonic() + lifetime, 0.0
     with Worker(run.root, patience=patience, turn_limit=turn_limit, job=job) as me:
         population = Population(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
+        if run.pbt.mode == "lockstep":
+            for sentence in unlike(run.root, me.name, kernels()):
+                me.warn(sentence)
         trust = Trust(run, population, device)
         search = _Search(run, population, me, seat, trust)
         turn: Turn | None = None
@@ -94,7 +101,7 @@ def work(
                     try:
                         next(worker(turn.record.member, seat, turn, run.pbt), None)
                     except Doubtful as error:
-                        me.warn(f"{error}: nothing of it is published yet")
+                        me.warn(f"{error}: nothing of it is published yet", error.trace)
                         seat.holds = None
                         turn.release()
                         trust.doubt(turn.lease.id, turn.record.member.step, error)
@@ -111,8 +118,8 @@ def work(
                         turn = None
                         time.sleep(0.01)
                     if turn and turn.record.error:
-                        last_line = turn.record.error.strip().splitlines()[-1]
-                        me.warn(f"member {turn.lease.id} failed: {last_line}")
+                        what = last_line(turn.record.error)
+                        me.warn(f"member {turn.lease.id} failed: {what}", turn.record.error)
                     if turn and turn.record.weights is None:
                         _check_that_some_live(population, run.pbt)
                     lost = None
@@ -133,10 +140,14 @@ def work(
                 record is not None and is_done(record.member, run.pbt)
                 for record in map(population.newest, range(run.pbt.members))
             )
-        except BaseException:
+        except BaseException as error:
             if turn:
                 with contextlib.suppress(OSError):  # what is under way says more
                     turn.release()
+            if isinstance(error, TaskError | RuleError | AllFailed):
+                with contextlib.suppress(OSError):
+                    sentence, _, trace = str(error).partition("\n")
+                    me.warn(f"this worker ends: {sentence}", trace)
             raise
 
 

@@ -11,6 +11,7 @@ from core.pbt import PBT, Loadable, WeightsLost, random_numbers, random_seed, st
 from core.peers import Peers
 from core.space import Fixed, LogUniform, Space
 from core.strategies import Every, Truncation, keep
+from core.task import Task
 from tests.trainers import walk
 
 
@@ -27,7 +28,7 @@ def _run(**others: Any) -> tuple[Mock, PBT]:
     tape.population.seen_by.return_value = _peers(tape.exploit.return_value)
     space = Space({"lr": LogUniform(0.1, 10)})
     settings = {
-        "task": Mock(space=space),
+        "task": Mock(spec=Task, space=space),
         "members": 2,
         "steps": 1,
         "ready": tape.ready,
@@ -135,7 +136,7 @@ def test_lost_weights_make_it_choose_again_without_that_donor() -> None:
 def test_in_lockstep_a_member_is_published_before_it_decides() -> None:
     """It waits, published and marked so, until all have come to this step."""
     tape, pbt = _run(mode="lockstep")
-    tape.population.seen_by.side_effect = [None, _peers(Member(id=1, n=7, step=1, score=0.9))]
+    tape.population.seen_by.side_effect = [None, _peers(tape.exploit.return_value)]
     me = Member(id=0, hypers={"lr": 8.0})
 
     waiting, decided = worker(me, tape.trainer, tape.population, pbt)
@@ -161,6 +162,7 @@ def test_a_diverged_donor_is_no_donor() -> None:
     """Even a rule of the user's own cannot make anybody copy a member without a score."""
     tape, pbt = _run()
     tape.exploit.return_value = Member(id=1, n=7, step=7, hypers={"lr": 2.0})
+    tape.population.seen_by.return_value = _peers(tape.exploit.return_value)
 
     [me] = worker(Member(id=0, hypers={"lr": 8.0}), tape.trainer, tape.population, pbt)
 

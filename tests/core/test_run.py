@@ -12,14 +12,15 @@ from core.pbt import PBT
 from core.record import seal
 from core.run import RunError, describe, differences, open_run, read_info, resolve
 from core.strategies import Every, Perturb, Truncation
+from core.worker import work
 from tests import trainers
 
 WALK = "tests.trainers:walk"
 
 
 def test_a_directory_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
-    """And names those that differ."""
-    open_run(tmp_path / "run", WALK, {"seed": 3})
+    """And names those that differ, once a step is trained."""
+    work(open_run(tmp_path / "run", WALK, {"seed": 3}), durable=False, turns=1)
     before = (tmp_path / "run/run.json").read_bytes()
 
     open_run(tmp_path / "run", WALK, {"seed": 3})

@@ -1,5 +1,6 @@
 """The seat: one trainer, many members, and never one's weights with another's hypers."""
 
+import math
 from pathlib import Path
 
 import pytest
@@ -119,9 +120,44 @@ def test_hypers_that_are_read_once_and_never_again_are_noticed() -> None:
     seat = Seat(Task(ReadsOnce, SPACE))
     seat.take(0, 1)
     seat.step({"rate": 0.1})
+    seat.eval()
+    seat.step({"rate": 0.2})
 
     with pytest.raises(TaskError, match=r"'rate', which a call of step\(hypers\) never looked at"):
-        seat.step({"rate": 0.2})
+        seat.eval()
+
+
+def test_whoever_has_diverged_need_not_read_anything() -> None:
+    """There is nothing left to train: that ends no run."""
+
+    class Lost(Walk):
+        def step(self, hypers) -> None:  # type: ignore[no-untyped-def]
+            self.height = math.nan
+
+    seat = Seat(Task(Lost, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
+
+    assert math.isnan(seat.eval()[0])
+    assert not seat.failed
+
+
+@pytest.mark.parametrize("ending", [SystemExit(0), SystemExit("no data")])
+def test_a_trainer_that_ends_its_process_has_failed(ending: BaseException) -> None:
+    """With the reason and its own line, as one that raises."""
+
+    class Ends(Walk):
+        def step(self, hypers) -> None:  # type: ignore[no-untyped-def]
+            raise ending
+
+    seat = Seat(Task(Ends, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
+
+    assert seat.failed
+    assert seat.raised == 1
+    assert "test_seat.py" in str(seat.error)
+    assert type(ending).__name__ in str(seat.error)
 
 
 def test_a_trainer_without_a_method_or_that_cannot_be_made_stops_everything() -> None:

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from core.member import Hypers
-from core.space import Choice, Fixed, Integer, LogUniform, Prior, Space, Uniform, check_names
+from core.space import Choice, Fixed, Integer, LogUniform, Prior, Space, Uniform
+from core.values import check_names
 
 RNG = np.random.default_rng(0)
 PRIORS: list[Prior] = [

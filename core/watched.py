@@ -1,0 +1,169 @@
+"""The hypers of a call of `step`: a dict of the trainer's own, which knows what was read of it."""
+
+import difflib
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+from dataclasses import dataclass, field
+from typing import NoReturn, cast
+
+from core.member import Hypers, Value
+from core.space import Choice, Integer, Space
+from core.task import TaskError
+
+MANY = 20  # whole numbers of a prior from which on it counts as no switch between kinds of training
+
+
+class _UnknownName(TaskError, KeyError):
+    """A KeyError, so that `hypers.get(name, default)` and `name in hypers` work."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class Watched(dict[str, Value]):
+    """What a trainer is given: it may be changed, kept, saved and written as JSON like any dict.
+
+    It is a copy, so that no change of it reaches a record or another member.
+    """
+
+    def __init__(self, hypers: Hypers) -> None:
+        super().__init__(hypers)
+        self.read: set[str] = set()
+        self._names = tuple(hypers)
+
+    def __getitem__(self, name: str) -> Value:
+        if name not in self:
+            self._refuse(name)
+        self.read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: object = None) -> object:  # type: ignore[override]
+        """Return a value, or the default if there is none of that name."""
+        return self[name] if name in self else default  # noqa: SIM401  (it would call itself)
+
+    def pop(self, name: str, *default: object) -> object:  # type: ignore[override]
+        """Return a value, and take it out of this copy."""
+        if name not in self and not default:
+            self._refuse(name)
+        self.read.add(name)
+        return super().pop(name, *default)
+
+    def popitem(self) -> tuple[str, Value]:
+        """Return a name and its value, and take it out of this copy."""
+        name, value = super().popitem()
+        self.read.add(name)
+        return name, value
+
+    def setdefault(self, name: str, default: object = None) -> object:  # type: ignore[override]
+        """Return a value; set it first if there is none of that name."""
+        if name not in self:
+            super().__setitem__(name, cast(Value, default))
+        return self[name]
+
+    def __iter__(
+        self,
+    ) -> Iterator[str]:  # its presence makes dict(hypers) and **hypers ask for keys
+        return super().__iter__()
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
+        """Return the names."""
+        return KeysView(self)
+
+    def items(self) -> ItemsView[str, Value]:  # type: ignore[override]
+        """Return names and values: whoever iterates over them reads them."""
+        return ItemsView(self)
+
+    def values(self) -> ValuesView[Value]:  # type: ignore[override]
+        """Return the values: whoever iterates over them reads them."""
+        return ValuesView(self)
+
+    def copy(self) -> dict[str, Value]:
+        """Return a dict with all of it, which counts as read."""
+        return dict(self)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, object]) -> dict[str, Value]:
+        return dict(self)
+
+    def __or__(self, other: Mapping[str, Value]) -> dict[str, Value]:  # type: ignore[override]
+        return {**self, **other}
+
+    def __ror__(self, other: Mapping[str, Value]) -> dict[str, Value]:  # type: ignore[override]
+        return {**other, **self}
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Be pickled as an OrderedDict, which torch.load(weights_only=True) accepts."""
+        from collections import OrderedDict
+
+        return OrderedDict, (list(self.items()),)
+
+    def _refuse(self, name: str) -> NoReturn:
+        near = difflib.get_close_matches(str(name), self._names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(self._names)}"
+        raise _UnknownName(
+            f"step(hypers) of the trainer asked for {name!r}, which the space does not have: {hint}"
+        )
+
+
+@dataclass(slots=True)
+class Reads:
+    """What the calls of `step` have read so far, to find a hyperparameter that none puts in force.
+
+    A hyperparameter may matter for some options of another one only: whether it is read is then
+    decided by these options. So it is a fault to leave one unread where a call with the same
+    options has read it, or where each option has been tried and none has it read.
+
+    space: whose hyperparameters these are.
+    """
+
+    space: Space
+    _read: dict[tuple[Value, ...], set[str]] = field(default_factory=dict)
+
+    def fault(self, hypers: Hypers, read: Iterable[str]) -> str:
+        """Take in what a call has read; return what is wrong with that, "" if nothing is.
+
+        Args:
+            hypers: of the call. read: the names of them that it has read.
+        """
+        switches = self.switches()
+        here = tuple(hypers[name] for name in switches)
+        known = self._read.setdefault(here, set())
+        unread = [name for name in hypers if name not in read]
+        faults = [name for name in unread if name in known or self._is_dead(name, switches)]
+        known |= set(read)
+        if not faults:
+            return ""
+        return (
+            f"the space has {', '.join(map(repr, faults))}, which a call of step(hypers) never "
+            "looked at: put it in force at every call (the trainer may have trained another member "
+            "before), or take it out of the space"
+        )
+
+    def switches(self) -> list[str]:
+        """Return the hyperparameters whose options may decide which others matter."""
+        found = []
+        for name, prior in self.space.items():
+            few = isinstance(prior, Integer) and prior.high - prior.low < MANY
+            if few or (isinstance(prior, Choice) and len(prior.options) > 1):
+                found.append(name)
+        return found
+
+    def _is_dead(self, name: str, switches: list[str]) -> bool:
+        """Whether no call has read it, although each option of each switch has been tried."""
+        if any(name in read for read in self._read.values()):
+            return False
+        for place, switch in enumerate(switches):
+            if switch == name:
+                continue
+            tried = {here[place] for here in self._read}
+            if len(tried) < _count(self.space, switch):
+                return False
+        return True
+
+
+def _count(space: Space, switch: str) -> int:
+    prior = space[switch]
+    if isinstance(prior, Choice):
+        return len(prior.options)
+    assert isinstance(prior, Integer), "a switch is a choice or a whole number"
+    return int(prior.high - prior.low) + 1
