@@ -18,6 +18,7 @@ import shutil
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -186,6 +187,8 @@ class Worker:
         self.root.mkdir(parents=True, exist_ok=True)
         make_folder(self.root / "workers")
         self._beat(0)
+        with contextlib.suppress(OSError):  # nobody needs it to work
+            self._log({"kernels": kernels()})  # it stays, where a heartbeat goes with its worker
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
         self._thread.start()
         return self
@@ -220,7 +223,6 @@ class Worker:
             "job": self.job,
             "host": socket.gethostname(),
             "machine": _machine(),
-            "kernels": kernels(),
             "pid": os.getpid(),
             "started": (_process(os.getpid()) or ("", ""))[1],
             "beat": count,
@@ -240,8 +242,10 @@ class Worker:
         Args:
             trace: the traceback of a user's own code, if that was the reason.
         """
-        entry: dict[str, object] = {"time": time.time(), "worker": self.name, "warning": sentence}
-        line = json.dumps(entry | ({"trace": trace} if trace else {}))
+        self._log({"warning": sentence} | ({"trace": trace} if trace else {}))
+
+    def _log(self, entry: Mapping[str, object]) -> None:
+        line = json.dumps({"time": time.time(), "worker": self.name} | dict(entry))
         with open(self.root / "workers" / f"{self.name}.jsonl", "a", opener=no_follow) as log:
             log.write(line + "\n")
 

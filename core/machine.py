@@ -7,6 +7,7 @@ threads. What the engine decides by itself needs no such kernels.
 
 import functools
 import json
+import os
 import platform
 import re
 import sys
@@ -16,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from core.files import Unreadable, read
+from core.files import Unreadable, opened
 
 LEVELS = ("avx512f", "avx2", "avx", "sse4_2")  # of x86, the widest first
-LARGEST_BEAT = 2**16  # bytes of a worker's file that are read
+LARGEST_LINE = 2**16  # bytes of a worker's log that are read
 DECIDE = ("vendor", "instructions", "blas", "torch", "threads")  # of `kernels`: what results follow
 
 
@@ -87,9 +88,9 @@ def unlike(root: Path, me: str, mine: Mapping[str, str]) -> list[str]:
         me: the name of this worker. mine: its kernels.
     """
     found: dict[str, str] = {}
-    for path in sorted((root / "workers").glob("*.json")):
+    for path in sorted((root / "workers").glob("*.jsonl")):
         try:
-            theirs = json.loads(read(path, LARGEST_BEAT))["kernels"]
+            theirs = json.loads(_first_line(path))["kernels"]
             apart = [
                 f"{name}: {theirs[name]} there, {mine[name]} here"
                 for name in DECIDE
@@ -106,9 +107,9 @@ def unlike(root: Path, me: str, mine: Mapping[str, str]) -> list[str]:
     ]
 
 
-def said(found: Mapping[str, object]) -> str:
-    """Return kernels in a line."""
-    return "; ".join(f"{name} {value}" for name, value in found.items())
+def _first_line(path: Path) -> bytes:
+    with opened(path) as descriptor:
+        return os.pread(descriptor, LARGEST_LINE, 0).partition(b"\n")[0]
 
 
 def check_devices(devices: Sequence[str]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,12 +23,20 @@ def restore_in_children(numbers: Iterable[signal.Signals]) -> None:
         number: signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
         for number in numbers
     }
+    blocked = threading.local()
+
+    def block() -> None:  # a signal that comes between the fork and `restore` would be lost
+        blocked.before = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
+
+    def unblock() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked.before)
 
     def restore() -> None:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+        unblock()
 
-    os.register_at_fork(after_in_child=restore)
+    os.register_at_fork(before=block, after_in_parent=unblock, after_in_child=restore)
 
 
 def end_group(leader: int) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from core.files import Files
 from core.lease import Held, Lease, LeaseLost, Worker, lay_out, read_lease
+from core.view import read_warnings
 
 
 def _claim(worker: Worker) -> Lease | None:
@@ -184,9 +185,21 @@ def test_a_rename_that_says_it_failed_but_did_not_is_believed_to_have_succeeded(
     assert lease.held()
 
 
-def test_a_worker_leaves_nothing_behind(tmp_path: Path) -> None:
-    """No heartbeat, and no warning where there was nothing to warn of."""
+def test_a_worker_leaves_its_log_alone(tmp_path: Path) -> None:
+    """No heartbeat; of what it worked with, a line, and no warning where there was none."""
     with Worker(tmp_path) as worker:
         assert (tmp_path / "workers" / f"{worker.name}.json").exists()
 
-    assert os.listdir(tmp_path / "workers") == []
+    assert os.listdir(tmp_path / "workers") == [f"{worker.name}.jsonl"]
+    assert read_warnings(tmp_path, 2**16) == []
+
+
+def test_the_traceback_behind_a_warning_is_logged_with_it(tmp_path: Path) -> None:
+    """For `status`, which shows it whole."""
+    with Worker(tmp_path) as worker:
+        worker.warn("it raised", "Traceback: a line of the user's")
+
+    [log] = (tmp_path / "workers").glob("*.jsonl")
+    assert (
+        json.loads(log.read_text().splitlines()[-1])["trace"] == "Traceback: a line of the user's"
+    )

@@ -5,6 +5,7 @@ import json
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -259,9 +260,7 @@ def test_an_exploit_returns_a_member_that_it_was_shown() -> None:
     ]  # fmt: skip
 
     for invention in inventions:
-        pbt = replace(
-            walk(), exploit=lambda me, population, rng, i=invention: len(population) and i
-        )
+        pbt = replace(walk(), exploit=partial(_returns, invention))
         with pytest.raises(RuleError, match="returns a member of the population, or me to stay"):
             decide(members[0], Peers.of(members[0], members), pbt)
 

@@ -1,15 +1,19 @@
 """A broken machine fails no healthy member: it is found out, and ends alone."""
 
 import multiprocessing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.lease import Worker, read_lease
+from core.member import Hypers
+from core.pbt import PBT
 from core.population import Population
 from core.record import Record
 from core.run import Run, open_run
-from core.task import TaskError
+from core.strategies import never
+from core.task import Task, TaskError
 from core.trust import AllFailed, Broken
 from core.verify import verify
 from core.worker import work
@@ -120,3 +124,60 @@ def test_a_worker_waits_for_others_before_it_ends(
 
         with pytest.raises(Broken, match=r"raised for members \[0, 1, 2, 3\], and for none did it"):
             work(run, device="dies after 0", durable=False)
+
+
+class Poisoned(trainers.Walk):
+    """A trainer that raises for hypers of a member, whatever its weights."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Raise for small rates."""
+        if float(hypers["rate"]) < 0.1:
+            raise RuntimeError("rates below 0.1 raise")
+        super().step(hypers)
+
+
+def poisoned() -> PBT:
+    """The last two of four members fail in their first step."""
+    start = tuple({"rate": rate} for rate in (0.5, 0.4, 0.02, 0.01))
+    task = Task(Poisoned, trainers.SPACE)
+    return replace(trainers.walk(), task=task, members=4, start=start)
+
+
+def never_rescued() -> PBT:
+    """The same as a random search, in which nobody is rescued."""
+    return replace(poisoned(), ready=never)
+
+
+@pytest.mark.parametrize("preset", ["poisoned", "never_rescued"])
+@pytest.mark.parametrize("mode", ["lockstep", "asynchronous"])
+def test_members_that_always_fail_do_not_hold_up_the_others(
+    tmp_path: Path, preset: str, mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That the trainer works here is told by a first step of another member, done again."""
+    monkeypatch.setattr("core.trust.WAIT", 0.0)
+    run = open_run(tmp_path / "run", f"tests.core.test_trust:{preset}", {"mode": mode})
+
+    assert work(run, durable=False)
+
+    assert verify(run).problems == []
+    assert [record.member.step for record in _last(run)] == 4 * [12]
+    failed = [record for record in _records(run) if record.error]
+    assert {record.member.id for record in failed} == {2, 3}
+    assert all("test_trust.py" in str(record.error) for record in failed)
+
+
+def _last(run: Run) -> list[Record]:
+    newest = map(Population(run.root).newest, range(run.pbt.members))
+    return [record for record in newest if record is not None]
+
+
+def test_whoever_fails_everywhere_is_told_with_its_traceback(tmp_path: Path) -> None:
+    """In the error, and in the log of the worker, with the user's own line."""
+    run = open_run(tmp_path / "run", "tests.trainers:always_raises")
+
+    with pytest.raises(AllFailed, match=r"(?s)Traceback.*tests/trainers.py.*no rope"):
+        work(run, durable=False)
+
+    logs = "".join(path.read_text() for path in (run.root / "workers").glob("*.jsonl"))
+    assert '"trace": "Traceback' in logs
+    assert "tests/trainers.py" in logs

@@ -73,10 +73,10 @@ def test_it_is_written_and_read_again_as_any_dict() -> None:
 
 def test_a_change_is_the_trainers_own() -> None:
     """It stays, and reaches nobody else."""
-    given = {"a": 1.0, "b": "x"}
+    given: dict[str, Value] = {"a": 1.0, "b": "x"}
     hypers = Watched(given)
 
-    hypers["a"] *= 3  # type: ignore[operator]
+    hypers["a"] *= 3
     hypers.pop("b")
 
     assert hypers == {"a": 3.0}

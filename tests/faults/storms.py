@@ -337,8 +337,8 @@ def warnings(run: Run) -> list[str]:
     found = []
     for log in (run.root / "workers").glob("*.jsonl"):
         for line in log.read_text().splitlines(keepends=True):
-            if line.endswith("\n"):
-                found.append(json.loads(line)["warning"])
+            if line.endswith("\n") and "warning" in (entry := json.loads(line)):
+                found.append(entry["warning"])
     return found
 
 

@@ -67,7 +67,9 @@ def _histories(run: Run) -> list[list[Record]]:
 
 
 def _warnings(run: Run) -> str:
-    return "".join(path.read_text() for path in (run.root / "workers").glob("*.jsonl"))
+    logs = (run.root / "workers").glob("*.jsonl")
+    lines = [line for log in logs for line in log.read_text().splitlines(keepends=True)]
+    return "".join(line for line in lines if '"warning"' in line)
 
 
 def _is_whole(run: Run, digest: str, before: Sequence[Sequence[Record]] = ()) -> None:
