@@ -37,6 +37,7 @@ reproduce: .venv/installed
 	@for task in digits cart_pole $$(! $(TRANSLATES) || echo translation_small); do \
 	    .venv/bin/python -m analysis compare "$(OUT)"/$$task-[0-9]* --against "$(OUT)"/$${task}_random_search-* --out "$(FIGURES)/$$task" || exit; \
 	done
+	@echo; .venv/bin/python -m tasks.gan.agreement "$(OUT)"
 
 # The tables of tasks/gan/README.md: hours on two cores; interrupted, they go on.
 TABLES = runs/digits_tables

@@ -43,8 +43,8 @@ def test_a_new_run_is_another_one_and_says_so(begun: Path, tmp_path: Path) -> No
     work(new, durable=False)
 
     assert verify(new).digest != WHOLE
-    settings = [read_info(root)["settings"] for root in (begun, new.root)]
-    assert differences(*settings) == ['seeds: "none" in the run, "below 2**31" now']
+    one, other = (read_info(root)["settings"] for root in (begun, new.root))
+    assert differences(one, other) == ['seeds: "none" in the run, "below 2**31" now']
 
 
 def test_an_older_program_refuses_a_new_run(tmp_path: Path) -> None:
