@@ -101,8 +101,8 @@ def told(
         "Each seed need not agree: a training is a function of its seed on one kind of processor,",
         f"with one torch and one number of threads (here: {here['processor']}, "
         f"{here['instructions']}). What should agree",
-        f"is the claim: PBT less random search was {np.mean(claim):+.3f} ± {half:.3f} of {len(claim)} "
-        f"seeds, so of {len(ours)} seeds a mean",
+        f"is the claim: PBT less random search was {np.mean(claim):+.3f} ± {half:.3f} of "
+        f"{len(claim)} seeds, so of {len(ours)} seeds a mean",
         f"from {low:+.3f} to {high:+.3f} is expected (95 %). Here it is {mean:+.3f}: "
         + ("it agrees." if low <= mean <= high else "it does NOT agree. Please tell us."),
         "More: docs/reproducibility.md",
