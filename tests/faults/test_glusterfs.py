@@ -5,7 +5,6 @@ a worker sees what one on the other mount did late, in any order, or as ESTALE.
 """
 
 import functools
-import json
 import os
 import random
 import signal
@@ -23,6 +22,7 @@ from core.population import Population
 from core.record import Record
 from core.run import Run, open_run
 from core.verify import verify
+from core.view import read_warnings
 from core.worker import work
 
 pytestmark = pytest.mark.faults
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.faults
 SCRIPT = Path(__file__).with_name("glusterfs.sh")
 CANNOT = 77  # the script's status where this machine cannot do it
 MEMBERS = range(5)  # of the presets in tests/trainers.py
+STOPS = int(os.environ.get("PBT_GLUSTER_STOPS", "1"))  # times that the paused worker is tried
 CACHED = 2.0  # seconds after which a mount has forgotten what it knew (1 s each: kernel, gluster)
 ELSEWHERE = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")  # as if another machine
 
@@ -156,8 +157,7 @@ def _histories(run: Run) -> list[list[Record]]:
 
 
 def _warnings(run: Run) -> list[str]:
-    logs = (run.root / "workers").glob("*.jsonl")
-    return [json.loads(line)["warning"] for log in logs for line in log.read_text().splitlines()]
+    return [sentence for _, _, sentence in read_warnings(run.root, 2**20)]
 
 
 def _check(views: Sequence[Run], tmp_path: Path) -> None:
@@ -228,14 +228,17 @@ def test_workers_of_one_mount_are_killed_at_random_moments(volume: Volume, tmp_p
     _check((a, b), tmp_path)
 
 
-def test_a_paused_worker_cannot_change_what_was_taken_over(volume: Volume, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", range(STOPS))
+def test_a_paused_worker_cannot_change_what_was_taken_over(
+    volume: Volume, tmp_path: Path, seed: int
+) -> None:
     """It is stopped at random moments, for longer than the others' patience, and continued.
 
     Every other time it is continued when its member has been trained on by another; else at about
     the moment of the takeover, when its mount may not know of it yet.
     """
-    rng = random.Random(0)
-    a, b = volume.begin("zombie", "tests.trainers:slow_walk", 100)
+    rng = random.Random(seed)
+    a, b = volume.begin(f"zombie-{seed}", "tests.trainers:slow_walk", 100)
     patience = 2.0
     options = ("--patience", str(patience))
 
