@@ -21,6 +21,7 @@ from typing import Literal
 from core.files import Files
 from core.lease import FREE, read_lease
 from core.pbt import PBT
+from core.places import STUDY as FILE
 from core.population import Population
 from core.record import FORMAT, seal
 from core.run import (
@@ -42,7 +43,6 @@ from core.worker import work
 Level = str | float  # what an arm has on an axis, as a table shows it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 WAIT = 1.0  # seconds before one looks again, if all that is left waits for another run
-FILE = "study.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
