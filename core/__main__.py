@@ -20,7 +20,7 @@ from core.check import check
 from core.follow import watch
 from core.local import LAST_WORDS, Crew, carry_on, carry_on_study
 from core.many import counts, show_runs, verify_run, verify_runs
-from core.places import await_run, one_run, shown, some_runs
+from core.places import await_run, is_study, one_run, shown, some_runs
 from core.pool import DONE, UNFINISHED
 from core.run import (
     EXAMPLE,
@@ -34,7 +34,7 @@ from core.run import (
 )
 from core.run_view import RunView, show_status
 from core.schedule import schedule_of
-from core.study import is_study, open_study, work_study
+from core.study import open_study, work_study
 from core.study_view import StudyView
 from core.task import TaskError
 from core.trust import AllFailed

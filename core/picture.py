@@ -18,7 +18,7 @@ FEWEST = 3  # rows, however low the terminal
 class Column:
     """A column of a picture.
 
-    short: the cells where there is little room; none for the same ones.
+    short, brief: the cells, and the heading, where there is little room; none for the same ones.
     side: of its cells.
     kind: "must" stays; a "hyper" is left out if it does not fit, the last one first, then "more".
     folds: whether a long cell may go over several lines.
@@ -28,6 +28,7 @@ class Column:
     heading: str
     cells: Sequence[str]
     short: Sequence[str] = ()
+    brief: str = ""
     side: Literal["left", "right"] = "right"
     kind: Literal["must", "hyper", "more"] = "must"
     folds: bool = False
@@ -77,7 +78,8 @@ class Picture:
 
         if fits(self, False):
             return self, False
-        short = replace(self, columns=[_shortened(column) for column in self.columns])
+        full = [column for column in self.columns if column.kind == "must" or any(column.cells)]
+        short = replace(self, columns=[_shortened(column) for column in full])
         while not fits(short, True) and (fewer := short._without_one()) is not None:
             short = fewer
         hypers = sum(column.kind == "hyper" for column in self.columns)
@@ -86,7 +88,7 @@ class Picture:
         if hypers:
             what = "1 hyperparameter is" if hypers == 1 else f"{hypers} hyperparameters are"
             hidden.append(f"{what} not shown: widen the terminal")
-        for column in self.columns:
+        for column in full:
             if column.kind == "more" and column.heading not in [c.heading for c in short.columns]:
                 hidden.append(f"{column.heading!r} is not shown: widen the terminal")
         return replace(short, _hidden=hidden), True
@@ -121,5 +123,6 @@ def _shortened(column: Column) -> Column:
     if column.folds:
         return replace(column, cells=cells)
     widest = max(map(len, cells), default=0)
-    heading = "\n".join(wrap(column.heading, max(HEADING, widest)))
-    return replace(column, cells=cells, heading=heading)
+    words = (column.brief or column.heading).replace("_", "_ ")  # where a name may be broken
+    lines = [line.replace("_ ", "_") for line in wrap(words, max(HEADING, widest))]
+    return replace(column, cells=cells, heading="\n".join(lines))

@@ -6,8 +6,6 @@ from core.places import go_on
 from core.presence import Presence
 from core.view import Row, View, duration
 
-HANG = 5  # a turn that takes so many times longer than the longest one before it is reported
-FIRST = 60.0  # seconds of a turn before which there was none, after which it is reported
 SENTENCES = 3  # of one kind that are shown
 NEVER = "core.strategies:never"  # how a run's settings name the rule by which nobody is ever ready
 ODD = {
@@ -21,7 +19,7 @@ ODD = {
 
 def alarms(view: View, rows: list[Row]) -> list[str]:
     """Return a sentence for each turn that takes far too long, and each worker that is odd."""
-    slow = [row for row in rows if is_slow(view, row)]
+    slow = [row for row in rows if view.is_slow(row)]
     holders = {row.holder.worker: row.holder for row in rows if row.holder is not None}
     odd = [worker for worker in holders.values() if worker.state in ODD]
     return [
@@ -37,14 +35,6 @@ def alarms(view: View, rows: list[Row]) -> list[str]:
 
 def _others(count: int, what: str) -> list[str]:
     return [f"{count - SENTENCES} more {what}"] if count > SENTENCES else []
-
-
-def is_slow(view: View, row: Row) -> bool:
-    """Whether a turn takes many times longer than those before, or very long if there is none."""
-    if row.turn_seconds is None or row.turn_seconds <= HANG:
-        return False
-    longest = view.longest_turn()
-    return row.turn_seconds > (HANG * max(longest, 1) if longest else FIRST)
 
 
 def _slowness(view: View, row: Row) -> str:

@@ -31,7 +31,9 @@ class RunView:
         """Return one line, and one more for each thing to mind; "" if there is nothing to say."""
         rows = self.view.rows()
         sentences = [*alarms(self.view, rows), *self._standing(rows)]
-        return "\n".join([self.view.progress(rows), *sentences] if rows else sentences)
+        longest = max((row.turn_seconds or 0.0 for row in rows), default=0.0)
+        turn = f", a turn under way for {duration(longest)}" if longest > SHORT else ""
+        return "\n".join([self.view.progress(rows) + turn, *sentences] if rows else sentences)
 
     def is_done(self) -> bool:
         """Whether all members are done."""
@@ -92,8 +94,13 @@ def _columns(view: View, rows: list[Row], fixed: Mapping[str, str]) -> Iterator[
     yield Column("score", [_score(row) for row in rows])
     for name in members[0].hypers if members else ():
         if name not in fixed:
-            heading = f"{name} (hyperparameter)" if name in OURS else name
-            yield Column(heading, [value(me.hypers[name]) for me in members], kind="hyper")
+            ours = name in OURS
+            yield Column(
+                f"{name} (hyperparameter)" if ours else name,
+                [value(me.hypers[name]) for me in members],
+                brief=f"{name} (hyper)" if ours else name,
+                kind="hyper",
+            )
     copies = [me.last_parent and (me.last_parent[0], me.last_copy) for me in members]
     long = [f"{copy[0]} at step {copy[1]}" if copy else "" for copy in copies]
     short = [f"{copy[0]} at {copy[1]}" if copy else "" for copy in copies]

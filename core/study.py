@@ -316,8 +316,3 @@ def _moves(study: Open, root: Path) -> bool:
     """Whether somebody works on a run."""
     view = study.view(root)
     return view is not None and busy(root, view.members) > 0
-
-
-def is_study(root: Path) -> bool:
-    """Whether a directory holds a study."""
-    return (root / FILE).exists()

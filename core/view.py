@@ -17,6 +17,9 @@ from core.population import Population
 from core.presence import Lookout, Presence
 from core.record import Record
 
+HANG = 5  # a turn that takes so many times longer than the longest one before it is reported
+BRIEF = 2.0  # seconds: of shorter turns, one may be many times as long for no reason
+FIRST = 60.0  # seconds of a turn before which there was none, after which it is reported
 LARGEST_LOG = 2**16  # bytes of the warnings of a worker that are shown, the last ones
 
 
@@ -155,12 +158,16 @@ class View:
             parts.append(f"best member {best.id} with {best.score:.5g}")
         copies = sum(row.record.member.last_copy > 0 for row in rows)
         parts.append(f"{copies} of {self.members} have copied")
-        turns, seconds = self._rates(rows, goal - done) if self.is_attended() else (None, None)
-        if done < goal and turns is not None:
-            parts.append(f"{turns:.3g} turns/s")
-        if done < goal and seconds is not None:
-            parts.append(f"ETA {duration(seconds)}")
+        if done < goal and self._moves(rows):
+            turns, seconds = self._rates(rows, goal - done)
+            parts += [] if turns is None else [f"{turns:.3g} turns/s"]
+            parts += [] if seconds is None else [f"ETA {duration(seconds)}"]
         return ", ".join(parts)
+
+    def _moves(self, rows: list[Row]) -> bool:
+        """Whether anybody works on it, and not all who do seem to hang."""
+        taken = [row for row in rows if row.worker]
+        return self.is_attended() and not (taken and all(map(self.is_slow, taken)))
 
     def _rates(self, rows: list[Row], left: int) -> tuple[float | None, float | None]:
         """Return turns per second, and the seconds that are left."""
@@ -178,6 +185,13 @@ class View:
             return None, None
         mean = math.fsum(spent) / len(spent)
         return workers / mean, left * mean / workers
+
+    def is_slow(self, row: Row) -> bool:
+        """Whether a turn takes many times longer than those before, or long if there is none."""
+        if row.turn_seconds is None or row.turn_seconds <= HANG * BRIEF:
+            return False
+        longest = self.longest_turn()
+        return row.turn_seconds > (HANG * max(longest, BRIEF) if longest else FIRST)
 
     def longest_turn(self) -> float:
         """Return the seconds of the longest turn there is to compare with; 0 for none."""
