@@ -20,7 +20,7 @@ from core.check import check
 from core.follow import watch
 from core.local import LAST_WORDS, Crew, carry_on, carry_on_study
 from core.many import counts, show_runs, verify_run, verify_runs
-from core.places import await_run, is_study, one_run, shown, some_runs
+from core.places import await_run, is_study, not_begun, one_run, shown, some_runs
 from core.pool import DONE, UNFINISHED
 from core.run import (
     EXAMPLE,
@@ -327,7 +327,8 @@ def _replay(options: argparse.Namespace) -> int:
 def _verify(options: argparse.Namespace) -> int:
     roots = some_runs(options.run)
     if roots != [options.run]:
-        return 0 if verify_runs(roots, functools.partial(print, flush=True)) else FAILED
+        say = functools.partial(print, flush=True)
+        return 0 if verify_runs(roots, not_begun(options.run), say) else FAILED
     verdict = verify_run(options.run)
     for problem in verdict.problems:
         print(problem)

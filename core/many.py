@@ -89,11 +89,16 @@ def counts(verdict: Verdict) -> str:
     )
 
 
-def verify_runs(roots: Sequence[Path], say: Callable[[str], object]) -> bool:
+def verify_runs(
+    roots: Sequence[Path], absent: Sequence[Path], say: Callable[[str], object]
+) -> bool:
     """Verify several runs: say a line of each, its problems, and a summary.
 
+    Args:
+        absent: runs that should be there too, and have not begun.
+
     Returns:
-        Whether all could be verified, and have no problem.
+        Whether all are there, could be verified, and have no problem.
     """
     faulty, refused = 0, dict[str, list[str]]()
     for root in roots:
@@ -110,5 +115,6 @@ def verify_runs(roots: Sequence[Path], say: Callable[[str], object]) -> bool:
         say(f"cannot be verified: {', '.join(names)}\n    {why}")
     closed = sum(map(len, refused.values()))
     more = f", {closed} cannot be verified" if closed else ""
+    more += f", {len(absent)} of the study have not begun" if absent else ""
     say(f"{len(roots)} runs, {faulty} with problems{more}")
-    return not faulty and not closed
+    return not (faulty or closed or absent)

@@ -60,8 +60,15 @@ def runs_in(path: Path) -> list[Path]:
         return [path]
     if is_study(path):
         with contextlib.suppress(RunError):
-            return _runs_of_study(path)
+            return [place for place in _runs_of_study(path) if is_run(place)]
     return sorted(_below(path, DEPTH), key=_natural)
+
+
+def not_begun(path: Path) -> list[Path]:
+    """Return the runs of a study that have not begun; none of what is no study."""
+    with contextlib.suppress(RunError):
+        return [place for place in _runs_of_study(path) if not is_run(place)]
+    return []
 
 
 def _runs_of_study(root: Path) -> list[Path]:
@@ -70,8 +77,7 @@ def _runs_of_study(root: Path) -> list[Path]:
     if not isinstance(arms, list) or not isinstance(seeds, list):
         return []
     names = [str(arm) for arm in arms if Path(str(arm)).name == str(arm)]
-    places = [root / name / str(seed) for name in names for seed in seeds if type(seed) is int]
-    return [place for place in places if is_run(place)]
+    return [root / name / str(seed) for name in names for seed in seeds if type(seed) is int]
 
 
 def _below(folder: Path, levels: int) -> Iterator[Path]:
@@ -239,7 +245,7 @@ def nearest(path: Path) -> str:
     name, *rest = path.relative_to(place).parts
     near = {folder.name: folder.joinpath(*rest) for folder in _folders(place)}
     near.pop(name, None)
-    for close in difflib.get_close_matches(name, near, n=3, cutoff=0.5):
+    for close in difflib.get_close_matches(name, near, n=3, cutoff=0.6):
         if runs_in(near[close]):
             return f"; did you mean {shown(near[close])}?"
     others = sorted((p for p in near.values() if is_run(p) or is_study(p)), key=_natural)
