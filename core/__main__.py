@@ -284,7 +284,7 @@ def _wide() -> Console:
 
 
 def _watch(options: argparse.Namespace) -> int:
-    console = Console()
+    console = _wide()
     try:
         await_run(options.run, lambda line: console.print(line, markup=False, soft_wrap=True))
     except KeyboardInterrupt:

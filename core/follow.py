@@ -52,9 +52,9 @@ class _Lines:
     pause: float = SOON
     printed: float = 0.0
 
-    def say(self, *, now: bool = False) -> None:
-        """Print a line if the last one is long enough ago, or if it must be now."""
-        if not now and time.monotonic() - self.printed < self.pause:
+    def say(self) -> None:
+        """Print a line if the last one is long enough ago."""
+        if time.monotonic() - self.printed < self.pause:
             return
         if line := self.view.line():
             self.console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -104,7 +104,7 @@ def watch(console: Console, view: Shown, is_done: Callable[[], bool]) -> None:
             while not is_done():
                 lines.say()
                 time.sleep(1.0)
-            lines.say(now=True)
+            console.print(view.draw(10**6))
             return
         with Live(console=console, auto_refresh=False) as live:
             while True:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.text import Text
 
 from core.picture import Column, Picture
 from core.places import go_on, shown
 from core.run import RunError, open_run, read_info
+from core.run_view import show_standing
 from core.verify import Verdict, verify
 from core.view import View
 
@@ -36,13 +36,12 @@ def show_runs(folder: Path, roots: Sequence[Path], console: Console) -> bool:
         Column("best", [line.best for line in lines]),
         Column("state", [line.state for line in lines], side="left"),
     )
-    below = []
     idle = [root for root, line in zip(roots, lines, strict=True) if line.state == NOBODY]
+    title = f"{len(lines)} runs  ·  {shown(folder)}"
+    console.print(Picture(title, columns, rows="runs", limit=len(lines)))
     if idle:
         command = go_on(idle[0], read_info(idle[0]))
-        below.append(Text(f"to go on with {shown(idle[0])}: {command}"))
-    title = f"{len(lines)} runs  ·  {shown(folder)}"
-    console.print(Picture(title, columns, below, "runs", limit=len(lines)))
+        show_standing(console, [f"to go on with {shown(idle[0])}: {command}"])
     return all(line.state == "done" for line in lines)
 
 

@@ -142,9 +142,16 @@ def warning(said: Complaint) -> Text:
 def show_status(view: View, console: Console) -> None:
     """Print the run as it is now, with the whole of what its trainers raised."""
     rows = view.rows()
-    console.print(RunView(view).picture(rows, max(len(rows), 1)))
+    console.print(RunView(view, inside=True).picture(rows, max(len(rows), 1)))
     errors = sorted((row.record.member.id, row.record.error or "") for row in rows)
     show_tracebacks(console, [(f"member {id}", error) for id, error in errors], view.complaints())
+    show_standing(console, standing(view, rows))
+
+
+def show_standing(console: Console, sentences: Sequence[str]) -> None:
+    """Print what stands still and what to type: unbroken, so that it can be copied."""
+    for sentence in sentences:
+        console.print(Text(sentence, style="bold"), soft_wrap=True)
 
 
 def show_tracebacks(

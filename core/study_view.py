@@ -12,7 +12,7 @@ from rich.text import Text
 from core.picture import Column, Picture
 from core.places import go_on_with_study, shown
 from core.remarks import SENTENCES, alarms, is_search, nobody
-from core.run_view import show_tracebacks, warning
+from core.run_view import show_standing, show_tracebacks, warning
 from core.study import Open
 from core.view import Complaint, Row, View, duration
 
@@ -56,6 +56,10 @@ class StudyView:
     def draw(self, limit: int | None) -> RenderableType:
         """Return a table of at most `limit` arms; None for as many as fit."""
         glances = self._look()
+        standing = [Text(sentence, style="bold") for sentence in self._standing(glances)]
+        return self._picture(glances, standing, limit)
+
+    def _picture(self, glances: list[_Glance], standing: list[Text], limit: int | None) -> Picture:
         arms = {name: [g for g in glances if g.arm == name] for name in self.study.study.arms}
         ended = {name: [g for g in runs if g.done] for name, runs in arms.items()}
         columns = (
@@ -66,21 +70,22 @@ class StudyView:
         )
         below = [Text(self.progress(glances))]
         below += [Text(sentence, style="bold yellow") for sentence in self._alarms(glances)]
-        below += [Text(sentence, style="bold") for sentence in self._standing(glances)]
-        below += [Text(sentence, style="bold") for sentence in _searches(glances)]
+        below += [*standing, *(Text(line, style="bold") for line in _searches(glances))]
         below += [warning(said) for said in self.complaints()[-SENTENCES:]]
         title = f"{self.study.preset}  ·  {shown(self.study.root)}"
         return Picture(title, columns, below, "arms", limit)
 
     def show_status(self, console: Console) -> None:
         """Print the study as it is now, with the whole of what its trainers raised."""
-        console.print(self.draw(10**6))
+        glances = self._look()
+        console.print(self._picture(glances, [], limit=len(self.study.study.arms)))
         errors = [
             (f"member {row.record.member.id} of {glance.name}", row.record.error or "")
-            for glance in self._look()
+            for glance in glances
             for row in glance.rows
         ]
         show_tracebacks(console, errors, self.complaints())
+        show_standing(console, self._standing(glances))
 
     def complaints(self) -> list[Complaint]:
         """Return what workers and jobs warned of: of its runs, then of the study."""

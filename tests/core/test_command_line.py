@@ -216,24 +216,27 @@ def test_watch_waits_for_a_run_and_says_when_nobody_works_on_it(tmp_path: Path) 
     """It is started first; the run is killed under its eyes; then it goes on to its end."""
     words = ["run", "tests.trainers:slow_walk", "--out", str(tmp_path / "run")]
     command = [sys.executable, "-m", "core"]
-    with (tmp_path / "said").open("w") as said:
-        watching = subprocess.Popen([*command, "watch", words[-1]], cwd=ROOT, stdout=said)
-    _wait_until(lambda: "is not there yet" in (tmp_path / "said").read_text())
-    running = subprocess.Popen([*command, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
-    _wait_for(tmp_path / "run/members/000/history")
-    [worker] = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-
-    os.kill(int(worker), signal.SIGKILL)
-    running.wait(timeout=30)
-    status = core("status", words[-1])
-    _wait_until(lambda: "nobody works on this run" in (tmp_path / "said").read_text())
-    core(*words)
+    said = tmp_path / "said"
+    with (
+        said.open("w") as out,
+        subprocess.Popen([*command, "watch", words[-1]], cwd=ROOT, stdout=out) as watching,
+    ):
+        _wait_until(lambda: "is not there yet" in said.read_text())
+        running = subprocess.Popen([*command, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+        _wait_for(tmp_path / "run/members/000/record.json")
+        [worker] = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        running.wait(timeout=30)
+        status = core("status", words[-1])
+        _wait_until(lambda: "nobody works on this run" in said.read_text())
+        core(*words)
+        watching.wait(timeout=30)
 
     assert "training" not in status.stdout
     assert "ETA" not in status.stdout
-    assert f"to go on: python -m {' '.join(['core', *words])}" in status.stdout
-    assert watching.wait(timeout=30) == 0
-    assert "60/60 steps (100%)" in (tmp_path / "said").read_text()
+    assert f"to go on: python -m core {' '.join(words)}" in status.stdout
+    assert watching.returncode == 0
+    assert "60/60 steps (100%)" in said.read_text()
 
 
 def test_a_trainer_that_ends_its_process_is_complained_of(tmp_path: Path) -> None:
