@@ -105,9 +105,9 @@ def _columns(view: View, rows: list[Row], fixed: Mapping[str, str]) -> Iterator[
     long = [f"{copy[0]} at step {copy[1]}" if copy else "" for copy in copies]
     short = [f"{copy[0]} at {copy[1]}" if copy else "" for copy in copies]
     yield Column("copied", long, short, side="left", kind="more")
-    moving = any(row.turn_seconds is not None for row in rows)
+    turns = [max(row.turn_seconds or 0.0, row.record.spent) for row in rows if row.worker]
     now = [_state(row, view.steps) for row in rows]
-    least = len(f"training {duration(0)}") if moving else 0
+    least = len(f"training {duration(0)}") if max(turns, default=0) > SHORT else 0
     yield Column("now", now, side="left", least=least)
 
 
