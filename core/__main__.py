@@ -1,6 +1,7 @@
 """`python -m core run|study|work|status|watch|verify|schedule|replay|check`: the command line."""
 
 import argparse
+import functools
 import json
 import math
 import os
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import cast
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.text import Text
 
 from core.check import check, cost
 from core.follow import watch
-from core.local import Crew, carry_on, carry_on_study
+from core.local import LAST_WORDS, Crew, carry_on, carry_on_study
 from core.machine import check_devices
+from core.many import counts, show_runs, verify_run, verify_runs
+from core.places import await_run, is_study, not_begun, one_run, shown, some_runs
 from core.pool import DONE, UNFINISHED
 from core.processes import end_others, restore_in_children
 from core.run import (
@@ -32,13 +34,13 @@ from core.run import (
     read_info,
     resolve,
 )
+from core.run_view import RunView, show_status
 from core.schedule import schedule_of
-from core.study import is_study, open_study, work_study
+from core.study import open_study, work_study
 from core.study_view import StudyView
 from core.task import TaskError
 from core.trust import AllFailed
-from core.verify import verify
-from core.view import View, duration, show_status
+from core.view import View, duration
 from core.worker import work
 
 FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/pool.py; 130 after Ctrl-C
@@ -127,9 +129,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_worker_options(join)
 
     for name, do, text in (
-        ("status", _status, "show a run as it is now"),
-        ("watch", _watch, "show a run until it is done"),
-        ("verify", _verify, "recompute every decision of a run, and print its digest"),
+        ("status", _status, "show a run, a study or a folder of runs as it is now"),
+        ("watch", _watch, "show a run or a study until it is done"),
+        ("verify", _verify, "recompute every decision of runs, and print their digests"),
     ):
         command = commands.add_parser(name, help=text)
         command.set_defaults(do=do)
@@ -223,7 +225,7 @@ def _crew(options: argparse.Namespace) -> Crew:
 
 def _words(options: argparse.Namespace, names: Sequence[str]) -> list[str]:
     """Return what was typed, to be typed again."""
-    words = ["--out", str(options.out)]
+    words = ["--out", shown(options.out)]
     for name in names:
         value = getattr(options, name)
         if value is not None:
@@ -243,7 +245,7 @@ def _study(options: argparse.Namespace) -> int:
 
 def _work(options: argparse.Namespace) -> int:
     study = open_study(options.run) if is_study(options.run) else None
-    run = open_run(options.run) if study is None else None
+    run = open_run(one_run(options.run, "work")) if study is None else None
     told = threading.Event()
     signals = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -281,36 +283,48 @@ def _work(options: argparse.Namespace) -> int:
     finally:
         if options.parent is not None:  # it leads a group of its own: what a trainer has left
             end_others()
-    print(
-        "all members are done" if done else "stopped; the run can be resumed",
-        flush=True,
-    )
-    return DONE if done else UNFINISHED
+    status = DONE if done else UNFINISHED
+    print(LAST_WORDS[status], flush=True)
+    return status
 
 
 def _status(options: argparse.Namespace) -> int:
-    console = Console()
+    console = _wide()
     if is_study(options.run):
         studied = StudyView(open_study(options.run))
-        console.print(studied.draw(10**6))
+        studied.show_status(console)
         return DONE if studied.is_done() else UNFINISHED
+    roots = some_runs(options.run)
+    if roots != [options.run]:
+        return DONE if show_runs(options.run, roots, console) else UNFINISHED
     view = View(options.run, read_info(options.run))
     show_status(view, console)
     return DONE if view.is_done(view.rows()) else UNFINISHED
 
 
+def _wide() -> Console:
+    """Return where to print: what goes into a file or a pipe need fit no screen."""
+    console = Console()
+    return console if console.is_terminal or "COLUMNS" in os.environ else Console(width=10_000)
+
+
 def _watch(options: argparse.Namespace) -> int:
+    console = _wide()
+    try:
+        await_run(options.run, lambda line: console.print(line, markup=False, soft_wrap=True))
+    except KeyboardInterrupt:
+        return 0
+    view: RunView | StudyView
     if is_study(options.run):
-        studied = StudyView(open_study(options.run))
-        watch(Console(), studied, studied.is_done)
+        view = StudyView(open_study(options.run))
     else:
-        view = View(options.run, read_info(options.run))
-        watch(Console(), view, lambda: view.is_done(view.rows()))
+        view = RunView(View(options.run, read_info(one_run(options.run, "watch"))))
+    watch(console, view, view.is_done)
     return 0
 
 
 def _schedule(options: argparse.Namespace) -> int:
-    found = schedule_of(open_run(options.run), options.member, options.along)
+    found = schedule_of(open_run(one_run(options.run, "schedule")), options.member, options.along)
     if options.json:
         print(json.dumps(found.as_json(), indent=1))
     else:
@@ -319,7 +333,7 @@ def _schedule(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    run = open_run(options.run)
+    run = open_run(one_run(options.run, "replay"))
     schedule = schedule_of(run, options.member, options.along)
     found = schedule.final() if options.final else schedule
     overrides = dict(cast(Mapping[str, object], run.info["overrides"]))
@@ -327,7 +341,7 @@ def _replay(options: argparse.Namespace) -> int:
     overrides |= {
         n: getattr(options, n) for n in ("seed", "steps") if getattr(options, n) is not None
     }
-    again = [str(options.run), *_words(options, ("members", "seed", "steps", "workers"))]
+    again = [shown(options.run), *_words(options, ("members", "seed", "steps", "workers"))]
     again += ["--final"] if options.final else []
     again += ["--along", options.along] if options.along != "lineage" else []
     again += ["--member", str(options.member)] if options.member is not None else []
@@ -337,17 +351,14 @@ def _replay(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    run: Run = open_run(options.run)
-    with Progress(transient=True, console=Console(stderr=True)) as progress:
-        task = progress.add_task("verifying", total=run.pbt.members)
-        verdict = verify(run, lambda count: progress.update(task, completed=count))
+    roots = some_runs(options.run)
+    if roots != [options.run]:
+        say = functools.partial(print, flush=True)
+        return 0 if verify_runs(roots, not_begun(options.run), say) else FAILED
+    verdict = verify_run(options.run)
     for problem in verdict.problems:
         print(problem)
-    print(
-        f"{verdict.records} records, {verdict.decisions} decisions, {verdict.copies} copies, "
-        f"{len(verdict.problems)} problems"
-    )
-    print(f"digest {verdict.digest}")
+    print(f"{counts(verdict)}\ndigest {verdict.digest}")
     return FAILED if verdict.problems else 0
 
 

@@ -4,6 +4,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console, RenderableType
@@ -11,11 +12,13 @@ from rich.live import Live
 
 from core.pool import Pool
 
+SOON, LATE = 1.0, 60.0  # seconds between two lines where there is no terminal: first, and at most
+
 
 class Shown(Protocol):
     """A run or a study, as it is now."""
 
-    def draw(self, limit: int) -> RenderableType: ...
+    def draw(self, limit: int | None) -> RenderableType: ...
     def line(self) -> str: ...
 
 
@@ -40,6 +43,24 @@ class Asked:
 _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+@dataclass(slots=True)
+class _Lines:
+    """Prints a line now and then, ever more seldom."""
+
+    console: Console
+    view: Shown
+    pause: float = SOON
+    printed: float = 0.0
+
+    def say(self) -> None:
+        """Print a line if the last one is long enough ago."""
+        if time.monotonic() - self.printed < self.pause:
+            return
+        if line := self.view.line():
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.printed, self.pause = time.monotonic(), min(self.pause * 1.5, LATE)
+
+
 def follow(console: Console, view: Shown, pool: Pool, asked: Asked) -> None:
     """Show a run or a study while the workers work; pass on a wish to stop."""
     heeded = 0
@@ -61,31 +82,33 @@ def follow(console: Console, view: Shown, pool: Pool, asked: Asked) -> None:
 
             def draw() -> None:
                 heed()
-                live.update(view.draw(max(console.height - 10, 3)), refresh=True)
+                live.update(view.draw(None), refresh=True)
 
             pool.wait(draw, 0.5)
             draw()
         return
-    printed = time.monotonic()
-    pause = 1.0
+    lines = _Lines(console, view, printed=time.monotonic())
 
     def say() -> None:
-        nonlocal printed, pause
         heed()
-        if time.monotonic() - printed < pause:
-            return
-        if line := view.line():
-            console.print(line, highlight=False, soft_wrap=True)
-        printed, pause = time.monotonic(), min(pause * 1.5, 60)
+        lines.say()
 
     pool.wait(say, 0.25)
 
 
 def watch(console: Console, view: Shown, is_done: Callable[[], bool]) -> None:
     """Show a run or a study until it is done, or until Ctrl-C."""
-    with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
-        while True:
-            live.update(view.draw(max(console.height - 10, 3)), refresh=True)
-            if is_done():
-                return
-            time.sleep(1.0)
+    with contextlib.suppress(KeyboardInterrupt):
+        if not console.is_terminal:
+            lines = _Lines(console, view)
+            while not is_done():
+                lines.say()
+                time.sleep(1.0)
+            console.print(view.draw(10**6))
+            return
+        with Live(console=console, auto_refresh=False) as live:
+            while True:
+                live.update(view.draw(None), refresh=True)
+                if is_done():
+                    return
+                time.sleep(1.0)

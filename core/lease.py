@@ -21,7 +21,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from core.files import Files, Unreadable, make_folder, no_follow, opened, read, stale_is_gone
 from core.machine import kernels
@@ -88,6 +88,24 @@ def _process(pid: int) -> tuple[str, str] | None:
             return None
         return None
     return ("", "") if words[0] in "ZX" else (words[0], words[19])  # Z: not waited for yet
+
+
+Sight = Literal["running", "stopped", "dead", "unseen"]
+
+
+def sight_of(beat: Mapping[str, object]) -> Sight:
+    """Return what can be seen from here of the process that wrote a heartbeat.
+
+    "unseen" if it is on another machine, or hidden; "dead" also if its pid is another's by now.
+    """
+    try:
+        if beat["machine"] != _machine() or (found := _process(int(str(beat["pid"])))) is None:
+            return "unseen"
+        if found[1] != beat["started"]:
+            return "dead"
+    except (KeyError, ValueError, OverflowError):
+        return "unseen"
+    return "stopped" if found[0] in "Tt" else "running"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +244,7 @@ class Worker:
             "pid": os.getpid(),
             "started": (_process(os.getpid()) or ("", ""))[1],
             "beat": count,
+            "patience": self.patience,
             "member": busy and busy[0],
             "turn_seconds": busy and round(time.monotonic() - busy[1], 1),
         }

@@ -11,9 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from core.follow import Asked, Shown, follow
-from core.pool import UNFINISHED, Pool
+from core.pbt import PBT
+from core.places import shown
+from core.pool import DONE, UNFINISHED, Pool
 from core.rehearsal import doubts, extents
+from core.remarks import is_search, no_copies
 from core.run import Run, code_version, differences
+from core.run_view import RunView
 from core.study import Open
 from core.study_view import StudyView
 from core.view import View, duration, value
@@ -21,6 +25,7 @@ from core.view import View, duration, value
 STOPPED = 130  # the exit status after Ctrl-C
 NO_SCORE = 1
 KEPT = "nothing that was published is lost"
+LAST_WORDS = {DONE: "all members are done", UNFINISHED: "stopped; the run can be resumed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def carry_on(run: Run, crew: Crew, words: Sequence[str], command: str = "run") -
     """
     console, view, began = Console(), View(run.root, run.info), time.monotonic()
     say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    where = shlex.quote(str(run.root))
+    where = shlex.quote(shown(run.root))
     again = "The same command goes on from there: " + shlex.join(
         ["python", "-m", "core", command, *words]
     )
@@ -54,11 +59,12 @@ def carry_on(run: Run, crew: Crew, words: Sequence[str], command: str = "run") -
             say(Text(f"Note: {sentence}", style="bold yellow"))
         say(
             f"{run.pbt.members} members x {run.pbt.steps} steps, {crew.workers} workers on "
-            f"{', '.join(crew.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; in {run.root}\n"
+            f"{', '.join(crew.devices)}, {run.pbt.mode}, seed {run.pbt.seed}; "
+            f"in {shown(run.root)}\n"
             + "".join(f"  {line}\n" for line in extents(run.pbt.task.space))
             + f"From any other terminal: python -m core watch {where}"
         )
-        stopped, complaints = _work(console, view, run.root, crew)
+        stopped, complaints = _work(console, RunView(view, inside=True), run.root, crew)
     rows = view.rows()
     if stopped:
         say(f"\nStopped; {KEPT}. {again}")
@@ -66,11 +72,15 @@ def carry_on(run: Run, crew: Crew, words: Sequence[str], command: str = "run") -
     if not view.is_done(rows):
         for complaint in complaints:
             say(Text(complaint, style="red"))
-        if rows and all(row.record.weights is None and row.record.member.step for row in rows):
+        if view.is_lost(rows):
             say("The run cannot go on: mend the task, and begin anew with another --out.")
         else:
             say(f"The run is not done: {view.progress(rows)}. {again}")
         return UNFINISHED
+    if is_search(view, rows):
+        say(f"Note: {no_copies(view, rows)}.")
+    if failures := sum(row.record.member.failures for row in rows):
+        say(f"Note: a trainer raised {failures} times, and its member was rescued: see `status`.")
     best = rows[0].record.member
     if not best.healthy:
         say("Done, but no member ended with a score that is a finite number: see `status`.")
@@ -89,14 +99,17 @@ def carry_on(run: Run, crew: Crew, words: Sequence[str], command: str = "run") -
 
 def carry_on_study(study: Open, crew: Crew) -> int:
     """Work on a study until it is done or Ctrl-C is typed; return the exit status."""
-    console, view = Console(), StudyView(study)
+    console, view = Console(), StudyView(study, inside=True)
     say = functools.partial(console.print, highlight=False, markup=False, soft_wrap=True)
-    where, again = shlex.quote(str(study.root)), "The same command goes on from there."
+    where, again = shlex.quote(shown(study.root)), "The same command goes on from there."
     stopped, complaints = False, list[str]()
     if not view.is_done():
+        for name, arm in study.study.arms.items():
+            for sentence in doubts(arm) if isinstance(arm, PBT) else ():
+                say(Text(f"Note: arm {name}: {sentence}", style="bold yellow"))
         say(
             f"{len(study.study.arms)} arms x {len(study.study.seeds)} seeds, {crew.workers} "
-            f"workers on {', '.join(crew.devices)}; in {study.root}\n"
+            f"workers on {', '.join(crew.devices)}; in {shown(study.root)}\n"
             f"From any other terminal: python -m core watch {where}"
         )
         stopped, complaints = _work(console, view, study.root, crew)
@@ -119,4 +132,21 @@ def _work(console: Console, view: Shown, root: Path, crew: Crew) -> tuple[bool, 
     with Pool(root, crew.workers, crew.devices, crew.options) as pool:
         with asked:
             follow(console, view, pool, asked)
-        return asked.times > 0, pool.complaints()
+        return asked.times > 0, [*pool.complaints(), *_silent(pool)]
+
+
+def _silent(pool: Pool) -> list[str]:
+    """Return a sentence for each worker that ended as if all were well, and did not say why.
+
+    Not all were stopped: `sys.exit` is caught, but who calls `os._exit` ends without a word.
+    """
+    found = []
+    for i, code in enumerate(pool.codes()):
+        words = pool.log(i).read_text(errors="replace").strip().splitlines()
+        if code in LAST_WORDS and words[-1:] != [LAST_WORDS[code]]:
+            found.append(
+                f"worker {i} ended with status {code}, though the run is not done and nobody asked "
+                "it to stop: the trainer must have ended the process (os._exit?), where it should "
+                f"raise an exception (log: {shown(pool.log(i))})"
+            )
+    return found

@@ -110,7 +110,7 @@ def open_run(
     settings = json.loads(json.dumps(settings))
     path = root / "run.json"
     if not path.exists():
-        _rehearse(preset, pbt)
+        check_rules(preset, pbt)
         _begin(root, preset, overrides or {}, settings)
     info = known or read_info(root)
     before = cast(Mapping[str, object], info["settings"])
@@ -122,13 +122,13 @@ def open_run(
     what = "\n  ".join(different)
     wanted = info | {"preset": preset, "overrides": dict(overrides or {}), "settings": settings}
     if named and is_untouched(root):
-        _rehearse(preset, pbt)
+        check_rules(preset, pbt)
         clear(root)
         Files().replace(path, seal(wanted | _origin()))
         note = f"nothing was trained in {root} yet, so it is begun anew with:\n  {what}"
         return Run(root, preset, pbt, read_info(root), note)
     if named and is_undecided(root, before, settings, pbt):
-        _rehearse(preset, pbt)
+        check_rules(preset, pbt)
         mended = [*cast(Sequence[object], info.get("mended", [])), different]
         Files().replace(path, seal(wanted | {"mended": mended}))
         note = f"nothing was decided in {root} yet, so it goes on with:\n  {what}"
@@ -149,7 +149,7 @@ def _hint(different: Sequence[str]) -> str:
     )
 
 
-def _rehearse(preset: str, pbt: PBT) -> None:
+def check_rules(preset: str, pbt: PBT) -> None:
     """Raise RunError if the rules cannot be used: before anything is written."""
     try:
         rehearse(pbt)

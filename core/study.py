@@ -22,12 +22,14 @@ from core.anew import clear, is_untouched
 from core.files import Files
 from core.lease import FREE, read_lease
 from core.pbt import PBT
+from core.places import STUDY as FILE
 from core.population import Population
 from core.record import FORMAT, seal
 from core.rules import RuleError
 from core.run import (
     Run,
     RunError,
+    check_rules,
     code_version,
     differences,
     open_run,
@@ -44,7 +46,6 @@ from core.worker import work
 Level = str | float  # what an arm has on an axis, as a table shows it
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 WAIT = 1.0  # seconds before one looks again, if all that is left waits for another run
-FILE = "study.json"
 TAKEN = (FILE, "workers")  # names in the directory of a study that are not of an arm
 
 
@@ -157,6 +158,10 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
             raise RunError(f"{root} holds a study of {info['preset']}, not of {preset}")
         preset = str(info["preset"])
     study = resolve_study(preset)
+    if not path.exists():
+        for name, arm in study.arms.items():  # a broken rule is found before the others are trained
+            if isinstance(arm, PBT):
+                check_rules(f"{preset}[{name}]", arm)
     if seeds is not None:
         study = replace(study, seeds=tuple(seeds))
     about = {
@@ -332,8 +337,3 @@ def _moves(study: Open, root: Path) -> bool:
     """Whether somebody works on a run."""
     view = study.view(root)
     return view is not None and busy(root, view.members) > 0
-
-
-def is_study(root: Path) -> bool:
-    """Whether a directory holds a study."""
-    return (root / FILE).exists()

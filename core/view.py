@@ -2,36 +2,51 @@
 
 import json
 import math
+import os
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
-from rich.console import Console, Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
-from rich.text import Text
-
-from core.files import Unreadable, read, tail
-from core.lease import FREE, LARGEST_BEAT, read_lease
+from core.files import Unreadable, tail
+from core.lease import FREE, Held, read_lease
 from core.member import Value, rank
 from core.population import Population
+from core.presence import Lookout, Presence
 from core.record import Record
 
+HANG = 5  # a turn that takes so many times longer than the longest one before it is reported
+BRIEF = 2.0  # seconds: of shorter turns, one may be many times as long for no reason
+FIRST = 60.0  # seconds of a turn before which there was none, after which it is reported
 LARGEST_LOG = 2**16  # bytes of the warnings of a worker that are shown, the last ones
-HANG = 5  # a turn that takes so many times longer than the longest phase sum before it is reported
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One member as `status` shows it."""
+    """One member as `status` shows it.
+
+    worker: who trains it now, "" if nobody. job: its batch job, "" if it is not known or in none.
+    turn_seconds: how long the present turn has lasted, as far as can be known; None if there is
+        none.
+    holder: who holds its lease, alive or not; None if nobody does, or if he left no heartbeat.
+    """
 
     record: Record
-    worker: str  # who trains it now, "" if nobody
-    job: str  # the batch job of this worker, "" if it is not known or in none
+    worker: str
+    job: str
     turn_seconds: float | None
+    holder: Presence | None = None
+
+
+class Complaint(NamedTuple):
+    """What a worker warned of: when, who, the sentence, and the traceback behind it if any."""
+
+    time: float
+    worker: str
+    warning: str
+    trace: str
 
 
 @dataclass(slots=True)
@@ -45,49 +60,79 @@ class View:
 
     root: Path
     info: Mapping[str, object]
+    workers: dict[str, Presence] = field(default_factory=dict)  # as they were seen last
     _population: Population = field(init=False)
+    _lookout: Lookout = field(init=False)
     _marks: deque[tuple[float, int, int]] = field(default_factory=lambda: deque(maxlen=120))
+    _turns: dict[int, tuple[tuple[int, int], float]] = field(default_factory=dict)
+    _longest: float = 0.0  # seconds of a turn that was seen
 
     def __post_init__(self) -> None:
         self._population = Population(self.root)
+        self._lookout = Lookout(self.root)
+
+    @property
+    def settings(self) -> Mapping[str, object]:
+        """What is run."""
+        return cast(Mapping[str, object], self.info.get("settings", {}))
 
     @property
     def members(self) -> int:
         """The size of the population."""
-        return cast(int, cast(Mapping[str, object], self.info["settings"])["members"])
+        return cast(int, self.settings["members"])
 
     @property
     def steps(self) -> int:
         """How many steps each member is trained for."""
-        return cast(int, cast(Mapping[str, object], self.info["settings"])["steps"])
+        return cast(int, self.settings["steps"])
 
     def rows(self) -> list[Row]:
         """Return all members that have published, best first."""
-        holders, beats = self._holders(), self._beats()
-        rows = []
-        for id in range(self.members):
-            record = self._population.newest(id)
-            if record is None:
-                continue
-            worker = holders.get(id, "")
-            beat = beats.get(worker, {})
-            seconds = beat.get("turn_seconds")
-            turn_seconds = float(seconds) if isinstance(seconds, int | float) else None
-            rows.append(Row(record, worker, str(beat.get("job") or ""), turn_seconds))
-        now = time.monotonic()
+        leases = self._leases()
+        self.workers = self._lookout.look(held.holder for held in leases.values())
+        found = (self._row(id, leases.get(id)) for id in range(self.members))
+        rows = [row for row in found if row is not None]
+        if not self.is_attended():
+            self._marks.clear()
         done = sum(row.record.member.step for row in rows)
         turns = sum(row.record.member.n for row in rows)
-        self._marks.append((now, done, turns))
+        self._marks.append((time.monotonic(), done, turns))
         return sorted(rows, key=lambda row: rank(row.record.member))
 
-    def draw(self, limit: int) -> RenderableType:
-        """Return the run as a table of at most `limit` members."""
-        return table(self, self.rows(), limit)
+    def _leases(self) -> dict[int, Held]:
+        leases = {id: read_lease(self._population.folder(id)) for id in range(self.members)}
+        return {id: held for id, held in leases.items() if held and held.holder != FREE}
 
-    def line(self) -> str:
-        """Return the run as one line; "" if nothing is published yet."""
-        rows = self.rows()
-        return self.progress(rows) if rows else ""
+    def _row(self, id: int, held: Held | None) -> Row | None:
+        record = self._population.newest(id)
+        if record is None:
+            return None
+        if record.seconds.get("step"):  # (in lockstep every other record is of a decision alone)
+            self._longest = max(self._longest, record.spent)
+        holder = None if held is None else self.workers.get(held.holder)
+        if held is None or holder is None or not holder.works:
+            return Row(record, "", "", None, holder)
+        seconds = self._turn_seconds(id, held, holder, record)
+        return Row(record, holder.worker, holder.job, seconds, holder)
+
+    def _turn_seconds(self, id: int, held: Held, holder: Presence, record: Record) -> float:
+        """Return how long the present turn has lasted: from its clock if it is here, else ours."""
+        now, this = time.monotonic(), (held.epoch, record.member.n)
+        if id not in self._turns or self._turns[id][0] != this:
+            self._turns[id] = this, now
+        watched = now - self._turns[id][1]
+        if holder.pid is not None:  # to build the trainer is a part of it: no heartbeat says so
+            try:
+                came = os.stat(self._population.folder(id) / "lease" / held.name).st_ctime
+            except OSError:
+                return watched
+            return max(watched, time.time() - max(came, record.time))
+        said = holder.turn if holder.beat > record.time else None
+        return max(watched, said[1] if said is not None and said[0] == id else 0.0)
+
+    def is_attended(self) -> bool:
+        """Whether anybody works on it, as it was when its rows were read last."""
+        return any(worker.works for worker in self.workers.values())
 
     def is_done(self, rows: list[Row]) -> bool:
         """Whether every member has come to its last step and decided there."""
@@ -96,22 +141,11 @@ class View:
             me.step >= self.steps and not me.waiting for me in members
         )
 
-    def _holders(self) -> dict[int, str]:
-        leases = {id: read_lease(self._population.folder(id)) for id in range(self.members)}
-        return {id: held.holder for id, held in leases.items() if held and held.holder != FREE}
-
-    def _beats(self) -> dict[str, dict[str, object]]:
-        beats = {}
-        for path in (self.root / "workers").glob("*.json"):
-            try:
-                beats[path.stem] = dict(json.loads(read(path, LARGEST_BEAT)))
-            except (OSError, ValueError, TypeError, RecursionError):
-                continue
-        return beats
-
-    def warnings(self) -> list[str]:
-        """Return what the workers warned of, oldest first."""
-        return [sentence for _, _, sentence in read_warnings(self.root, LARGEST_LOG)]
+    def is_lost(self, rows: list[Row]) -> bool:
+        """Whether every member has failed: there is nothing to go on from."""
+        return len(rows) == self.members and all(
+            row.record.weights is None and row.record.member.step for row in rows
+        )
 
     def progress(self, rows: list[Row]) -> str:
         """Return one line: how far, how fast, how long still."""
@@ -124,12 +158,16 @@ class View:
             parts.append(f"best member {best.id} with {best.score:.5g}")
         copies = sum(row.record.member.last_copy > 0 for row in rows)
         parts.append(f"{copies} of {self.members} have copied")
-        turns, seconds = self._rates(rows, goal - done)
-        if done < goal and turns is not None:
-            parts.append(f"{turns:.3g} turns/s")
-        if done < goal and seconds is not None:
-            parts.append(f"ETA {duration(seconds)}")
+        if done < goal and self._moves(rows):
+            turns, seconds = self._rates(rows, goal - done)
+            parts += [] if turns is None else [f"{turns:.3g} turns/s"]
+            parts += [] if seconds is None else [f"ETA {duration(seconds)}"]
         return ", ".join(parts)
+
+    def _moves(self, rows: list[Row]) -> bool:
+        """Whether anybody works on it, and not all who do seem to hang."""
+        taken = [row for row in rows if row.worker]
+        return self.is_attended() and not (taken and all(map(self.is_slow, taken)))
 
     def _rates(self, rows: list[Row], left: int) -> tuple[float | None, float | None]:
         """Return turns per second, and the seconds that are left."""
@@ -148,14 +186,32 @@ class View:
         mean = math.fsum(spent) / len(spent)
         return workers / mean, left * mean / workers
 
+    def is_slow(self, row: Row) -> bool:
+        """Whether a turn takes many times longer than those before, or long if there is none."""
+        if row.turn_seconds is None or row.turn_seconds <= HANG * BRIEF:
+            return False
+        longest = self.longest_turn()
+        return row.turn_seconds > (HANG * max(longest, BRIEF) if longest else FIRST)
 
-def read_warnings(root: Path, largest: int) -> list[tuple[float, str, str]]:
-    """Return what workers warned of, oldest first: when, who, and the sentence.
+    def longest_turn(self) -> float:
+        """Return the seconds of the longest turn there is to compare with; 0 for none."""
+        if not self._longest:  # the newest records may all be of decisions: look at those before
+            for id in range(self.members):
+                for record in self._population.history(id)[-4:]:
+                    if record.seconds.get("step"):
+                        self._longest = max(self._longest, record.spent)
+        return self._longest
 
-    Args:
-        largest: bytes of the warnings of a worker that are read, the last ones.
-    """
-    found = []
+    def complaints(self) -> list[Complaint]:
+        """Return what the workers warned of, oldest first."""
+        return sorted(_read_complaints(self.root, LARGEST_LOG))
+
+    def warnings(self) -> list[str]:
+        """Return the sentences that the workers warned with, oldest first."""
+        return [complaint.warning for complaint in self.complaints()]
+
+
+def _read_complaints(root: Path, largest: int) -> Iterator[Complaint]:
     for path in (root / "workers").glob("*.jsonl"):
         try:
             lines = tail(path, largest).splitlines()
@@ -163,11 +219,22 @@ def read_warnings(root: Path, largest: int) -> list[tuple[float, str, str]]:
             continue
         for line in lines:
             try:
-                entry = json.loads(line)
-                found.append((float(entry["time"]), path.stem, str(entry["warning"])))
-            except (ValueError, KeyError, TypeError, RecursionError):
+                said = json.loads(line)
+                trace, sentence = str(said.get("trace") or ""), str(said["warning"])
+                yield Complaint(float(said["time"]), path.stem, sentence, trace)
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 continue  # its worker was killed while it wrote
-    return sorted(found)
+
+
+def read_warnings(root: Path, largest: int) -> list[tuple[float, str, str]]:
+    """Return what workers warned of, oldest first: when, who, and the sentence.
+
+    Args:
+        largest: bytes of the warnings of a worker that are read, the last ones.
+    """
+    return sorted(
+        (said.time, said.worker, said.warning) for said in _read_complaints(root, largest)
+    )
 
 
 def duration(seconds: float) -> str:
@@ -179,55 +246,3 @@ def duration(seconds: float) -> str:
 def value(number: Value) -> str:
     """Return a hyperparameter as a table shows it."""
     return f"{number:.4g}" if isinstance(number, float) else str(number)
-
-
-def table(view: View, rows: list[Row], limit: int) -> RenderableType:
-    """Return the run as a table of at most `limit` members, best first, with a line below."""
-    names = list(rows[0].record.member.hypers) if rows else []
-    grid = Table(title=escape(f"{view.info['preset']}  ·  {view.root}"), title_justify="left")
-    for heading in ("member", "step", "score", *names, "copied", "now"):
-        left = heading in ("copied", "now")
-        grid.add_column(heading, justify="left" if left else "right", no_wrap=True)
-    longest = max((row.record.spent for row in rows), default=0)
-    for row in rows[:limit]:
-        me = row.record.member
-        copied = f"{me.last_parent[0]} at step {me.last_copy}" if me.last_parent else ""
-        grid.add_row(
-            str(me.id),
-            f"{me.step}/{view.steps}",
-            f"{me.score:.5g}"
-            if me.healthy
-            else ("diverged" if row.record.weights else "failed")
-            if me.step
-            else "",
-            *(value(me.hypers[name]) for name in names),
-            copied,
-            _state(row, view.steps, longest),
-        )
-    below = [Text(view.progress(rows) if rows else "nothing is published yet")]
-    if len(rows) > limit:
-        below.append(Text(f"{len(rows) - limit} more members are not shown", style="dim"))
-    for sentence in view.warnings()[-3:]:
-        below.append(Text(f"warning: {sentence}", style="yellow"))
-    return Group(grid, *below)
-
-
-def _state(row: Row, steps: int, longest: float) -> str:
-    me = row.record.member
-    if row.worker:
-        if row.turn_seconds and longest and row.turn_seconds > HANG * max(longest, 1):
-            return f"hanging? {duration(row.turn_seconds)} in this turn, on {row.worker}"
-        return "training"
-    if me.waiting:
-        return "waiting"
-    return "done" if me.step >= steps else ""
-
-
-def show_status(view: View, console: Console) -> None:
-    """Print the run as it is now."""
-    rows = view.rows()
-    console.print(table(view, rows, limit=max(len(rows), 1)))
-    for id in range(view.members):
-        record = next((row.record for row in rows if row.record.member.id == id), None)
-        if record is not None and record.error:
-            console.print(Text(f"member {id} failed:\n{record.error}", style="red"))

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.pbt import PBT
+from core.places import is_study
 from core.run import RunError, open_run, override, read_info, resolve_any
-from core.study import Open, Study, is_study, open_study
+from core.study import Open, Study, open_study
 from core.study_view import StudyView
 from core.view import View
 

@@ -22,9 +22,10 @@ from types import FrameType
 
 from core.files import make_folder
 from core.lease import Worker
+from core.places import is_study
 from core.pool import DONE, THREADS, UNFINISHED, Pool
 from core.run import RunError, code_version, open_run
-from core.study import is_study, open_study, work_study
+from core.study import open_study, work_study
 from core.view import duration
 from core.whole import Whole, look
 from core.worker import MARGIN, work

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from core.run import RunError
+from core.run_view import RunView
 from core.study_view import StudyView
 from core.view import Row, View
 from core.whole import Whole
@@ -25,7 +26,7 @@ def show(whole: Whole, launch: Launch, console: Console) -> None:
     rows = [(view, row) for view in whole.views() for row in view.rows()]
     if whole.study is None:
         [view] = whole.views()
-        console.print(view.draw(max(len(rows), 1)))
+        console.print(RunView(view).draw(max(len(rows), 1)))
     arrays = launch.arrays()
     if not arrays:
         console.print("No job of this run was submitted by `python -m slurm`.")

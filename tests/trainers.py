@@ -12,7 +12,7 @@ import numpy as np
 from core.member import Hypers, Member
 from core.pbt import PBT
 from core.peers import Peers
-from core.space import Choice, Integer, LogUniform, Space, Uniform
+from core.space import Choice, Fixed, Integer, LogUniform, Space, Uniform
 from core.strategies import Among, Every, SymmetricPerturb, Truncation, binary_tournament, never
 from core.study import Replay, Study, grid
 from core.task import Report, Task
@@ -517,3 +517,56 @@ def small_study() -> Study:
         baseline="baseline",
         levels=levels,
     )
+
+
+NAMESAKES = Space(
+    {
+        "score": LogUniform(0.01, 1.0),
+        "step": LogUniform(0.01, 1.0),
+        "rate": LogUniform(0.01, 1.0),
+        "batch": Fixed(64),
+    }
+)
+
+
+class Namesake(Walk):
+    """A climb with hypers that are called like columns of ours, and a fixed one."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, and read all of them."""
+        super().step({"rate": max(hypers[name] for name in ("rate", "score", "step", "batch"))})
+
+
+def namesakes() -> PBT:
+    """A run of them."""
+    return replace(walk(), task=Task(Namesake, NAMESAKES), steps=2)
+
+
+def never_ready() -> PBT:
+    """A run in which nobody can ever be ready."""
+    return replace(walk(), ready=Every(1000))
+
+
+def stays(me: Member, population: Peers, rng: np.random.Generator) -> Member:
+    """A way to exploit in which each keeps what it has."""
+    return me
+
+
+def never_copies() -> PBT:
+    """A run in which all are ready, and nobody copies."""
+    return replace(walk(), exploit=stays)
+
+
+class Leaves(Walk):
+    """A climb that ends its process in its second step, without a word."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, and leave."""
+        super().step(hypers)
+        if self.steps == 2:
+            os._exit(0)
+
+
+def leaves() -> PBT:
+    """A run that cannot be done."""
+    return replace(walk(), task=Task(Leaves, SPACE))

@@ -1,5 +1,6 @@
 """The command line, as a person types it: every command in a process of its own."""
 
+import json
 import os
 import pty
 import re
@@ -7,9 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from core.study import open_study
+from core.worker import work
 
 ROOT = Path(__file__).parents[2]
 
@@ -117,9 +122,13 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path: Path) -> None:
 
 
 def _wait_for(path: Path) -> None:
+    _wait_until(path.exists)
+
+
+def _wait_until(come: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} did not come"
+    while not come():
+        assert time.monotonic() < deadline, "it did not come"
         time.sleep(0.02)
 
 
@@ -201,6 +210,96 @@ def test_watch_reads_the_directory_alone(tmp_path: Path) -> None:
 
     assert watched.returncode == 0
     assert "12/12" in watched.stdout
+
+
+def test_watch_waits_for_a_run_and_says_when_nobody_works_on_it(tmp_path: Path) -> None:
+    """It is started first; the run is killed under its eyes; then it goes on to its end."""
+    words = ["run", "tests.trainers:slow_walk", "--out", str(tmp_path / "run")]
+    command = [sys.executable, "-m", "core"]
+    said = tmp_path / "said"
+    with (
+        said.open("w") as out,
+        subprocess.Popen([*command, "watch", words[-1]], cwd=ROOT, stdout=out) as watching,
+    ):
+        _wait_until(lambda: "is not there yet" in said.read_text())
+        running = subprocess.Popen([*command, *words], cwd=ROOT, stdout=subprocess.DEVNULL)
+        _wait_for(tmp_path / "run/members/000/record.json")
+        [worker] = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        running.wait(timeout=30)
+        status = core("status", words[-1])
+        _wait_until(lambda: "nobody works on this run" in said.read_text())
+        core(*words)
+        watching.wait(timeout=30)
+
+    assert "training" not in status.stdout
+    assert "ETA" not in status.stdout
+    assert f"to go on: python -m core {' '.join(words)}" in status.stdout
+    assert watching.returncode == 0
+    assert "60/60 steps (100%)" in said.read_text()
+
+
+def test_a_trainer_that_ends_its_process_is_complained_of(tmp_path: Path) -> None:
+    """A status of 0 says nothing: the run is not done, and nobody asked the worker to stop."""
+    done = core("run", "tests.trainers:leaves", "--out", str(tmp_path / "run"))
+
+    assert done.returncode == 3
+    assert "worker 0 ended with status 0, though the run is not done" in done.stdout
+    assert "os._exit" in done.stdout
+    assert re.search(r"log: .*workers/\d+-0\.log", done.stdout)
+
+
+def test_a_study_and_a_folder_of_runs_are_taken_or_named(tmp_path: Path) -> None:
+    """`verify` takes all of their runs, `status` lists them, the others say what there is."""
+    out, names = tmp_path / "runs", ["walk", "other"]
+    for name in names:
+        core("run", "tests.trainers:walk", "--out", str(out / name), "--steps", "2")
+
+    verified, listed = core("verify", str(out)), core("status", str(out))
+    refused = [core(name, str(out)) for name in ("schedule", "watch", "work")]
+    (out / "walk/members/002/recent/00000001").unlink()
+    faulty = core("verify", str(out))
+
+    assert verified.returncode == listed.returncode == 0
+    assert (
+        len(re.findall(r"/(walk|other): .* 0 problems, digest [0-9a-f]{64}", verified.stdout)) == 2
+    )
+    assert verified.stdout.endswith("2 runs, 0 with problems\n")
+    assert re.search(r"other .* tests.trainers:walk .* 10/10 .* done", listed.stdout)
+    assert all(done.returncode == 2 for done in refused)
+    assert all("its runs are: " in done.stderr for done in refused)
+    assert faulty.returncode == 1
+    assert "    member 2 lacks the records [1]" in faulty.stdout
+    assert "2 runs, 1 with problems" in faulty.stdout
+
+
+def test_a_study_is_verified_as_far_as_it_has_begun(tmp_path: Path) -> None:
+    """What has not begun is no success."""
+    study = open_study(tmp_path / "study", "tests.trainers:small_study", [1])
+    run = study.begin("baseline", 1)
+    assert run is not None
+    work(run, durable=False)
+
+    verified = core("verify", str(study.root))
+
+    assert verified.returncode == 1
+    assert "1 runs, 0 with problems, 6 of the study have not begun" in verified.stdout
+    assert "baseline/1: " in verified.stdout
+
+
+def test_status_shows_tracebacks_in_full(tmp_path: Path) -> None:
+    """Of what workers complained about, the newest one; and of members that failed."""
+    out = tmp_path / "run"
+    core("run", "tests.trainers:always_raises", "--out", str(out))
+    trace = "Traceback (most recent call last):\n  File \"mine.py\", line 7\nKeyError: 'data_dir'"
+    lines = [{"time": i, "worker": "w", "warning": "no", "trace": f"{trace} {i}"} for i in (1, 2)]
+    (out / "workers/w.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    status = core("status", str(out))
+
+    assert f"{trace} 2" in status.stdout
+    assert f"{trace} 1" not in status.stdout
+    assert "no rope for" in status.stdout
 
 
 def test_check_exits_with_what_it_found() -> None:

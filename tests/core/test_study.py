@@ -154,7 +154,7 @@ def test_a_run_that_cannot_go_on_does_not_stop_the_others(tmp_path: Path) -> Non
 def test_progress_counts_every_run(done: Open, tmp_path: Path) -> None:
     """Those that have not begun, too."""
     study = open_study(tmp_path / "out", PRESET, [1])
-    view = StudyView(study)
+    view = StudyView(study, inside=True)
     assert view.line() == "0 of 7 runs, 0/372 steps (0%)"
     work_study(study, _on, stop=_after(2))
     assert view.line().startswith("2 of 7 runs, 96/372 steps")
