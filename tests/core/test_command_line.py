@@ -292,7 +292,8 @@ def test_status_shows_tracebacks_in_full(tmp_path: Path) -> None:
     out = tmp_path / "run"
     core("run", "tests.trainers:always_raises", "--out", str(out))
     trace = "Traceback (most recent call last):\n  File \"mine.py\", line 7\nKeyError: 'data_dir'"
-    lines = [{"time": i, "worker": "w", "warning": "no", "trace": f"{trace} {i}"} for i in (1, 2)]
+    ends = {"worker": "w", "warning": "no"}  # later than what the run itself has said
+    lines = [ends | {"time": 4e9 + i, "trace": f"{trace} {i}"} for i in (1, 2)]
     (out / "workers/w.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
     status = core("status", str(out))
