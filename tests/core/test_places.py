@@ -16,6 +16,7 @@ PRESET, STUDY = "tests.trainers:walk", "tests.trainers:small_study"
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two runs, and a study of which two runs have begun; one stands above it."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("core.places.STARTED_IN", str(tmp_path))
     for name in ("walk-10", "walk-2"):
         open_run(tmp_path / "runs" / name, PRESET)
     study = open_study(tmp_path / "runs/study", STUDY)
