@@ -10,7 +10,7 @@ from core.pbt import PBT, decide, is_ready, random_numbers, start
 from core.peers import Peers
 from core.rules import RuleError, name, truth
 from core.space import Choice, Fixed, Integer, LogUniform, Prior, Space, Uniform
-from core.strategies import Among, never
+from core.strategies import Among, Every, SinceLastReady, never
 
 FEW = 8  # members of the made-up population
 MANY = 20_000  # steps up to which a rule is asked about each of them
@@ -87,6 +87,11 @@ def doubts(pbt: PBT) -> list[str]:
     if pbt.ready is never:
         return []
     first = first_ready(pbt)
+    if first is None and not isinstance(pbt.ready, Every | SinceLastReady):
+        return [
+            f"asked about a made-up member, {name(pbt.ready)} said no at each of {pbt.steps} steps: "
+            "unless it looks at scores, nobody can ever be ready, and this is a random search"
+        ]
     if first is None:
         return [
             f"nobody can ever be ready: {name(pbt.ready)}, in {pbt.steps} steps. This is a random "

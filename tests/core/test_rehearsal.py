@@ -202,7 +202,7 @@ def test_the_first_ready_step_is_known(ready: Any, steps: int, first: int | None
     [
         ({"ready": Every(1000)}, "nobody can ever be ready: Every"),
         ({"ready": SinceLastReady(2, start=100)}, "nobody can ever be ready"),
-        ({"ready": lambda me: False}, "nobody can ever be ready"),
+        ({"ready": lambda me: False}, "unless it looks at scores, nobody can ever be ready"),
         ({"ready": Every(12)}, "first ready at step 12, which is the last one"),
         ({"members": 1}, "there is one member"),
         ({"exploit": Among(Truncation(), quorum=50)}, "wants 50 members to look at"),
