@@ -215,10 +215,12 @@ def would_submit(launch: Launch, request: Request, code: str) -> str:
         return sbatch_file(request, launch.folder / "log", request.jobs, frozen)
     if request.cluster == "debug":
         return "One worker would work here, in this process."
-    jobs = _local_jobs(request)
     setup = _parameters(request, 1, frozen, "")["local_setup"]
     lines = "\n".join(f"  {line}" for line in setup)  # type: ignore[attr-defined]
-    return f"{jobs} jobs of {request.per_job} workers would start here, each after:\n{lines}"
+    return (
+        f"Local jobs that would start: {_local_jobs(request)}, workers of each: "
+        f"{request.per_job}. Each would begin with:\n{lines}"
+    )
 
 
 def _local_jobs(request: Request) -> int:

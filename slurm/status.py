@@ -29,6 +29,8 @@ def check_is_run(root: Path) -> None:
     ends = [f"{depth}{name}.json" for depth in depths for name in ("run", "study")]
     held = sorted({path.parent for end in ends for path in root.glob(end)})
     held = [path for path in held if not {*held} & {*path.parents}]  # a study, not each of its runs
+    if not root.exists():
+        raise RunError(f"there is no {root}; give the directory that was --out")
     if not held:
         raise RunError(
             f"{root} is no run: it has no run.json, and neither has a folder in it; give the "
