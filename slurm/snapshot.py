@@ -58,6 +58,7 @@ def freeze(preset: str, folder: Path) -> Snapshot:
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".code-"))
     try:
         needed, commit = sources(preset), code_version()
+        (made / ".gitignore").write_text("*\n")  # in a repository, it is no change of its code
         for name in ("own", "project"):
             (made / name).mkdir()
         left = [] if needed.root is None else _copy(needed.root, needed.own, made / "own")

@@ -239,7 +239,9 @@ def beside(root: Path, copied: Iterable[Path], and_root: bool) -> Iterator[Path]
         for path in found if len(found) <= FILES else ():
             if path in files or path in places or _is_hidden(path.name):
                 continue
-            if path.suffix in (".py", ".md") or any(path.glob("*.py")):
+            if path.suffix in (".py", ".md"):
                 continue
+            if any(path.glob("*.py")) or any(path.glob("*/*.py")):
+                continue  # a link to code would let it be imported as it is, and not as it was
             if not any((path / name).exists() for name in NO_CODE):
                 yield path

@@ -97,6 +97,9 @@ def project(tmp_path: Path) -> Path:
     (tree / "tasks/mine").mkdir()
     (tree / "tasks/mine/presets.py").write_text(PRESET.format("the_helper"))
     _git(tree, "__pycache__\n/scratch\n/tasks/mine\n")
+    who = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
+    for words in (("add", "-A"), ("commit", "-qm", "All of it")):
+        subprocess.run(["git", "-C", str(tree), *who, *words], check=True)
     return tree
 
 
@@ -156,6 +159,25 @@ def test_a_run_of_a_task_in_the_projects_root(project: Path) -> None:
     assert (project / "one.slurm").is_dir()
 
 
+def test_what_is_frozen_is_no_change_of_the_projects_code(project: Path) -> None:
+    """A run beside the task, in the project's own repository, is of the same code before and after.
+
+    Else the jobs would refuse it, and nobody could go on with it.
+    """
+    code = (
+        "from pathlib import Path; from core.run import code_version; from slurm.snapshot import "
+        "freeze; print(code_version()); freeze('alone:pbt', Path('one.slurm')); "
+        "print(code_version())"
+    )
+
+    said = subprocess.run(
+        [sys.executable, "-c", code], cwd=project, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert said[0] == said[1] != "unknown"
+    assert list((project / "one.slurm").glob("code-*/own/alone.py"))
+
+
 def test_data_stay_where_they_are_and_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +197,7 @@ def test_data_stay_where_they_are_and_are_found(
     own = frozen.folder / "own"
     for place in ("large.bin", "packed/deep/large.bin", "packed/images"):
         assert (own / place).readlink() == root / place
+    assert not (own / "named").exists(), "the code of another preset, as it is and not as it was"
     assert frozen.left == (root / "packed/deep/large.bin", root / "packed/images")
     assert not (own / "packed/small.json").is_symlink()
     (root / "large.bin").write_bytes(b"other data")
