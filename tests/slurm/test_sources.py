@@ -84,10 +84,10 @@ def test_a_preset_is_made_from_the_frozen_code_alone(
     ).read_bytes()
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this program, a git repository in whose root the user's own tasks lie."""
-    tree = tmp_path / "project"
+    tree = tmp_path_factory.mktemp("project")
     for name in sources.PARTS:
         shutil.copytree(
             REPOSITORY / name, tree / name, ignore=shutil.ignore_patterns("__pycache__")
@@ -148,15 +148,18 @@ def test_tasks_in_the_project_itself_are_frozen(project: Path, preset: str, insi
 
 
 def test_a_run_of_a_task_in_the_projects_root(project: Path) -> None:
-    """Is done by the frozen code, in this process: a preset that goes elsewhere changes nothing."""
+    """Is done, in this process; that the preset goes elsewhere changes nothing."""
     text = (project / "alone.py").read_text()
-    (project / "alone.py").write_text(f"import os\nos.chdir('/')\n{text}")
+    (project / "wanders.py").write_text(f"import os\n\nos.chdir('/')\n{text}")
 
-    done = _submit("alone:pbt", Path("one"), "--steps", "2", "--cluster", "debug", cwd=project)
+    done = _submit(
+        "wanders:pbt", Path("runs/debug"), "--steps", "2", "--cluster", "debug", cwd=project
+    )
 
     assert done.returncode == 0, done.stderr
-    assert json.loads((project / "one/run.json").read_text())["preset"] == "alone:pbt"
-    assert (project / "one.slurm").is_dir()
+    info = json.loads((project / "runs/debug/run.json").read_text())
+    assert info["preset"] == "wanders:pbt"
+    assert (project / "runs/debug.slurm").is_dir()
 
 
 def test_what_is_frozen_is_no_change_of_the_projects_code(project: Path) -> None:
