@@ -89,8 +89,8 @@ def doubts(pbt: PBT) -> list[str]:
     first = first_ready(pbt)
     if first is None and not isinstance(pbt.ready, Every | SinceLastReady):
         return [
-            f"asked about a made-up member, {name(pbt.ready)} said no at each of {pbt.steps} steps: "
-            "unless it looks at scores, nobody can ever be ready, and this is a random search"
+            f"asked about a made-up member, {name(pbt.ready)} said no at each of {pbt.steps} "
+            "steps: unless it looks at scores, nobody can ever be ready: a random search"
         ]
     if first is None:
         return [

@@ -1,6 +1,8 @@
 """`python -m slurm submit|status|scale|work`: a run on a cluster."""
 
 import argparse
+import contextlib
+import importlib
 import os
 import shlex
 import sys
@@ -11,14 +13,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from core.pool import UNFINISHED
-from core.run import EXAMPLE, OVERRIDES, RunError, resolve_any
+from core.run import EXAMPLE, OVERRIDES, RunError
 from core.task import TaskError
 from core.trust import AllFailed
 from core.whole import begin, look
-from slurm.job import Job
+from slurm.job import ALL_DONE, Job
 from slurm.launch import Launch
 from slurm.request import PROBE, Request, make, read_site, sbatch_options
-from slurm.status import show
+from slurm.status import check_is_run, show
 
 if TYPE_CHECKING:
     from slurm.submit import Submitted
@@ -79,7 +81,9 @@ def _parser() -> argparse.ArgumentParser:
     submits.set_defaults(do=_submit)
     _add_run(submits)
     _add_request(submits)
-    submits.add_argument("--dry-run", action="store_true", help="print what sbatch would get")
+    submits.add_argument(
+        "--dry-run", action="store_true", help="do all but submit; print what sbatch would get"
+    )
     submits.add_argument(
         "--probe",
         type=float,
@@ -91,12 +95,12 @@ def _parser() -> argparse.ArgumentParser:
 
     scales = commands.add_parser("scale", help="change the number of workers", allow_abbrev=False)
     scales.set_defaults(do=_scale)
-    scales.add_argument("run", type=Path, metavar="RUN", help="the run directory")
+    scales.add_argument("run", type=_path, metavar="RUN", help="the run directory")
     _add_request(scales)
 
     status = commands.add_parser("status", help="show a run and its jobs", allow_abbrev=False)
     status.set_defaults(do=_status)
-    status.add_argument("run", type=Path, metavar="RUN", help="the run directory")
+    status.add_argument("run", type=_path, metavar="RUN", help="the run directory")
 
     works = commands.add_parser(
         "work",
@@ -120,10 +124,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _path(text: str) -> Path:
+    """Return a path that stays right if a preset changes the working directory."""
+    return Path(os.path.abspath(text))
+
+
 def _add_run(command: argparse.ArgumentParser) -> None:
     command.add_argument("preset", metavar="PRESET", help=f"module:function, as in {EXAMPLE}")
     command.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the run directory; all nodes see it"
+        "--out",
+        type=_path,
+        required=True,
+        metavar="DIR",
+        help="the run directory; all nodes see it",
     )
     command.add_argument("--seed", type=int, help="of everything that is drawn")
     command.add_argument("--members", type=int, help="the size of the population")
@@ -196,16 +209,34 @@ def _forget_outer_job() -> None:
             del os.environ[name]
 
 
+def _check_submitit() -> None:
+    """Raise RunError if what hands jobs to Slurm is not installed; `work` and `status` need none.
+
+    Whatever keeps it from being imported is said: a part of it may be what is missing.
+    """
+    try:
+        importlib.import_module("submitit")
+    except ImportError as error:
+        raise RunError(
+            f"to submit jobs needs the package submitit, which cannot be imported ({error}): type "
+            "pip install -e '.[slurm]' in the root of this project, with the Python of the jobs, "
+            f"{sys.executable}"
+        ) from error
+
+
 def _submit(options: argparse.Namespace) -> int:
-    from slurm.send import would_submit  # needs submitit, which `work` and `status` do not
-    from slurm.submit import submit
+    _check_submitit()
+    from slurm.submit import rehearse, submit
 
     _forget_outer_job()
     base, place = read_site()
     request = _request(options, base, place)
     if options.dry_run:
-        resolve_any(options.preset.partition("[")[0])
-        print(would_submit(options.out, request))
+        words = options.preset, options.out, _overrides(options), request
+        text, notes = rehearse(*words, other_code=options.other_code)
+        print(text)
+        for note in [*notes, "this was a dry run: nothing was written, nothing submitted"]:
+            print(f"Note: {note}", file=sys.stderr)
         return 0
     waits = request.cluster == "slurm" and options.probe
     with Console(stderr=True).status("Asking a node whether it sees the directory ...") as status:
@@ -246,6 +277,8 @@ def _tell(submitted: "Submitted", out: Path, request: Request) -> None:
 
 
 def _scale(options: argparse.Namespace) -> int:
+    check_is_run(options.run)
+    _check_submitit()
     from slurm.submit import scale
 
     _forget_outer_job()
@@ -273,6 +306,7 @@ def _scale(options: argparse.Namespace) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    check_is_run(options.run)
     console = Console()
     if not console.is_terminal:  # a pipe has no width: numbers of jobs must not be cut
         console = Console(width=200)
@@ -281,7 +315,8 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _work(options: argparse.Namespace) -> int:
-    begin(options.out, options.preset, _overrides(options))
+    with contextlib.chdir(os.getcwd()):  # the preset may go elsewhere
+        begin(options.out, options.preset, _overrides(options))
     request = Request(
         cluster="local",
         gpus=options.gpus,
@@ -300,7 +335,7 @@ def _work(options: argparse.Namespace) -> int:
         options=tuple(_worker_options(options)),
     )
     said = job()
-    return 0 if said == "all members are done" else UNFINISHED
+    return 0 if said == ALL_DONE else UNFINISHED
 
 
 if __name__ == "__main__":

@@ -18,6 +18,15 @@ from slurm.request import Request, minutes
 from slurm.send import sbatch_file
 from slurm.snapshot import Snapshot
 
+# the preset is made where only frozen code can be imported; its error is said without our traceback
+MAKE = """
+import sys
+from core.run import resolve_any
+try:
+    resolve_any(sys.argv[1])
+except ValueError as error:
+    sys.exit(str(error))
+"""
 # what the probe does on a node: read the run, write beside it as the engine writes, start Python
 PROBE_SCRIPT = """
 cd "$1" || { echo "PROBE: $1 is not there"; exit 3; }
@@ -104,20 +113,37 @@ def check_imports(frozen: Snapshot, preset: str) -> None:
     Raises:
         RunError: something that it needs was not frozen.
     """
-    code = "import sys; from core.run import resolve_any; resolve_any(sys.argv[1])"
     done = subprocess.run(
-        [sys.executable, "-c", code, preset.partition("[")[0]],
+        [sys.executable, "-c", MAKE, preset.partition("[")[0]],
         env=dict(os.environ) | frozen.environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
-        said = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        said = done.stderr.strip() or f"Python ended with status {done.returncode}, without a word"
         raise RunError(
-            f"{preset} cannot be made from the code that was frozen in {frozen.folder}: {said[0]}. "
-            "A task is frozen with the folder that it is imported from; what lies elsewhere must "
-            "be installed"
+            f"{preset} cannot be made from the frozen code alone: {said}\n"
+            "A task is frozen with the modules and packages of the folder that it is imported "
+            "from; put what it needs there too, or install it (pip install -e FOLDER)"
+        )
+
+
+def check_room(out: Path) -> None:
+    """Raise RunError if no run can begin in a directory; nothing is written there."""
+    if out.exists() and not out.is_dir():
+        raise RunError(f"{out} is a file; give a directory")
+    held = sorted(os.listdir(out)) if out.is_dir() else []
+    if strange := [name for name in held if not name.endswith(".tmp")]:
+        raise RunError(
+            f"{out} is not a run directory: it has no run.json, but holds {strange[0]!r}; "
+            "give an empty or a new directory"
+        )
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise RunError(
+            f"cannot begin a run in {out}: {there} cannot be written by you, or is no directory; "
+            "give --out in a directory of your own"
         )
 
 

@@ -31,6 +31,7 @@ from core.whole import Whole, look
 from core.worker import MARGIN, work
 from slurm import queue
 from slurm.launch import Launch
+from slurm.lives import RETURNS, idle_lives
 from slurm.snapshot import Snapshot, thaw
 
 TICK = 0.5  # seconds between two looks at the workers
@@ -38,6 +39,8 @@ LOOK = 2.0  # seconds between two looks for a wish that this job should leave
 LAST = 15.0  # seconds before its end at which a job gives up the turns that are not finished
 REPLACED = 3  # times that a worker is replaced while no record is published in the whole run
 TROUBLE, GIVE_UP = 1, 75  # exit statuses of a worker: a broken disk; a turn over --turn-limit
+ALL_DONE = "all members are done"  # what a worker says at the end, as `python -m core work` has it
+WORDS = 2000  # bytes of a worker's last words
 LOCAL_AGAIN = 144  # exit status by which submitit's local executor starts a job again
 ASSIGNED = (  # what Slurm says which GPUs are the job's
     "CUDA_VISIBLE_DEVICES",
@@ -78,7 +81,7 @@ class Job:
         if self.inside:
             root, on = Path(self.root), functools.partial(work, device=self.devices[0])
             done = work_study(open_study(root), on) if is_study(root) else on(open_run(root))
-            return "all members are done" if done else "stopped"
+            return ALL_DONE if done else "stopped"
         shift = _Shift(self)
         try:
             return shift.serve()
@@ -149,10 +152,11 @@ class _Shift:
             pool.wait(lambda: None, 1.0)
             codes = pool.codes()
             complaints = pool.complaints()
-        whole = look(self.root)  # a study may have got more seeds meanwhile
+            silent = _silent_ends(pool)
+        whole = _look(self.root)  # a study may have got more seeds meanwhile
         if whole.is_done():
             self.launch.end_all(self.name)
-            return self._say("all members are done")
+            return self._say(ALL_DONE)
         if self.launch.must_leave(self.name):
             self.launch.has_left(self.name)
             return self._say("left, as asked: the run goes on without this job")
@@ -163,7 +167,17 @@ class _Shift:
                 "end, and the time limit is reached: a turn is longer than a job may run. Submit "
                 "again with a longer --time, or make the task's steps shorter"
             )
-        if self.asked or gave_up or {*codes} <= {DONE, UNFINISHED}:
+        if self.asked or gave_up:
+            return self._come_back()
+        if silent:
+            raise RunError(
+                f"worker {silent[0]} ended with status {DONE}, though the run is not done and "
+                "nobody had told it to leave: does the trainer, or a library, end the process "
+                "(os._exit)? A step must return, or raise. Then submit again: the run goes on. Its "
+                f"last words ({pool.log(silent[0])}):\n{_last_words(pool, silent[0])}"
+            )
+        if {*codes} <= {DONE, UNFINISHED}:
+            self._check_lives(pool, before, whole.records())
             return self._come_back()
         raise RunError("\n".join(complaints) or f"the workers ended with {codes}")
 
@@ -179,7 +193,7 @@ class _Shift:
             )
         if self.job.code:
             self._check_imports(thaw(Path(self.job.code)))
-        whole, now = look(self.root), code_version()
+        whole, now = _look(self.root), code_version()
         if whole.code != now and not self.job.other_code:
             raise RunError(
                 f"the run began with the code of commit {whole.code}, and this is {now}: check "
@@ -201,7 +215,7 @@ class _Shift:
         return whole
 
     def _check_imports(self, frozen: Snapshot) -> None:
-        preset = look(self.root).preset.partition(":")[0]
+        preset = _look(self.root).preset.partition(":")[0]
         for module in (__name__, preset):
             top = module.partition(".")[0]
             spec = importlib.machinery.PathFinder.find_spec(top)
@@ -254,6 +268,7 @@ class _Shift:
         anything done, is no accident.
         """
         dead = [i for i, code in enumerate(pool.codes()) if code not in (None, DONE, UNFINISHED)]
+        dead += _silent_ends(pool)
         if not dead or self.asked:
             return False
         for i in dead:
@@ -263,7 +278,7 @@ class _Shift:
         again = [i for i in dead if _is_accident(pool.codes()[i] or 0)]
         if not again:
             return False
-        if (records := look(self.root).records()) > self.records:
+        if (records := _look(self.root).records()) > self.records:
             self.killed, self.records = 0, records
         if self.killed >= REPLACED * len(self.job.devices):
             return False
@@ -274,6 +289,19 @@ class _Shift:
         return True
 
     # ------------------------------------------------------------------------- after
+
+    def _check_lives(self, pool: Pool, before: int, now: int) -> None:
+        """Raise RunError if the job has come back again and again for nothing."""
+        lives = idle_lives(self.launch, self.name, before, now) if self.name else 0
+        if lives <= RETURNS:
+            return
+        words = "\n".join(f"{pool.log(i)}: {_last_words(pool, i)}" for i in range(pool.workers))
+        raise RunError(
+            f"this job has come back {RETURNS} times, and in its last {lives} lives nobody has "
+            f"published a record of this run ({now} then and now), though no worker was told to "
+            "leave: does the trainer, or a library, end the process (os._exit)? A step must return "
+            "or raise. Then submit again: the run goes on. Its workers' last words:\n" + words
+        )
 
     def _come_back(self) -> str:
         """Ask to be started again, unless somebody has cancelled the job."""
@@ -306,6 +334,27 @@ class _Shift:
         place = f"{self.name or 'job'} on {socket.gethostname()}"
         print(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {place}: {sentence}", flush=True)
         return sentence
+
+
+def _look(root: Path) -> Whole:
+    """Return what is to be worked on; the preset of a study may change the working directory."""
+    with contextlib.chdir(os.getcwd()):
+        return look(root)
+
+
+def _last_words(pool: Pool, i: int) -> str:
+    try:
+        with open(pool.log(i), "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - WORDS))
+            return log.read().decode(errors="replace").strip() or "(it said nothing)"
+    except OSError as error:
+        return f"(its log cannot be read: {error})"
+
+
+def _silent_ends(pool: Pool) -> list[int]:
+    """Return the workers that ended as if all were done, but never said so: who ended them?"""
+    ended = (i for i, code in enumerate(pool.codes()) if code == DONE)
+    return [i for i in ended if not _last_words(pool, i).endswith(ALL_DONE)]
 
 
 def _is_accident(code: int) -> bool:

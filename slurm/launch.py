@@ -1,12 +1,13 @@
 """What the launching of a run keeps: beside the run directory, in a folder of its own.
 
 The run directory holds no code, and nothing that is unpickled; what Slurm's jobs need of that kind
-lies in RUN.slurm/, which only the user writes:
+lies in RUN.slurm/, which only the user and the user's jobs write:
 
     code-<digest>/    a snapshot of the code
     log/              submitit's: <job>_submission.sh, <job>_<element>_0_log.out, .err, pickles
     jobs/<job>.json   an array that was submitted: of how many jobs, with which request and code
     leave/<job>_<n>   a wish that this job should leave after its turn
+    lives/<job>_<n>.json  how often this job has come back for nothing; it alone writes it
     done              the run is done, and what was pending is cancelled
 """
 
@@ -233,9 +234,14 @@ class Launch:
             yield
         finally:
             lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()  # only if nothing came of it
 
     def forget(self, live: Sequence[str]) -> None:
-        """Take back that the run was done, and wishes to jobs that are no more."""
+        """Take back that the run was done, and what was noted of jobs that are no more."""
         (self.folder / "done").unlink(missing_ok=True)
+        for path in (self.folder / "lives").glob("*.json"):
+            if path.stem not in live:
+                path.unlink(missing_ok=True)
         for id in self.asked_to_leave() - set(live):
             self.has_left(id)

@@ -126,7 +126,7 @@ def send(launch: Launch, job: Job, request: Request, frozen: Snapshot) -> Iterat
         yield from _debug(folder, job)
         return
     if request.cluster == "local":
-        for i in range(min(request.jobs, request.array_parallelism or os.cpu_count() or 1)):
+        for i in range(_local_jobs(request)):
             executor = submitit.AutoExecutor(folder=folder, cluster="local")
             setup = [f"export CUDA_VISIBLE_DEVICES={_gpus(i, request)}"]
             parameters = _parameters(request, 1, frozen, name)
@@ -208,8 +208,20 @@ def _silent(log: Path) -> Iterator[None]:
         os.close(kept[1])
 
 
-def would_submit(out: Path, request: Request) -> str:
-    """Return what sbatch would be given, for --dry-run: nothing is written or submitted."""
-    launch = Launch(out)
-    code = Snapshot(launch.folder / "code-...", code_version(), "")
-    return sbatch_file(request, launch.folder / "log", request.jobs, code)
+def would_submit(launch: Launch, request: Request, code: str) -> str:
+    """Return what would be submitted, for --dry-run; `code` is the name of the frozen code."""
+    frozen = Snapshot(launch.folder / code, code_version(), "")
+    if request.cluster == "slurm":
+        return sbatch_file(request, launch.folder / "log", request.jobs, frozen)
+    if request.cluster == "debug":
+        return "One worker would work here, in this process."
+    setup = _parameters(request, 1, frozen, "")["local_setup"]
+    lines = "\n".join(f"  {line}" for line in setup)  # type: ignore[attr-defined]
+    return (
+        f"Local jobs that would start: {_local_jobs(request)}, workers of each: "
+        f"{request.per_job}. Each would begin with:\n{lines}"
+    )
+
+
+def _local_jobs(request: Request) -> int:
+    return min(request.jobs, request.array_parallelism or os.cpu_count() or 1)

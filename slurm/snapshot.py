@@ -1,29 +1,22 @@
 """The code of a run, frozen: what its jobs import, whatever is edited after they were submitted.
 
-A snapshot is a folder with `project/` (this program), `own/` (the folder of a task of the user's
+A snapshot is a folder with `project/` (this program), `own/` (the code of a task of the user's
 own, if the preset is one) and `SNAPSHOT` files that say of which commit it is. Jobs import from it
 alone: PYTHONPATH names it, and PYTHONSAFEPATH keeps the working directory, which stays the user's
-(data are found where they were), from getting before it.
+(data are found where they were), from getting before it. Data that lie beside the code stay where
+they are; the snapshot has links to them, for a task that looks for them beside its own file.
 """
 
 import hashlib
-import importlib.machinery
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
-from collections.abc import Container, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import core
 from core.run import RunError, code_version
-
-PROJECT = Path(core.__file__).resolve().parents[1]
-PARTS = ("core", "tasks", "slurm", "analysis")  # of it that are code; and that of the preset
-FILES, BYTES = 5_000, 100 * 2**20  # the most that a snapshot may hold
-LARGE = 5 * 2**20  # bytes of a file that is data, not code: it is left where it is
+from slurm.sources import BYTES, FILES, PROJECT, beside, sources, too_large
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +25,7 @@ class Snapshot:
 
     commit: as `core.run.code_version` says it.
     digest: of the names and bytes of all its files.
-    left: files that are too large, and were not copied.
+    left: files and folders that are too large to be code, and were not copied.
     """
 
     folder: Path
@@ -64,12 +57,12 @@ def freeze(preset: str, folder: Path) -> Snapshot:
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".code-"))
     try:
-        left, commit = [], code_version()
-        parts = {*PARTS, preset.partition(":")[0].partition(".")[0]}
-        for name, root in (("own", _own(preset)), ("project", PROJECT)):
+        needed, commit = sources(preset), code_version()
+        (made / ".gitignore").write_text("*\n")  # in a repository, it is no change of its code
+        for name in ("own", "project"):
             (made / name).mkdir()
-            if root is not None:
-                left += _copy(root, made / name, parts if root == PROJECT else None)
+        left = [] if needed.root is None else _copy(needed.root, needed.own, made / "own")
+        left += _copy(PROJECT, needed.project, made / "project")
         digest = _digest(made)
         (made / "project" / "SNAPSHOT").write_text(f"{commit} {digest}\n")
         made.chmod(0o755)
@@ -78,6 +71,9 @@ def freeze(preset: str, folder: Path) -> Snapshot:
             shutil.rmtree(place)  # somebody has changed it: no job takes it as it is
         if not place.exists():
             os.rename(made, place)
+        if needed.root is not None:
+            _link(needed.root, needed.own, place / "own", True)
+        _link(PROJECT, needed.project, place / "project", False)
         return Snapshot(place, commit, digest, tuple(left))
     finally:
         shutil.rmtree(made, ignore_errors=True)
@@ -102,38 +98,16 @@ def thaw(folder: Path) -> Snapshot:
     return Snapshot(folder, commit, digest)
 
 
-def _own(preset: str) -> Path | None:
-    """Return the folder from which the preset's module is imported, if it is the user's own."""
-    spec = importlib.machinery.PathFinder.find_spec(preset.partition(":")[0].partition(".")[0])
-    if spec is None:
-        return None  # to resolve it has said what is wrong
-    origin = spec.origin if spec.origin not in (None, "namespace") else None
-    place = Path(origin or next(iter(spec.submodule_search_locations or [str(PROJECT)]))).resolve()
-    if place.is_relative_to(PROJECT) or place.is_relative_to(Path(sys.prefix).resolve()):
-        return None
-    package = origin is None or Path(origin).name == "__init__.py"
-    root = place.parents[1] if package and origin else place.parent
-    installed = any(part in ("site-packages", "dist-packages") for part in root.parts)
-    return None if installed else root
-
-
-def _copy(root: Path, to: Path, parts: Container[str] | None) -> list[Path]:
-    left, count, size = [], 0, 0
-    for path in _files(root):
-        if parts is not None and (
-            path.relative_to(root).parts[0] not in parts or path.suffix == ".md"
-        ):
-            continue  # what is no code may be edited while a run goes on
-        bytes = path.stat().st_size
-        if bytes > LARGE:
-            left.append(path)
-            continue
-        count, size = count + 1, size + bytes
-        if count > FILES or size > BYTES:
-            raise RunError(
-                f"{root} holds more than {FILES} files or {BYTES >> 20} MB: too much to freeze as "
-                "the code of a task; put the task into a folder or a git repository of its own"
-            )
+def _copy(root: Path, files: Iterable[Path], to: Path) -> list[Path]:
+    """Copy files, but those that are too large to be code; return these, and folders of such."""
+    left = too_large(root, files)
+    kept = [path for path in sorted(files) if not {*left} & {path, *path.parents}]
+    if len(kept) > FILES or sum(path.stat().st_size for path in kept) > BYTES:
+        raise RunError(
+            f"{root} holds more than {FILES} files or {BYTES >> 20} MB: too much to freeze as "
+            "the code of a task; put the task into a folder or a git repository of its own"
+        )
+    for path in kept:
         copy = to / path.relative_to(root)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, copy)
@@ -141,29 +115,26 @@ def _copy(root: Path, to: Path, parts: Container[str] | None) -> list[Path]:
     return left
 
 
-def _files(root: Path) -> Iterator[Path]:
-    """Yield what git tracks or would track; without git, modules and packages."""
-    listed = ("git", "-C", str(root), "ls-files", "-z", "-co", "--exclude-standard", "--", ".")
-    try:
-        names = subprocess.run(listed, capture_output=True, check=True, timeout=60).stdout
-        paths = [root / os.fsdecode(name) for name in names.split(b"\0") if name]
-    except (OSError, subprocess.SubprocessError):
-        packages = {path.parent for path in root.glob("*/*.py")}
-        paths = [*root.glob("*.py"), *root.glob("*.toml")]
-        paths += [path for package in packages for path in package.rglob("*")]
-    runs = {path.parent for path in paths if path.name in ("run.json", "study.json")}
-    for path in sorted(paths):
-        if not path.is_file() or "__pycache__" in path.parts or runs & {*path.parents}:
-            continue  # a run directory is no code, and changes while the run goes on
-        if not any(part.endswith(".slurm") for part in path.relative_to(root).parts):
-            yield path
+def _link(root: Path, files: Iterable[Path], to: Path, and_root: bool) -> None:
+    """Let data that lie beside the code be found beside the frozen code too."""
+    copies = {path: to / path.relative_to(root) for path in files}
+    copied = [path for path, copy in copies.items() if copy.exists() and not _is_link(copy, to)]
+    for path in beside(root, copied, and_root):
+        link = to / path.relative_to(root)
+        if not os.path.lexists(link):
+            link.symlink_to(path)
+
+
+def _is_link(path: Path, below: Path) -> bool:
+    """Whether a path is a link, or leads through one."""
+    return any(place.is_symlink() for place in (path, *path.parents) if place.is_relative_to(below))
 
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        if path.name == "SNAPSHOT" or "__pycache__" in path.parts:
-            continue
+        if path.name == "SNAPSHOT" or "__pycache__" in path.parts or path.is_symlink():
+            continue  # a link is to data, which are no part of the code
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

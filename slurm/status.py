@@ -1,5 +1,6 @@
 """A run and its jobs: what the directory says, joined with what Slurm says."""
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from core.places import is_study
 from core.run import RunError
 from core.run_view import RunView
 from core.study_view import StudyView
@@ -16,7 +18,28 @@ from core.whole import Whole
 from slurm.launch import Launch
 from slurm.queue import Element
 
+DEPTH, NAMED = 3, 12  # how deep runs are looked for in a folder of runs; how many are named
 LINES = 40  # jobs that are listed; of more, those that do not run as they should come first
+
+
+def check_is_run(root: Path) -> None:
+    """Raise RunError if a folder is neither a run nor a study; runs that it holds are named."""
+    if is_study(root) or (root / "run.json").exists():
+        return
+    depths = ["*/" * depth for depth in range(1, DEPTH + 1)]
+    ends = [f"{depth}{name}.json" for depth in depths for name in ("run", "study")]
+    held = sorted({path.parent for end in ends for path in root.glob(end)})
+    held = [path for path in held if not {*held} & {*path.parents}]  # a study, not each of its runs
+    if not root.exists():
+        raise RunError(f"there is no {root}; give the directory that was --out")
+    if not held:
+        raise RunError(
+            f"{root} is no run: it has no run.json, and neither has a folder in it; give the "
+            "directory that was --out"
+        )
+    names = [os.path.relpath(path) for path in held[:NAMED]]
+    more = f" and {len(held) - NAMED} more" if len(held) > NAMED else ""
+    raise RunError(f"{root} is no run, but holds some; give one of {', '.join(names)}{more}")
 
 
 def show(whole: Whole, launch: Launch, console: Console) -> None:

@@ -1,19 +1,26 @@
 """Submit the jobs of a run; add some to a live run, or ask some to leave."""
 
+import contextlib
 import os
 import shlex
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.run import RunError
+from core.pbt import PBT
+from core.places import is_study
+from core.rehearsal import doubts
+from core.run import RunError, override, resolve_any
+from core.study import Study
 from core.whole import Whole, begin, look
 from slurm import queue
-from slurm.check import check, check_code, check_imports, check_time, probe_node
+from slurm.check import check, check_code, check_imports, check_room, check_time, probe_node
 from slurm.job import Job
 from slurm.launch import Array, Launch
 from slurm.request import PROBE, Request, minutes
-from slurm.send import send
+from slurm.send import send, would_submit
 from slurm.snapshot import Snapshot, freeze, thaw
 
 LONGEST_NAME = 200  # bytes, so that there is room for what is put behind it
@@ -51,28 +58,114 @@ def submit(
     check(request)
     launch = Launch(out)
     with launch.alone():
-        if live := live_jobs(launch):
-            raise RunError(
-                f"{len(live)} jobs of this run are pending or running already ({live[0]} ...): "
-                f"python -m slurm scale {shlex.quote(str(out))} --workers N changes their number"
-            )
-        whole = begin(out, preset, overrides)
-        if whole.is_done():
-            raise RunError(f"{out} is done: there is nothing to submit")
-        frozen = freeze(preset, launch.folder)
-        check_code(whole, launch, frozen, other_code)
-        check_imports(frozen, preset)
-        check_time(whole, request)
-        launch.forget(live)
-        notes = [f"{path} is too large to be code: it was not frozen" for path in frozen.left]
-        if (members := whole.members()) < request.workers:
-            notes.append(
-                f"{request.workers} workers for {members} members: some have nothing to do"
-            )
+        _refuse_more(launch)
+        frozen, notes = _prepare(preset, out, overrides, request, other_code, launch.folder)
+        whole = _begin(out, preset, overrides)
+        launch.forget([])
         if request.cluster == "slurm" and probe:
             notes += probe_node(launch, request, probe)
         job = _job(whole, request, frozen, other_code)
         return Submitted(tuple(send(launch, job, request, frozen)), tuple(notes))
+
+
+def rehearse(
+    preset: str,
+    out: Path,
+    overrides: Mapping[str, object],
+    request: Request,
+    *,
+    other_code: bool = False,
+) -> tuple[str, list[str]]:
+    """Do all that `submit` does, but the submission and what it would write.
+
+    Returns:
+        What sbatch would get, and what the user should know besides.
+
+    Raises:
+        RunError: as `submit` says it.
+    """
+    _check_name(out)
+    asked = request.cluster != "slurm" or shutil.which("sbatch") is not None
+    if asked or request.time is None:
+        check(request)
+    launch = Launch(out)
+    _refuse_more(launch)
+    with tempfile.TemporaryDirectory() as folder:
+        frozen, notes = _prepare(preset, out, overrides, request, other_code, Path(folder))
+    if not asked:
+        notes.append("there is no sbatch on the path: Slurm was not asked about these jobs")
+    if request.cluster == "slurm":
+        notes.append("that a node sees the directory is tried when the jobs are submitted")
+    return would_submit(launch, request, frozen.folder.name), notes
+
+
+def _refuse_more(launch: Launch) -> None:
+    """Raise RunError if jobs of this run are there already."""
+    if live := live_jobs(launch):
+        raise RunError(
+            f"{len(live)} jobs of this run are pending or running already ({live[0]} ...): python "
+            f"-m slurm scale {shlex.quote(str(launch.root))} --workers N changes their number"
+        )
+
+
+def _begin(out: Path, preset: str, overrides: Mapping[str, object]) -> Whole:
+    """Begin a run or go on with it; the working directory stays, whatever the preset does."""
+    with contextlib.chdir(os.getcwd()):
+        return begin(out, preset, overrides)
+
+
+def _prepare(
+    preset: str,
+    out: Path,
+    overrides: Mapping[str, object],
+    request: Request,
+    other_code: bool,
+    folder: Path,
+) -> tuple[Snapshot, list[str]]:
+    """Freeze the code into a folder, and hold the run to it; nothing is written to `out`.
+
+    Returns:
+        The frozen code, and what the user should know of it.
+
+    Raises:
+        RunError: the run cannot begin or go on like this.
+    """
+    there = is_study(out) or (out / "run.json").exists()
+    if not there:
+        check_room(out)
+    with tempfile.TemporaryDirectory() as trial:
+        whole = _begin(out if there else Path(trial, "run"), preset, overrides)
+        if whole.is_done():
+            raise RunError(f"{out} is done: there is nothing to submit")
+        frozen = freeze(preset, folder)
+        check_code(whole, Launch(out), frozen, other_code)
+        check_imports(frozen, preset)
+        check_time(whole, request)
+        members = whole.members()
+    notes = [
+        f"{path} is too large to be code: it was not frozen, and stays where it is"
+        for path in frozen.left
+    ]
+    notes += _doubts(preset, overrides)
+    if members < request.workers:
+        notes.append(f"{request.workers} workers for {members} members: some have nothing to do")
+    return frozen, notes
+
+
+def _doubts(preset: str, overrides: Mapping[str, object]) -> list[str]:
+    """Return what may not be meant so, of a run or of each arm of a study."""
+    with contextlib.chdir(os.getcwd()):
+        name, _, arm = preset.partition("[")
+        found = resolve_any(name)
+    arms = found.arms if isinstance(found, Study) else {"": found}
+    if arm:
+        arms = {"": arms[arm.removesuffix("]")]}
+    said = []
+    for name, run in arms.items():
+        if isinstance(run, PBT):
+            sentences = doubts(override(run, overrides))
+            said += [f"arm {name}: {text}" if name else text for text in sentences]
+    return said
 
 
 def _check_name(out: Path) -> None:
@@ -99,7 +192,8 @@ def scale(
     Raises:
         RunError: the run is done, or was not submitted from here, or the number does not fit.
     """
-    whole, launch = look(root), Launch(root)
+    with contextlib.chdir(os.getcwd()):  # the preset of a study may go elsewhere
+        whole, launch = look(root), Launch(root)
     arrays = launch.arrays()
     if not arrays:
         raise RunError(f"no job of {root} was ever submitted: python -m slurm submit begins")

@@ -171,6 +171,30 @@ def test_code_edited_after_submission_is_not_what_runs(cluster: Cluster, tmp_pat
     run.finished()
 
 
+def test_a_task_in_a_file_of_the_projects_root(cluster: Cluster, tmp_path: Path) -> None:
+    """It is frozen with what lies beside it: nothing of it is there any more when jobs begin."""
+    tree = tmp_path / "tree"
+    for name in ("core", "slurm", "tasks"):
+        shutil.copytree(REPOSITORY / name, tree / name)
+    (tree / "beside.py").write_text("from tasks.toy.presets import pbt\n")
+    (tree / "my_task.py").write_text(
+        "def mine():\n    from beside import pbt\n\n    return pbt()\n"
+    )
+    run = Launched(cluster, tmp_path / "run", "my_task:mine")
+    words = ["submit", *run.run_words(), "--time", "10", "--no-fsync", "--hold"]
+    tried = run.command(*words, "--dry-run", cwd=tree)
+    assert tried.returncode == 0, tried.stderr
+    assert not run.root.exists()
+    done = run.command(*words, "--workers", "3", cwd=tree)
+    assert done.returncode == 0, done.stderr
+    array = done.stdout.split("jobs: ")[1].split()[0]
+    shutil.rmtree(tree)
+    tree.mkdir()  # the jobs' working directory
+    cluster.sh("scontrol", "release", array)
+    run.arrays.append(array)
+    run.until(lambda: run.states() == ["COMPLETED"] * 3)
+
+
 def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path) -> None:
     """A snapshot that is not what was frozen fails the job; without it, all is frozen anew."""
     run = Launched(cluster, tmp_path / "run")

@@ -12,6 +12,7 @@ from core import pbt
 from core.population import Population
 from core.record import Record
 from core.run import open_run
+from slurm.lives import RETURNS
 from tests.faults.storms import REPOSITORY
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Start
@@ -171,6 +172,20 @@ def test_cancelled_jobs_stay_away(cluster: Cluster, tmp_path: Path) -> None:
     run.finished()
     assert set(_restarts(run)) == {0}
     assert run.count("CANCELLED") == 4
+
+
+def test_a_trainer_that_ends_its_process(cluster: Cluster, tmp_path: Path) -> None:
+    """As a worker ends that is done, or was told to leave: the job fails, and not without end."""
+    done = Launched(cluster, tmp_path / "done", "tests.slurm.trainers:quits")
+    early = Launched(cluster, tmp_path / "early", "tests.slurm.trainers:quits_early")
+    for run in (done, early):
+        run.submit()
+    early.until(lambda: done.count("FAILED") == early.count("FAILED") == 1, 120)
+    assert done.jobs()[done.arrays[0]].restarts == 0
+    assert RETURNS <= early.jobs()[early.arrays[0]].restarts < 2 * RETURNS
+    said = " ".join(done.command("status", done.root).stdout.split())
+    assert "ended with status 0, though the run is not done" in said
+    assert f"has come back {RETURNS} times" in early.command("status", early.root).stdout
 
 
 # ---------------------------------------------------------------------------- nodes

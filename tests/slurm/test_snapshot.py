@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from core.run import RunError, code_version
-from slurm.snapshot import PROJECT, freeze, thaw
+from slurm.snapshot import freeze, thaw
+from slurm.sources import PROJECT
 
 TASK = "from tasks.toy.presets import pbt\n\n\ndef mine():\n    return pbt()\n"
 
@@ -73,7 +74,7 @@ def _own(folder: Path) -> None:
 def test_a_task_of_ones_own_is_frozen_with_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without git: modules and packages."""
+    """Without git: modules and packages; large data stay where they are, with a link to them."""
     _own(tmp_path / "own")
     monkeypatch.syspath_prepend(str(tmp_path / "own"))
 
@@ -83,7 +84,7 @@ def test_a_task_of_ones_own_is_frozen_with_its_folder(
         str(path.relative_to(frozen.folder / "own")) for path in frozen.folder.rglob("own/**/*")
     }
     assert {"my_frozen_task.py", "helper.py", "package/module.py"} <= kept
-    assert "data.bin" not in kept
+    assert (frozen.folder / "own/data.bin").readlink() == tmp_path / "own/data.bin"
 
 
 def test_in_a_repository_git_says_what_belongs_to_it(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from core.member import Hypers
 from core.pbt import PBT
 from core.task import Report, Task
-from tests.trainers import SPACE, HalfSecond, Walk, half_seconds
+from tests.trainers import SPACE, HalfSecond, Walk, half_seconds, walk
 
 
 class Placed(HalfSecond):
@@ -42,3 +42,45 @@ def endless() -> PBT:
 def placed() -> PBT:
     """A run whose records say on which GPU they were made."""
     return replace(half_seconds(), task=Task(Placed, SPACE))
+
+
+class Quits(Walk):
+    """A climb whose third step ends the process as a worker ends that is done."""
+
+    status = 0
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb, or leave without a word."""
+        super().step(hypers)
+        if self.steps == 3:
+            os._exit(self.status)
+
+
+class QuitsEarly(Quits):
+    """The same, with the status of a worker that was told to leave."""
+
+    status = 3
+
+
+def quits() -> PBT:
+    """A run whose workers end with status 0 before it is done."""
+    return replace(walk(), task=Task(Quits, SPACE))
+
+
+def quits_early() -> PBT:
+    """A run whose workers end with status 3 though nobody has told them to."""
+    return replace(walk(), task=Task(QuitsEarly, SPACE))
+
+
+class QuitsLate(Walk):
+    """A climb whose first step takes a while, and ends the process."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Leave without a word, late enough for the job to be told to leave before."""
+        time.sleep(1)
+        os._exit(3)
+
+
+def quits_late() -> PBT:
+    """A run in which nothing is ever published after the start."""
+    return replace(walk(), task=Task(QuitsLate, SPACE))
