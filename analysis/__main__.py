@@ -1,8 +1,6 @@
 """`python -m analysis figures|compare|tables|ablation|members|report`: directories to files."""
 
 import argparse
-import csv
-import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,11 +8,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from analysis import ablation, ablation_figures, comparison_files, tables
-from analysis.figures import figures, saved
-from analysis.report import write_report
-from analysis.runs import RunData, file_name, folders, read_runs
-from analysis.style import new_figure, save
+from analysis import comparison_files, members, tables
+from analysis.made import Output, add_overwrite
+from analysis.places import note, read_places, run_directories
+
+# matplotlib and what else draws is imported by the commands that draw: `compare`, `tables` and
+# `members` do without
+DRAWS = {"matplotlib": "matplotlib", "networkx": "networkx", "PIL": "pillow"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.do(options))
+    except ModuleNotFoundError as error:
+        package = DRAWS.get((error.name or "").partition(".")[0])
+        if package is None:
+            raise
+        print(
+            f"error: this command draws, and needs the package {package}, which is not installed: "
+            "pip install -e '.[analysis]'",
+            file=sys.stderr,
+        )
+        return 2
     except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -35,8 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     comparison = commands.add_parser("compare", help="one arm against another, seed by seed")
     comparison.set_defaults(do=comparison_files.command)
     comparison_files.options(comparison)
-    members = commands.add_parser("members", help="how each member ended, as a CSV file")
-    members.set_defaults(do=_members)
+    ends = commands.add_parser("members", help="how each member ended, as a CSV file")
+    ends.set_defaults(do=members.command)
     ablations = commands.add_parser("ablation", help="the arms of a study, axis by axis")
     ablations.set_defaults(do=_ablation)
     ablations.add_argument("study", type=Path, metavar="DIR", help="the directory of a study")
@@ -56,12 +66,14 @@ def _parser() -> argparse.ArgumentParser:
     paper.set_defaults(do=tables.command)
     tables.options(paper)
     paper.add_argument("--out", type=Path, required=True, metavar="DIR")
-    for command in (figures, comparison, members):
-        command.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run directories")
+    for command in (figures, comparison, ends):
+        command.add_argument(
+            "runs", type=Path, nargs="+", metavar="RUN", help="runs, studies or folders of runs"
+        )
         command.add_argument("--out", type=Path, required=True, metavar="DIR")
     report = commands.add_parser("report", help="one page with all of it, that opens anywhere")
     report.add_argument(
-        "runs", type=Path, nargs="+", metavar="RUN", help="directories of runs, or of studies"
+        "runs", type=Path, nargs="+", metavar="RUN", help="runs, studies or folders of runs"
     )
     report.add_argument("--out", type=Path, required=True, metavar="FILE.html")
     report.add_argument(
@@ -79,17 +91,23 @@ def _parser() -> argparse.ArgumentParser:
             help="a number of the report, of which a lower one is better; may be given again",
         )
     report.set_defaults(do=_report)
+    for command in (figures, comparison, ends, ablations, paper, report):
+        add_overwrite(command)
     return parser
 
 
 def _figures(options: argparse.Namespace) -> int:
     """Write every figure twice."""
+    from analysis.figures import figures, saved
+
+    output = Output(options.out, options.overwrite)
+    places = run_directories(options.runs, note)
     with Progress(*Progress.get_default_columns(), console=Console(stderr=True)) as progress:
         reading = progress.add_task("reading", total=1.0)
-        runs = read_runs(options.runs, lambda done: progress.update(reading, completed=done))
+        runs = read_places(places, note, lambda done: progress.update(reading, completed=done))
         drawing = progress.add_task("drawing", total=None)
-        _warn(runs)
-        for drawn, paths in saved(figures(runs, options.lower), options.out):
+        members.warn(runs)
+        for drawn, paths in saved(figures(runs, options.lower), output):
             progress.update(drawing, description=drawn.name)
             for path in paths:
                 print(path)
@@ -99,69 +117,23 @@ def _figures(options: argparse.Namespace) -> int:
 
 
 def _report(options: argparse.Namespace) -> int:
-    print(write_report(options.runs, options.out, options.lower, options.figures))
+    if options.out.suffix.lower() not in (".html", ".htm"):
+        better = options.out.with_suffix(".html") if options.out.name else "report.html"
+        raise ValueError(
+            f"a report is a page of HTML, and {options.out} does not end in .html: "
+            f"give --out {better}"
+        )
+    from analysis.report import write_report
+
+    output = options.figures and Output(options.figures, options.overwrite)
+    print(write_report(options.runs, options.out, options.lower, output, options.overwrite))
     return 0
-
-
-def _warn(runs: Sequence[RunData]) -> None:
-    """Say what cannot be read, and what is not whole."""
-    for run in runs:
-        for sentence in run.problems:
-            print(f"warning: {sentence}", file=sys.stderr)
-        if run.state:
-            print(f"note: {run.path} is {run.state}", file=sys.stderr)
 
 
 def _ablation(options: argparse.Namespace) -> int:
-    number = options.lower or options.number
-    study = ablation.read_ablation(
-        options.study,
-        number,
-        lower=options.lower is not None,
-        measure=options.against,
-        difference=options.difference,
-    )
-    paths: list[Path] = []
-    with new_figure(7, 3) as figure:
-        ablation_figures.draw_axes(figure, study)
-        paths += save(figure, options.out, "ablation")
-    for one, other in itertools.combinations(study.axes, 2):
-        if study.meet(one, other):
-            with new_figure(7, 2.6) as figure:
-                ablation_figures.draw_interaction(figure, study, one, other)
-                paths += save(figure, options.out, file_name(f"interaction_{one}_{other}"))
-    text = ablation.ranking(study)
-    for name, content in (("ablation.md", text), ("ablation.json", ablation.as_json(study))):
-        (options.out / name).write_text(content)
-        paths.append(options.out / name)
-    print(text)
-    for path in paths:
-        print(path)
-    return 0
+    from analysis.ablation_files import command
 
-
-def _members(options: argparse.Namespace) -> int:
-    """Write a row for the last record of each member of each run."""
-    runs = read_runs(options.runs)
-    _warn(runs)
-    lines = []
-    for run, folder in zip(runs, folders(runs), strict=True):
-        for record in run.last.values():
-            me, report = record.member, record.report
-            numbers = {key: value for key, value in report.items() if not isinstance(value, str)}
-            row = {"run": folder, "seed": run.seed, "member": me.id}
-            row |= {"step": me.step, "score": me.score} | dict(me.hypers)
-            row |= {key: value for key, value in numbers.items() if isinstance(value, int | float)}
-            lines.append(row)
-    columns = list(dict.fromkeys(key for row in lines for key in row))
-    path = options.out / "members.csv"
-    options.out.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns)
-        writer.writeheader()
-        writer.writerows(lines)
-    print(path)
-    return 0
+    return command(options)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from analysis.columns import Floats
+from analysis.numbers import label
 from analysis.runs import RunData, read_run, read_study, runs_of_study
 from analysis.statistics import holm, interval, t_test
 from analysis.tabular import NONE, Table, markdown
@@ -33,10 +34,12 @@ class Ablation:
     improvements: by arm, in the order of `seeds`. baselines: by arm, what it is measured against.
     levels: of each arm, by axis. is_ratio: whether 1 is the baseline, else 0.
     results: by arm, baselines too, in the order of `seeds`.
+    read: the runs, as by their identity the directory.
+    asked: the name of the reported number, as the report has it; "" if it is the score.
     measure: the arm that all are measured by; "" if each is by its random search.
     missing: runs that are not there or not done, as "arm/seed".
     unequal: a sentence for each arm that has another budget than its baseline.
-    unread: a sentence for each run of which something cannot be read.
+    unread: a sentence for each run of which something cannot be read, or in which nobody copied.
     """
 
     seeds: tuple[int, ...]
@@ -51,6 +54,8 @@ class Ablation:
     unread: tuple[str, ...] = field(default=())
     results: Mapping[str, Floats] = field(default_factory=dict)
     measure: str = ""
+    read: Mapping[str, str] = field(default_factory=dict)
+    asked: str = ""
 
     @property
     def neutral(self) -> float:
@@ -80,7 +85,7 @@ class Ablation:
         numbers = all(isinstance(level, int | float) for level in found)
         return sorted(found) if numbers else list(found)
 
-    def having(self, **levels: Level) -> list[str]:
+    def having(self, levels: Mapping[str, Level]) -> list[str]:
         """Return the arms that have these levels."""
         return [
             arm
@@ -91,7 +96,7 @@ class Ablation:
     def meet(self, one: str, other: str) -> bool:
         """Whether any arm is on both axes."""
         pairs = itertools.product(self.values(one), self.values(other))
-        return any(self.having(**{one: a, other: b}) for a, b in pairs)
+        return any(self.having({one: a, other: b}) for a, b in pairs)
 
     def mean(self, arms: Sequence[str]) -> Floats:
         """Return the mean over arms, by seed: the seeds stay the units of every interval."""
@@ -127,14 +132,17 @@ def read_ablation(
     tasks: dict[str, object] = {}
     sizes: dict[str, float] = {}
     budgets: dict[str, int] = {}  # steps of all members of a run
-    missing, unread = [], []
+    missing, unread, read = [], [], {}
     for (arm, seed), path in (places := runs_of_study(root)).items():
         run = _finished(path)
         if run is None:
             missing.append(f"{arm}/{seed}")
             continue
+        read[run.id] = str(path)
         if run.problems:
             unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
+        if run.idle:
+            unread.append(f"NOT PBT: {run.idle}")
         results.setdefault(arm, {})[seed] = run.result(number)
         sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
         tasks[arm] = run.settings["task"]
@@ -170,7 +178,7 @@ def read_ablation(
         against,
         {str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
         ratio,
-        number or SELECTED,
+        SELECTED if number is None else label(number),
         lower,
         tuple(missing),
         tuple(
@@ -182,6 +190,8 @@ def read_ablation(
         tuple(unread),
         table,
         measure or "",
+        read,
+        number or "",
     )
 
 
@@ -245,7 +255,7 @@ def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
     rows, columns = study.values(one), study.values(other)
     cells = np.full((len(study.seeds), len(rows), len(columns)), math.nan)
     for i, j in itertools.product(range(len(rows)), range(len(columns))):
-        if arms := study.having(**{one: rows[i], other: columns[j]}):
+        if arms := study.having({one: rows[i], other: columns[j]}):
             cells[:, i, j] = study.mean(arms)
     if np.isnan(cells).any():
         nothing = np.full(cells.shape[1:], math.nan)
@@ -298,7 +308,7 @@ def ranking(study: Ablation) -> str:
     if study.number != SELECTED and not study.lower:
         said.append(
             f"The highest is first; no run says whether a higher {study.number} is better. "
-            f"--lower {study.number} has the lowest first."
+            f"--lower {study.asked or study.number} has the lowest first."
         )
     if n < 2:
         said.append("One seed: no interval is claimed.")

@@ -24,11 +24,12 @@ class Arm:
     numbers: by name, one a seed; NaN where a run has none.
     members, steps: the size of each run; of runs that are compared so far, the steps so far.
     task: what must be the same in another arm: the trainer, the score, the names of the hypers.
+    reported: the names of all numbers that any of them reported.
     held_out: by name, the steps at which the number was reported, in all runs.
     code: the commits.
     lost: of all runs together, steps of failed members that were not trained.
     left_out: sentences: numbers of the report that cannot be compared, and why.
-    damage: sentences: runs of which something cannot be read.
+    damage: sentences: runs of which something cannot be read, or in which nobody copied.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Arm:
     held_out: Mapping[str, tuple[int, ...]]
     code: str
     lost: int
+    reported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
 
@@ -114,8 +116,12 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
         held_out=held_out,
         code=", ".join(sorted({run.code for run in runs})),
         lost=sum(map(lost, data)),
+        reported=tuple(reported),
         left_out=tuple(left_out),
-        damage=tuple(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
+        damage=(
+            *(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
+            *(f"NOT PBT: {run.idle}" for run in runs if run.idle),
+        ),
     )
 
 

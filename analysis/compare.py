@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from analysis.arms import Arm, budgets, check_alike, names
-from analysis.numbers import COSTS, TIMES, Target, label, times
+from analysis.numbers import COSTS, TIMES, Target, label, of_report, times
 from analysis.statistics import (
     Interval,
     Method,
@@ -119,8 +119,8 @@ def compare(
     check_alike(ours, theirs)
     notes = [f"{line}." for line in dict.fromkeys((*ours.left_out, *theirs.left_out))]
     known = [name for name in ours.held_out if name in theirs.held_out]
-    if alone := sorted(set(ours.numbers) ^ set(theirs.numbers)):
-        notes.append(f"Only one arm has {', '.join(n for n in alone if ', ' not in n)}.")
+    if alone := sorted(set(ours.reported) ^ set(theirs.reported)):
+        notes.append(f"Only one arm has {', '.join(alone)}.")
     for name in (*held_out, *lower):
         if name not in known:
             there = ", ".join(known) if known else "none"
@@ -190,9 +190,9 @@ def _names(ours: Arm, theirs: Arm, held_out: Sequence[str], notes: list[str]) ->
         found.append(name)
         for other in held_out:
             if ours.held_out[other] == theirs.held_out[other] != ():
-                found.append(f"{name}, {other}")
+                found.append(of_report(name, other))
             elif name == REPEATED[0]:
-                found.append(f"{name}, {other}")  # of the last step alone
+                found.append(of_report(name, other))  # of the last step alone
                 notes.append(
                     f"Area and peak of {other} are left out: it was not reported at the same steps "
                     "in all runs."
@@ -303,6 +303,6 @@ def _timed(
     rows = []
     for place, name in enumerate(TIMES):
         values = [tuple(float(found[place]) for found in side) for side in (mine, other)]
-        name = f"{name}, {goal.of}" if goal.of else name
+        name = of_report(name, goal.of) if goal.of else name
         rows.append(row_of(name, *values, paired=paired, method=method, reached=reached))
     return rows

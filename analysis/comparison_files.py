@@ -13,8 +13,11 @@ from rich.console import Console
 
 from analysis.arms import Arm, arm, common_step, names
 from analysis.compare import AT_END, Comparison, Row, compare
-from analysis.numbers import TIMES
-from analysis.runs import file_name, read_runs
+from analysis.made import Output, source
+from analysis.names import LONGEST, cut, file_names, numbered
+from analysis.numbers import TIMES, label
+from analysis.places import Place, note, one_arm, read_places, run_directories
+from analysis.runs import RunData
 from analysis.statistics import FEWEST, Interval, Method, least_p
 from analysis.tabular import NONE, Table, comma_separated, markdown, show
 
@@ -62,12 +65,14 @@ def command(options: argparse.Namespace) -> int:
     Raises:
         ValueError: a run is on both sides, or the two cannot be compared.
     """
-    ours_at, theirs_at = ([p.resolve() for p in some] for some in (options.runs, options.against))
-    if both := next((path for path in ours_at if path in theirs_at), None):
+    output = Output(options.out, options.overwrite)
+    ours_at, theirs_at = (run_directories(some, note) for some in (options.runs, options.against))
+    runs, against = (_side(places, options.so_far) for places in (ours_at, theirs_at))
+    there = {place.path.resolve() for place in theirs_at}
+    if both := next((place.path for place in ours_at if place.path.resolve() in there), None):
         raise ValueError(
             f"{both} is on both sides: nothing differs from itself; leave it out of one"
         )
-    runs, against = read_runs(options.runs), read_runs(options.against)
     step = common_step([*runs, *against]) if options.so_far else None
     ours, theirs = arm(runs, step), arm(against, step)
     steps = {run.steps for run in (*runs, *against)}
@@ -80,19 +85,38 @@ def command(options: argparse.Namespace) -> int:
         method=options.interval,
         step=step if steps != {step} else None,
     )
-    mine, other = map(file_name, found.names)
-    path = options.out / f"{mine}_against_{other}.md"
-    options.out.mkdir(parents=True, exist_ok=True)
-    path.write_text(text := as_markdown(found))
-    path.with_suffix(".csv").write_text(as_csv(ours, theirs, found))
-    path.with_suffix(".json").write_text(as_json(found))
+    [name] = file_names(["_against_".join(cut(name, LONGEST // 2 - 5) for name in found.names)])
+    files = {
+        f"{name}.md": (text := as_markdown(found)),
+        f"{name}.csv": as_csv(ours, theirs, found),
+        f"{name}.json": as_json(found),
+    }
+    output.plan(dict.fromkeys(files, source("compare", runs, against)))
+    paths = [output.write(file, content) for file, content in files.items()]
     if sys.stdout.isatty():
         show([title(found), *parts(found)], Console())
-        print("\n".join(str(path.with_suffix(kind)) for kind in (".md", ".csv", ".json")))
+        print("\n".join(map(str, paths)))
     else:
         print(text)
-        print(path)
+        print(paths[0])
     return 0
+
+
+def _side(places: Sequence[Place], so_far: bool) -> list[RunData]:
+    """Return the runs of a side; of a study or a folder, those that are done, if they are one arm.
+
+    Raises:
+        ValueError: a study or a folder has several arms.
+    """
+    runs = read_places(places, note)
+    one_arm(places, runs)
+    found = {place.path for place in places if place.within}
+    late = [run for run in runs if run.path in found and not run.is_done]
+    if so_far or not late or len(late) == len(runs):
+        return runs
+    for run in late:
+        note(f"left out: {run.path} is {run.state}; --so-far compares it as far as it is")
+    return [run for run in runs if run not in late]
 
 
 def title(found: Comparison) -> str:
@@ -122,8 +146,8 @@ def parts(found: Comparison) -> list[Table | str]:
 
 
 def _seeds(found: Comparison) -> Table:
-    rows = [row for row in found.rows if row.name != "top five"][:2]
-    shown = [row for row in rows if "," not in row.name and row.name not in TIMES]
+    first = [AT_END, *map(label, found.held_out), "area"][:2]
+    shown = [row for row in found.rows if row.name in first]
     seeds = sorted({*found.seeds[0], *found.seeds[1]})
 
     def cell(row: Row, side: int, seed: int) -> str:
@@ -135,13 +159,13 @@ def _seeds(found: Comparison) -> Table:
     lines = [
         [str(seed), *(cell(row, side, seed) for row in shown for side in (0, 1))] for seed in seeds
     ]
-    return Table(f"Every seed ({AT_END}: {found.score}).", header, lines)
+    return Table(f"Every seed ({AT_END}: {found.score}).", numbered(header), lines)
 
 
 def _means(found: Comparison) -> Table:
     rows = [[row.name, *(mean(row, side) for side in (0, 1))] for row in found.rows]
     title = "Means, with 95 % intervals:" if found.n > 1 else "Numbers:"
-    return Table(title, ["", *found.names], rows)
+    return Table(title, numbered(["", *found.names]), rows)
 
 
 def _differences(found: Comparison) -> Table:
@@ -272,7 +296,7 @@ def as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
             for some, values in zip(found.seeds, (row.ours, row.theirs), strict=True):
                 line.append(f"{values[some.index(seed)]:.6g}" if seed in some else "")
         lines.append(line)
-    return comma_separated(header, lines)
+    return comma_separated(numbered(header), lines)
 
 
 def as_json(found: Comparison) -> str:

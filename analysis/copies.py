@@ -1,5 +1,6 @@
 """Who copied whom over time, and whether it helped."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,23 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.columns import Bools, Columns, Floats, Ints
 from analysis.runs import RunData
-from analysis.style import BASELINE, BLACK, MARKERS, ORANGE, PBT, SEVERAL, lighten, whole_steps
+from analysis.style import (
+    BASELINE,
+    BLACK,
+    MARKERS,
+    ORANGE,
+    PBT,
+    SEVERAL,
+    YELLOW,
+    lighten,
+    whole_steps,
+)
 
 LONG = 10  # times from one decision to the next: how long a copy is followed at most
-ARROWS = 300  # copies at most for a line each, from the donor to whoever copied it
+ARROWS = 200  # copies at most for a line each, from the donor to whoever copied it
+NARROWEST = 8.0  # points between two steps with copies, for such lines
+ROOM = (380.0, 230.0)  # points of the axes, about
+COLOURS, MARKS = (*SEVERAL, BLACK, YELLOW), (*MARKERS, "X", "d")  # of those that are copied most
 
 
 def draw_copies(figure: Figure, run: RunData) -> None:
@@ -25,46 +39,56 @@ def draw_copies(figure: Figure, run: RunData) -> None:
     rows = columns.copies()
     whom, who = columns.donor[rows], columns.member[rows]
     times = np.bincount(whom, minlength=run.members)
-    most = [int(id) for id in np.argsort(-times, kind="stable")[: len(SEVERAL)] if times[id] > 0]
+    most = [int(id) for id in np.argsort(-times, kind="stable")[: len(COLOURS)] if times[id] > 0]
     main, side = figure.subplots(1, 2, sharey=True, width_ratios=(5, 1))
     steps = columns.step[rows]
-    colours = dict(zip(most, SEVERAL, strict=False))
-    if len(rows) <= ARROWS:
-        before = steps - 0.7 * gap(columns)  # aslant, or those of one step would be one line
-        ways = np.stack([np.column_stack([before, whom]), np.column_stack([steps, who])], axis=1)
-        of = [colours.get(int(id), "0.7") for id in whom]
-        main.add_collection(LineCollection(list(ways), colors=of, linewidths=0.6, zorder=1))
-    size = float(np.clip(4000 / len(rows), 6, 22))
-    others = ~np.isin(whom, most)
-    drawn = main.scatter(steps[others], who[others], size * 0.4, color="0.6", marker=".", zorder=2)
-    lighten(drawn, int(others.sum()))
-    for (id, colour), marker in zip(colours.items(), MARKERS, strict=False):
+    colours = dict(zip(most, COLOURS, strict=False))
+    named = np.isin(whom, most)
+    _draw_ways(main, run, (steps[named], whom[named], who[named]), colours)
+    size = float(np.clip(0.35 * (ROOM[0] * ROOM[1] / len(rows)) ** 0.5, 2.0, 5.0)) ** 2
+    drawn = main.scatter(
+        steps[~named], who[~named], size * 0.4, color="0.6", marker="o", lw=0, zorder=2
+    )
+    lighten(drawn, int((~named).sum()))
+    for (id, colour), marker in zip(colours.items(), MARKS, strict=False):
         at = whom == id
-        label = f"member {id}"
         drawn = main.scatter(
-            steps[at],
-            who[at],
-            size,
-            color=colour,
-            marker=marker,
-            label=label,
-            linewidths=0,
-            zorder=3,
-        )
+            steps[at], who[at], size, color=colour, marker=marker, label=f"member {id}",
+            edgecolor=BLACK, linewidths=0.25, zorder=3,
+        )  # fmt: skip
         lighten(drawn, int(at.sum()))
         side.barh(id, times[id], color=colour, height=max(0.8, run.members / 80))
     rest = np.setdiff1d(np.flatnonzero(times), most)
     side.barh(rest, times[rest], color="0.6", height=0.8)
-    main.set(xlabel="step", ylabel="member that copies", xlim=(0, run.steps + 0.5))
+    main.set(xlabel="step", ylabel="member that copies", xlim=(0, run.steps * 1.01 + 0.3))
     main.set_ylim(-0.8, run.members - 0.2)
     main.yaxis.set_major_locator(MaxNLocator(integer=True))
     whole_steps(main)
     side.set(xlabel="times copied")
     side.xaxis.set_major_locator(MaxNLocator(nbins=3, integer=True))
     figure.legend(
-        *main.get_legend_handles_labels(), loc="outside upper left", ncols=7, title="copied from",
-        alignment="left", columnspacing=1, handletextpad=0.2, markerscale=2 if size < 8 else 1,
+        *main.get_legend_handles_labels(), loc="outside upper left", ncols=8, title="copied from",
+        alignment="left", columnspacing=1, handletextpad=0.2, markerscale=1.5 if size < 16 else 1,
     )  # fmt: skip
+
+
+def _draw_ways(
+    ax: Axes, run: RunData, copies: tuple[Ints, Ints, Ints], colours: Mapping[int, str]
+) -> None:
+    """Draw a line for each copy from the donor, where these can be told apart.
+
+    Args:
+        copies: the step of each, whom and who copied.
+    """
+    steps, whom, who = copies
+    apart = np.diff(np.unique(steps))
+    width = float(np.median(apart)) if len(apart) else run.steps / 10
+    if len(steps) > ARROWS or width / run.steps * ROOM[0] < NARROWEST:
+        return
+    before = steps - 0.8 * width  # aslant, or those of one step would be one line
+    ways = np.stack([np.column_stack([before, whom]), np.column_stack([steps, who])], axis=1)
+    colour = [colours[int(id)] for id in whom]
+    ax.add_collection(LineCollection(list(ways), colors=colour, linewidths=0.6, zorder=1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.columns import Columns, Floats, Ints
 from analysis.runs import RunData
-from analysis.style import BASELINE, PBT, whole_steps
+from analysis.style import BASELINE, PBT, in_legend, whole_steps
 
 REPLAYS = 100  # of the neutral drift
 RANGE = (0.05, 0.95)  # of them, what the band holds
@@ -81,7 +81,7 @@ def draw_dominance(figure: Figure, run: RunData) -> None:
         ax.fill_between(
             found.steps, low, high, step=step, color=BASELINE, alpha=0.3, lw=0, label="by chance"
         )
-        ax.step(found.steps, line, where=step, color=PBT, lw=1.8, label=run.name)
+        ax.step(found.steps, line, where=step, color=PBT, lw=1.8, label=in_legend(run.name))
         ax.set_xlabel("step")
         whole_steps(ax)
     left.set(ylabel="founders with descendants", yscale="log")

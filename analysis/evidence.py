@@ -35,11 +35,15 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run as far as it is, with what its workers said."""
+    """A run as far as it is, with what its workers said.
+
+    called: what the page calls it, should another run have the same preset and seed.
+    """
 
     data: RunData
     failures: Sequence[Failure]
     warned: Sequence[Warned]
+    called: str = ""
 
     @property
     def columns(self) -> Columns:
@@ -49,7 +53,7 @@ class Evidence:
     @property
     def name(self) -> str:
         """What the page calls the run."""
-        return f"{self.data.name}, seed {self.data.seed}"
+        return self.called or f"{self.data.name}, seed {self.data.seed}"
 
     @property
     def turns(self) -> int:

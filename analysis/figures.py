@@ -1,7 +1,9 @@
 """All figures of some runs, one after the other: for files, and for the report."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -14,23 +16,35 @@ from analysis.dominance import RANGE, draw_dominance
 from analysis.forest import draw_forest, forest
 from analysis.hypers import varied
 from analysis.lineages import ROWS, draw_lineages, draw_winner
-from analysis.runs import RunData, by_arm, check_reported, file_name, folders
+from analysis.made import Output, source
+from analysis.names import file_names
+from analysis.runs import RunData, by_arm, check_reported, folders
 from analysis.samples import draw_samples, has_samples
 from analysis.style import BASELINE, PBT, WIDTH, legend_above, new_figure, save, whole_steps
 from analysis.toy import draw_figure_2, is_figure_2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Drawing:
     """A figure with what is said of it.
 
     name: for its file. title: a line for people. caption: what is seen, and how to read it.
+    size: inches. draw: draws it, when it is needed. runs: what is drawn.
     """
 
     name: str
     title: str
     caption: str
-    figure: Figure
+    size: tuple[float, float]
+    draw: Callable[[Figure], None]
+    runs: Sequence[RunData] = ()
+
+    @cached_property
+    def figure(self) -> Figure:
+        """The figure, drawn."""
+        with new_figure(*self.size) as figure:
+            self.draw(figure)
+        return figure
 
 
 def figures(runs: Sequence[RunData], lower: Sequence[str] = ()) -> Iterator[Drawing]:
@@ -46,6 +60,13 @@ def figures(runs: Sequence[RunData], lower: Sequence[str] = ()) -> Iterator[Draw
         ValueError: a run is given twice, or no run reports such a number.
     """
     check_reported(runs, lower)
+    planned = deque(_figures(runs, lower))
+    names = file_names([drawing.name for drawing in planned])
+    for name in names:  # one at a time: together, they would need much memory
+        yield replace(planned.popleft(), name=name)
+
+
+def _figures(runs: Sequence[RunData], lower: Sequence[str]) -> Iterator[Drawing]:
     names = dict(zip((run.path for run in runs), folders(runs), strict=True))
     if toy := [run for run in runs if is_figure_2(run)]:
         yield _drawing(
@@ -66,22 +87,34 @@ def figures(runs: Sequence[RunData], lower: Sequence[str] = ()) -> Iterator[Draw
     yield from _of_all(others, lower)
 
 
-def saved(drawings: Iterable[Drawing], folder: Path) -> Iterator[tuple[Drawing, list[Path]]]:
+def saved(drawings: Iterable[Drawing], output: Output) -> Iterator[tuple[Drawing, list[Path]]]:
     """Write each figure as PNG and PDF, and in the end what is said of them into captions.md.
 
     One that cannot be drawn has no files, and captions.md says why; the others are not lost for it.
+
+    Raises:
+        ValueError: a figure of other runs is there under one of the names; none is written then.
     """
-    captions = []
-    for drawn in drawings:
+    planned = deque(drawings)
+    output.plan(
+        {
+            f"{drawing.name}.{kind}": source("figures", drawing.runs)
+            for drawing in planned
+            for kind in ("png", "pdf")
+        }
+    )
+    captions = {}
+    while planned:  # one at a time: together, they would need much memory
+        drawn = planned.popleft()
         paths, caption = [], drawn.caption
         try:
-            paths = save(drawn.figure, folder, drawn.name)
-        except ValueError as error:  # such as a name with dollars in it that is no formula
+            paths = save(drawn.figure, output.folder, drawn.name)
+        except ValueError as error:
             caption = f"It could not be drawn: {error}"
         yield drawn, paths
-        captions.append(f"**{drawn.title}** ({drawn.name}). {caption}\n")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "captions.md").write_text("\n".join(captions))
+        text = f"**{drawn.title}** ({drawn.name}). {caption}"
+        captions[drawn.name] = " ".join(text.split())
+    output.add_captions(captions)
 
 
 def _of_run(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawing]:
@@ -161,7 +194,8 @@ def _of_copies(run: RunData, name: str, baseline: RunData | None) -> Iterator[Dr
         f"copies_{name}",
         f"Who copied whom in {name}",
         "A mark is a copy: its place is its step and the member that copied, its colour and shape "
-        "the member that was copied (the six that were copied most; grey dots: any other). Right: "
+        "the member that was copied (the eight that were copied most; grey dots: any other). Lines "
+        "lead from there, where there is room for them. Right: "
         f"how often each was copied.{taken}",
         (WIDTH, 4.2),
         lambda figure: draw_copies(figure, run),
@@ -216,7 +250,9 @@ def _of_all(runs: Sequence[RunData], lower: Sequence[str]) -> Iterator[Drawing]:
             "The dashed line is the best member of the baseline. From there to that of the run: "
             "blue where it is better, an empty frame where it is worse, hatched where no run says "
             "which of a reported number is better. Circles are seeds, and error bars one standard "
-            "error to either side. The axis need not begin at 0.",
+            "error to either side. The axis need not begin at 0. Where an arm has one seed, there "
+            "are no bars: a circle is the baseline, a dot the run, and the line between them is "
+            "dashed where the run is worse, dotted where nobody knows.",
             (min(WIDTH, 1.2 + 1.2 * count), 3.2),
             lambda figure: bars.draw_panels(figure, drawn),
             runs,
@@ -250,12 +286,11 @@ def _drawing(
     draw: Callable[[Figure], None],
     runs: Sequence[RunData],
 ) -> Drawing:
-    """Draw one figure; its caption says of which runs not all is there."""
-    with new_figure(*size) as figure:
-        draw(figure)
+    """Return one figure; its caption says of which runs not all is there, and who copied nobody."""
     said = [
         f"{folder} is {run.state}."
         for run, folder in zip(runs, folders(runs), strict=True)
         if run.state
     ]
-    return Drawing(file_name(name), title, " ".join([caption, *said]), figure)
+    said += [run.idle for run in runs if run.idle]
+    return Drawing(name, title, " ".join([caption, *said]), size, draw, runs)

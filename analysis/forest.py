@@ -17,7 +17,10 @@ from analysis.style import BLUE, PINK, YELLOW, lighten
 
 DEAD_ENDS = 600  # nodes of a forest at most, if it is to show the branches that died out, too
 ROUNDS = 40_000  # of the layout's forces, for one node: of many nodes there can be fewer
-GAP = 2.0  # between two trees; an edge is about 1 long
+GAP = 1.2  # between two trees; an edge is about 1 long
+SHAPE = 1.5  # how much wider than high the page is
+SMALL = 6  # nodes of a tree that is drawn larger beside a large one
+LARGEST = 20.0  # how long the largest tree may be, in edges of a small one
 PIECES = 8  # of one colour each, in an edge
 SCORES = LinearSegmentedColormap.from_list("scores", ["#000000", "#0033cc", "#00d5e5"])
 
@@ -123,36 +126,79 @@ def _around(tree: nx.DiGraph) -> dict[int, Floats]:
     return {n: depth[n] * np.array([np.cos(middles[n]), np.sin(middles[n])]) for n in order}
 
 
-def places(trees: Sequence[nx.DiGraph], shape: float = 1.4) -> dict[int, Floats]:
-    """Return where to draw each node of all trees, the largest first, in rows from the top left.
+def places(trees: Sequence[nx.DiGraph], shape: float = SHAPE) -> dict[int, Floats]:
+    """Return where to draw each node of all trees, so that they fill a page.
 
     Args:
-        shape: about how much wider than high all of it shall be.
+        shape: how much wider than high the page is.
     """
+    drawn = [_lying(tree) for tree in trees]
+    reach = max(float(np.ptp(xy, axis=0).max(initial=0.0)) for _, xy in drawn)
     boxes = []
-    for tree in trees:
-        nodes = layout(tree)
-        corner = np.min(list(nodes.values()), axis=0) - GAP / 2
-        size = np.max(list(nodes.values()), axis=0) + GAP / 2 - corner
-        boxes.append(({node: place - corner for node, place in nodes.items()}, size))
-    area = sum(float(size.prod()) for _, size in boxes)
-    width = max(*(float(size[0]) for _, size in boxes), (shape * area) ** 0.5)
+    for nodes, xy in drawn:
+        # beside a large tree, a small one would be a speck: lengths mean nothing
+        xy = xy * (max(1.0, reach / LARGEST) if len(nodes) <= SMALL else 1.0)
+        gap = GAP * max(1.0, reach / LARGEST)
+        corner = xy.min(axis=0) - gap / 2
+        boxes.append((nodes, xy - corner, xy.max(axis=0) + gap / 2 - corner))
+    sizes = np.array([size for _, _, size in boxes])
     found: dict[int, Floats] = {}
-    x, y, high = 0.0, 0.0, 0.0
-    for nodes, size in boxes:
-        if x > 0 and x + size[0] > width:
-            x, y, high = 0.0, y - high, 0.0
-        found |= {node: place + np.array([x, y - size[1]]) for node, place in nodes.items()}
-        x, high = x + float(size[0]), max(high, float(size[1]))
+    for (nodes, xy, _), corner in zip(boxes, _packed(sizes, shape), strict=True):
+        found |= dict(zip(nodes, xy + corner, strict=True))
     return found
+
+
+def _lying(tree: nx.DiGraph) -> tuple[list[int], Floats]:
+    """Return the nodes of a tree and their places: wider than high, the root not on the right."""
+    nodes = layout(tree)
+    xy = np.array(list(nodes.values()))
+    xy = xy - xy.mean(axis=0)
+    _, _, axes = np.linalg.svd(xy, full_matrices=True)
+    xy = xy @ axes.T
+    [root] = (node for node, degree in tree.in_degree() if degree == 0)
+    return list(nodes), xy * np.where(xy[list(nodes).index(root)] > 0, -1.0, 1.0)
+
+
+def _packed(sizes: Floats, shape: float) -> Floats:
+    """Return [boxes, 2] where to put the lower left corner of each box, the first ones first.
+
+    Of some widths of the page that is taken in which they are drawn largest.
+    """
+    width, area = float(sizes[:, 0].max()), float(sizes.prod(axis=1).sum())
+    least = max(width, (shape * area) ** 0.5)
+    best, reach = np.zeros_like(sizes), np.inf
+    for wide in dict.fromkeys((width, *(least * more for more in (1.0, 1.15, 1.3, 1.5)))):
+        corners = _in_width(sizes, max(wide, width))
+        extent = (corners + sizes).max(axis=0)
+        if (needed := max(extent[0] / shape, extent[1])) < reach:
+            best, reach = corners, needed
+    return best
+
+
+def _in_width(sizes: Floats, width: float) -> Floats:
+    """Return corners of boxes, each as low as it can be on top of those before, then leftmost."""
+    edge = [(0.0, 0.0)]  # from each x on, to the next, how high it is filled
+    corners = []
+    for wide, high in sizes.tolist():
+        spots = []
+        for i, (x, _) in enumerate(edge):
+            if x + wide <= width * (1 + 1e-9):
+                under = [y for x2, y in edge[i:] if x2 < x + wide - 1e-9]
+                spots.append((max(under), x))
+        y, x = min(spots)
+        corners.append((x, y))
+        last = next(top for left, top in reversed(edge) if left <= x + wide + 1e-9)
+        edge = [at for at in edge if at[0] < x - 1e-9 or at[0] > x + wide + 1e-9]
+        edge = sorted([*edge, (x, y + high), (x + wide, last)])
+    return np.array(corners)
 
 
 def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
     """Draw the forest of a run: starts pink and round, ends blue and square, edges by score."""
     ax = figure.add_subplot()
     at = places(found.trees())
-    low, high = limits([run])
     pieces, scores = _pieces(run.columns, found, at)
+    low, high = _colours(run, scores)
     edges = LineCollection(
         list(pieces), array=scores, cmap=SCORES, norm=Normalize(low, high), zorder=1
     )
@@ -175,11 +221,20 @@ def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
         drawn.set(edgecolor="black", linewidth=0.3 if dot > 6 else 0, zorder=order)
         lighten(drawn, len(nodes) // 4)
     ax.set_axis_off()
-    ax.set_aspect("equal")
-    ax.autoscale_view()
-    figure.legend(loc="outside lower left", ncols=2)
-    bar = figure.colorbar(edges, ax=ax, shrink=0.6, aspect=30, pad=0.01)
+    ax.margins(0.02)
+    ax.autoscale_view()  # each axis on its own, to the ends of the page
+    figure.legend(loc="outside lower left", ncols=3)
+    bar = figure.colorbar(edges, ax=ax, shrink=0.8, aspect=30, pad=0.01)
     bar.set_label(run.score)
+
+
+def _colours(run: RunData, scores: Floats) -> tuple[float, float]:
+    """Return between which scores the colours go: no farther than those that are drawn."""
+    there = scores[np.isfinite(scores)]
+    if not len(there):
+        return 0.0, 1.0
+    low, high = max(float(there.min()), limits([run])[0]), float(there.max())
+    return (low, high) if low < high else (high - 0.5, high + 0.5)
 
 
 def _pieces(

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from analysis.columns import Columns, Floats, Ints, Values
+from analysis.names import HYPER, told_apart
 from analysis.runs import RunData
-from analysis.style import HATCHES, PBT, SEVERAL, categories, lighten, log_scale
+from analysis.style import HATCHES, PBT, SEVERAL, categories, in_legend, lighten, log_scale
 
 DECADES = 30  # greatest over least, from which on an axis is logarithmic
 
@@ -18,6 +19,11 @@ def varied(run: RunData) -> list[str]:
     """Return the names of the hyperparameters that take more than one value."""
     columns = run.columns.hypers
     return [n for n in run.hypers if n in columns and (columns[n] != columns[n][0]).any()]
+
+
+def called(run: RunData, name: str) -> str:
+    """Return what an axis calls a hyperparameter, which may have the name of the score."""
+    return told_apart(run.hypers, [run.score], HYPER)[name]
 
 
 def is_text(values: Values) -> bool:
@@ -79,7 +85,7 @@ def stairs(steps: Ints, values: Floats, end: float) -> Floats:
 
 def draw_hyper(ax: Axes, run: RunData, name: str) -> None:
     """Draw a hyperparameter of every member over time; of named options, the share of each."""
-    ax.set_ylabel(name)
+    ax.set_ylabel(called(run, name))
     if is_text(run.columns.hypers[name]):
         draw_shares(ax, run, name)
         return
@@ -106,9 +112,15 @@ def draw_shares(ax: Axes, run: RunData, name: str) -> None:
     shares = np.array([(values == option).sum(axis=0) / there for option in names])
     steps = np.arange(shares.shape[1])
     areas = ax.stackplot(
-        steps, shares, labels=names, colors=SEVERAL, alpha=0.8, linewidth=0.5, edgecolor="white"
+        steps,
+        shares,
+        labels=list(map(in_legend, names)),
+        colors=SEVERAL,
+        alpha=0.8,
+        linewidth=0.5,
+        edgecolor="white",
     )
     for i, area in enumerate(areas):
         area.set_hatch(HATCHES[i % len(HATCHES)])
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), reverse=True, handlelength=1)
-    ax.set(ylim=(0, 1), xlim=(0, max(steps[-1], 1)), ylabel=f"{name}, share")
+    ax.set(ylim=(0, 1), xlim=(0, max(steps[-1], 1)), ylabel=f"{called(run, name)}, share")

@@ -7,9 +7,11 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
+from analysis.names import HYPER, told_apart
 from analysis.runs import RunData
 
 Packed = dict[str, str]
+WORDS = ("copied", "dropped", "before", "decision")  # what report.js says beside the hypers
 TYPES = ("u1", "u2", "u4", "f4", "f8")  # little-endian, as every browser's typed arrays are
 PRECISION = 1e-6  # of the range of the scores: what may be lost, far less than a page shows
 
@@ -26,6 +28,7 @@ def lineage(run: RunData) -> dict[str, object]:
     Hypers and parents are given where they change: most records go on with what was there.
     """
     rows = run.columns
+    names = told_apart(rows.hypers, (run.score, *WORDS), HYPER)
     copied = np.flatnonzero(rows.parent >= 0)
     return {
         "name": run.name,
@@ -40,7 +43,7 @@ def lineage(run: RunData) -> dict[str, object]:
         "donor": _counts(rows.parent[copied]),
         "lost": _counts(np.flatnonzero(rows.lost)),
         "dropped": _floats(rows.dropped[copied]),
-        "hypers": [_hyper(name, values, rows.first) for name, values in rows.hypers.items()],
+        "hypers": [_hyper(names[n], values, rows.first) for n, values in rows.hypers.items()],
     }
 
 

@@ -9,9 +9,9 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from analysis.columns import Columns, Ints
-from analysis.hypers import heights, scale, stairs, varied
+from analysis.hypers import called, heights, scale, stairs, varied
 from analysis.runs import RunData
-from analysis.style import BASELINE, BLACK, PBT, legend_above, lighten, whole_steps
+from analysis.style import BASELINE, BLACK, PBT, in_legend, legend_above, lighten, whole_steps
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 1.00)  # of the training; Jaderberg et al. 2017, figure 7
 ROWS = 6  # hyperparameters at most that are drawn
@@ -67,7 +67,7 @@ def draw_lineages(figure: Figure, run: RunData, baseline: RunData | None) -> Non
         whole_steps(axes[-1, column])
     for row, name in enumerate(names):
         scale(axes[row, 0], run, name)
-        axes[row, 0].set_ylabel(name)
+        axes[row, 0].set_ylabel(called(run, name))
 
 
 def draw_ways(ax: Axes, run: RunData, name: str, ways: Sequence[Lineage]) -> None:
@@ -109,7 +109,7 @@ def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
         ax.plot(line[:, 0], line[:, 1], color=PBT, lw=1.5)
         if baseline is not None:
             draw_schedule(ax, run, baseline, name, float(baseline.steps))
-        ax.set_ylabel(name)
+        ax.set_ylabel(called(run, name))
         ax.margins(y=0.15)
         scale(ax, run, name)
     moves = ages[1:][np.diff(run.columns.member[rows]) != 0]
@@ -124,6 +124,6 @@ def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
 
 
 def _draw_score(ax: Axes, run: RunData, rows: Ints, colour: str, style: str, width: float) -> None:
-    label = f"{run.name}: member {run.best().member.id}"
+    label = in_legend(f"{run.name}: member {run.best().member.id}")
     x, y = run.columns.age(rows), run.columns.score[rows]
     ax.plot(x, y, style, color=colour, lw=width, label=label)

@@ -29,6 +29,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from analysis.columns import Bools, Columns, Floats, Ints
+from analysis.names import REPORTED
 
 COSTS = ("steps", "evaluations", "seconds")
 TIMES = ("steps to target", "seconds to target")
@@ -100,7 +101,7 @@ def results(data: Columns) -> dict[str, float]:
     selected = float(data.score[best])
     values = {"selected": selected if math.isfinite(selected) else math.nan}
     values |= {label(name): float(data.report[name][best]) for name in data.report}
-    values["top five"] = float(data.score[five].mean()) if len(five) else math.nan
+    values["top five"] = _mean(data.score[five])
     values["area"] = float(scores[first, steps].mean()) if len(steps) else math.nan
     values["peak"] = _greatest(every)
     for name in data.report:
@@ -111,16 +112,34 @@ def results(data: Columns) -> dict[str, float]:
             peak = said.flat[np.where(np.isfinite(at_top), at_top, -np.inf).argmax()]
         behind = said[first, steps]
         values |= {
-            f"top five, {name}": float(data.report[name][five].mean()) if len(five) else math.nan,
-            f"area, {name}": float(np.nanmean(behind)) if np.isfinite(behind).any() else math.nan,
-            f"peak, {name}": float(peak),
+            of_report("top five", name): float(data.report[name][five].mean())
+            if len(five)
+            else math.nan,
+            of_report("area", name): float(np.nanmean(behind))
+            if np.isfinite(behind).any()
+            else math.nan,
+            of_report("peak", name): float(peak),
         }
     return values
 
 
 def label(name: str) -> str:
-    """Return what to call a number of the report, should one of ours have the name already."""
-    return f"{name} (reported)" if name in OWN else name
+    """Return what to call a number of the report, so that it is none of ours.
+
+    The same whatever else is reported, because two runs need not report the same; and no two names
+    come to be one, nor does one come to be another's "top five, NAME".
+    """
+    if name in OWN:
+        return f"{name} ({REPORTED})"
+    marks = tuple(f"{own}, " for own in OWN)
+    if name.startswith((*marks, "“")) or name.endswith(f"({REPORTED})"):
+        return f"“{name}” ({REPORTED})"
+    return name
+
+
+def of_report(own: str, name: str) -> str:
+    """Return what to call a number of ours of a number of the report, as "top five, held_out"."""
+    return f"{own}, {label(name)}"
 
 
 def costs(data: Columns) -> dict[str, float]:
@@ -166,6 +185,10 @@ def report_steps(data: Columns, name: str) -> tuple[int, ...]:
     """Return the steps at which a number was reported by any member."""
     said = np.isfinite(reported(data, name)).any(axis=0)
     return tuple(int(step) + 1 for step in np.flatnonzero(said))
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else math.nan
 
 
 def _greatest(values: Sequence[float] | Floats) -> float:

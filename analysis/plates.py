@@ -14,9 +14,9 @@ def embedded(drawing: Drawing) -> Html:
     """Return a figure as an element of the page."""
     try:
         kind, content = picture(drawing.figure)
-    except ValueError as error:  # such as a name with dollars in it that is no formula
+    except ValueError as error:
         return tag("p", f"“{drawing.title}” could not be drawn: {error}", class_="loud")
-    width, height = (round(96 * inches) for inches in drawing.figure.get_size_inches())
+    width, height = (round(96 * inches) for inches in drawing.size)
     return tag(
         "figure",
         tag("h3", drawing.title),

@@ -5,24 +5,24 @@ from typing import cast
 
 from analysis.evidence import TRAINER, Evidence
 from analysis.markup import Html, date, details, join, number, seconds, table, tag
-from analysis.runs import RULES
+from analysis.runs import RULES, said
 
 MATTER = ("members", "steps", "mode", *RULES)  # the settings that stand open
 
 
-def provenance(group: Sequence[Evidence]) -> Html:
+def provenance(name: str, group: Sequence[Evidence]) -> Html:
     """Return the settings, the seeds and the cost of runs that differ in nothing but seeds."""
     run = group[0].data
     settings = run.settings
-    rest = {name: value for name, value in settings.items() if name not in (*MATTER, "is", "seed")}
-    plain = [(name, said(settings[name])) for name in MATTER if name in settings]
+    rest = {key: value for key, value in settings.items() if key not in (*MATTER, "is", "seed")}
+    plain = [(key, said(settings[key])) for key in MATTER if key in settings]
     space = [
-        (name, said({k: v for k, v in prior.items() if k != "domain"}), said(prior.get("domain")))
-        for name, prior in run.priors.items()
+        (hyper, said({k: v for k, v in prior.items() if k != "domain"}), said(prior.get("domain")))
+        for hyper, prior in run.priors.items()
     ]
     return tag(
         "div",
-        tag("h3", run.name),
+        tag("h3", name),
         tag("p", tag("code", run.preset), f", score: {run.score}", class_="quiet"),
         _seeds(group),
         tag(
@@ -115,20 +115,6 @@ def _cost(run: Evidence) -> Html:
             tag("p", f"As parts of these: {parts}.", class_="quiet") if parts else "",
         ]
     )
-
-
-def said(value: object) -> str:
-    """Return a setting as a person would write it: a rule as a call, a function by its name."""
-    if isinstance(value, Mapping):
-        rest = ", ".join(f"{key}={said(item)}" for key, item in value.items() if key != "is")
-        name = str(value.get("is", "")).rpartition(":")[2]
-        return f"{name}({rest})" if "is" in value else f"{{{rest}}}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(said, value))}]"
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    return text.rpartition(":")[2] if text.startswith("core.") else text
 
 
 def _flat(value: Mapping[str, object], before: str = "") -> Iterator[tuple[str, str]]:

@@ -169,7 +169,7 @@
       const own = row - 1, score = run.dropped.get(row);
       // what it had before it copied is in its record before, unless that one is lost
       const there = own >= run.first[found.member] && (Math.fround(run.score[own]) === Math.fround(score) || Number.isNaN(score));
-      found.dropped = { score, hypers: there ? Object.fromEntries(run.hypers.map((h) => [h.name, h.of(own)])) : {} };
+      found.dropped = { score, row: there ? own : -1, hypers: there ? Object.fromEntries(run.hypers.map((h) => [h.name, h.of(own)])) : {} };
     }
     return found;
   }
@@ -180,10 +180,10 @@
   function lines(run, row) {
     const point = describe(run, row);
     const found = [[run.unit, state(point)]];
-    for (const [name, value] of Object.entries(point.hypers)) {
-      const was = point.dropped && point.dropped.hypers[name];
-      const changed = was !== undefined && was !== null && was !== value;
-      found.push([name, shown(value) + (changed ? ` (dropped ${shown(was)})` : "")]);
+    // not by the names, which are a user's: those of digits would change their places in an object
+    for (const { name, of } of run.hypers) {
+      const value = of(row), was = point.dropped && point.dropped.row >= 0 ? of(point.dropped.row) : value;
+      found.push([name, shown(value) + (was !== value ? ` (dropped ${shown(was)})` : "")]);
     }
     if (point.parent) {
       const { member, step, score } = point.parent;
@@ -485,9 +485,9 @@
 
   function history(copies) {
     const items = copies.map((row) => {
-      const { member, step, parent, hypers, dropped } = describe(at.run, row);
-      const changes = Object.entries(hypers)
-        .map(([name, value], i) => [name, at.run.hypers[i].of(parent.row), value])
+      const { member, step, parent, dropped } = describe(at.run, row);
+      const changes = at.run.hypers
+        .map(({ name, of }) => [name, of(parent.row), of(row)])
         .filter(([, was, value]) => was !== value)
         .map(([name, was, value]) => `${name} ${shown(was)} → ${shown(value)}`);
       return make("li", {},
@@ -716,6 +716,24 @@
       body.append(...rows.map(({ row }) => row));
     }));
   }
+  // Say beside a table that is wider than its place that it scrolls, until its end is seen.
+  function hint(place) {
+    const rest = place.scrollWidth - place.clientWidth - place.scrollLeft;
+    place.classList.toggle("more-right", rest > 1);
+    place.classList.toggle("more-left", place.scrollLeft > 1);
+    const wide = place.scrollWidth - place.clientWidth > 1;
+    const sign = place.previousElementSibling;
+    sign.hidden = !wide;
+    sign.classList.toggle("seen", rest <= 1);
+  }
+  const watch = new ResizeObserver((entries) => entries.forEach(({ target }) => hint(target)));
+  for (const place of document.querySelectorAll(".scroll")) {
+    place.before(make("p", { class: "hint", hidden: true, "aria-hidden": "true" }, "scroll for more columns →"));
+    place.addEventListener("scroll", () => hint(place), { passive: true });
+    watch.observe(place);
+    hint(place);
+  }
+
   document.addEventListener("click", (event) => {
     const chosen = event.target.closest?.("button[data-row]");
     if (!chosen) return;

@@ -2,30 +2,52 @@
 
 import base64
 import hashlib
+import html
+import json
 import math
+import re
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import replace as replaced
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
+from analysis import bars
 from analysis.compare import Comparison
 from analysis.comparison_files import difference, higher, mean
 from analysis.comparison_files import number as plain
 from analysis.evidence import Evidence, read_evidence
 from analysis.figures import Drawing, figures, saved
 from analysis.lineage import colours, lineage
+from analysis.made import (
+    Output,
+    Source,
+    check_folder,
+    make_folder,
+    read_source,
+    refuse,
+    replace,
+    source,
+)
 from analysis.markup import Html, data, date, details, join, number, table, tag, value
+from analysis.names import HYPER, numbered, some, told_apart
+from analysis.places import run_directories
 from analysis.plates import embedded
 from analysis.provenance import provenance
-from analysis.runs import STUDY, RunData, by_arm, run_directories, runs_of_study
+from analysis.runs import STUDY, by_arm, folders, identity
+from analysis.troubles import count, members_said, troubles
 from analysis.verdict import Verdict, seeds_compared, verdicts
-from core.run import RunError
+from core.run import RunError, read_info
 
 HERE = Path(__file__).parent
 OPEN = 6  # figures that are shown at once; the others behind a click
-WARNINGS = 20  # sentences shown at once
+ENDS = ("member", "step", "score")  # columns of the table of members, before the hypers
+FATES = ("founder", "copied", "was copied", "state")  # and behind them
+MADE = "made-from"  # the name of a page's meta tag
+LARGEST_HEAD = 2**20  # letters of a page in which that tag is looked for
+Arms = tuple[str, Sequence[Evidence]]  # what an arm is called, and its seeds
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{}'; "
     "base-uri 'none'; form-action 'none'"
@@ -33,66 +55,93 @@ POLICY = (
 
 
 def write_report(
-    paths: Sequence[Path], out: Path, lower: Sequence[str] = (), folder: Path | None = None
+    paths: Sequence[Path],
+    out: Path,
+    lower: Sequence[str] = (),
+    output: Output | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write the page of some run directories; of a study's, of all its runs that are done.
 
     Args:
         lower: numbers of the report of which a lower one is better.
-        folder: for the figures as files of their own; None for none.
+        output: the folder for the figures as files of their own; None for none.
+        overwrite: whether a page of other runs may be replaced.
 
     Raises:
         RunError: one of them is none, or has published nothing yet; no run of a study is done.
-        ValueError: no run reports a number of `lower`.
+        ValueError: no run reports a number of `lower`, or a page of other runs is there.
     """
+    check_folder(out.absolute().parent)
+    left_out: list[str] = []
+    places = run_directories(paths, left_out.append)
+    found = {place.path: identity(read_info(place.path)) for place in places}
+    made = Source("report", [{id: str(path) for path, id in found.items()}])
+    if out.exists() and not overwrite:
+        refuse(out, made_from(out), made, f"--out {out.with_stem(out.stem + '-2')}")
     runs: list[Evidence] = []
-    left_out: list[Path] = []
-    for path in run_directories(paths):
-        if not (path / STUDY).exists():
-            runs.append(read_evidence(path))
+    for place in places:
+        try:
+            run = read_evidence(place.path)
+        except RunError as error:
+            if place.within is None:
+                raise
+            left_out.append(f"left out: {error}")
             continue
-        for place in runs_of_study(path).values():
-            found = _of_study(place)
-            if found is None:
-                left_out.append(place)
-            else:
-                runs.append(found)
+        if place.within is not None and (place.within / STUDY).exists() and not run.data.is_done:
+            left_out.append(f"left out of the study: {place.path} is {run.data.state}")
+            continue
+        runs.append(run)
     if not runs:
-        raise RunError(f"of {', '.join(map(str, paths))} no run is done: nothing to report yet")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page(runs, left_out, lower, folder), encoding="utf-8")
+        raise RunError(
+            f"of {some(list(map(str, paths)))} no run is done: nothing to report yet"
+            + "".join(f"\n  {sentence}" for sentence in left_out)
+        )
+    text = page(runs, left_out, lower, output, made)
+    make_folder(out.absolute().parent)
+    replace(out, text)
     return out
 
 
-def _of_study(path: Path) -> Evidence | None:
-    """Return a run of a study if it is done, else None."""
+def made_from(page: Path) -> Source | None:
+    """Return what a report was made from; None if it says nothing of it, and may be anything."""
     try:
-        found = read_evidence(path)
-    except RunError:
+        with page.open(encoding="utf-8", errors="replace") as file:
+            head = file.read(LARGEST_HEAD)
+        found = re.search(rf'<meta name="{MADE}" content="([^"]*)">', head)
+        return read_source(json.loads(html.unescape(found[1]))) if found else None
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
-    return found if found.data.is_done else None
 
 
 def page(
     runs: Sequence[Evidence],
-    left_out: Sequence[Path] = (),
+    left_out: Sequence[str] = (),
     lower: Sequence[str] = (),
-    folder: Path | None = None,
+    output: Output | None = None,
+    made: Source | None = None,
 ) -> str:
     """Return the page of some runs.
 
     Args:
-        left_out: runs of a study that are not done, to be named.
+        left_out: a sentence for each run that is left out.
         lower: numbers of the report of which a lower one is better.
-        folder: for the figures as files of their own; None for none.
+        output: the folder for the figures as files of their own; None for none.
+        made: what the page shall say that it was made from.
     """
     script, style = ((HERE / f"report.{kind}").read_text("utf-8") for kind in ("js", "css"))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     groups = by_arm([run.data for run in runs])
+    called = dict(zip((run.data.path for run in runs), names_of_runs(runs), strict=True))
+    runs = [replaced(run, called=called[run.data.path]) for run in runs]
     evidence = {run.data.path: run for run in runs}
-    shown = [[evidence[run.path] for run in group] for group in groups]
-    found = verdicts(groups, lower)
-    title = ", ".join(dict.fromkeys(run.data.name for run in runs))
+    shown = [
+        (name, [evidence[run.path] for run in group])
+        for name, group in zip(bars.labels(groups), groups, strict=True)
+    ]
+    found = verdicts(groups, lower, bars.labels(groups))
+    title = ", ".join(name for name, _ in shown)
+    about = made or source("report", [run.data for run in runs])
     parts = {
         "unreadable record": sum(len(run.data.problems) for run in runs),
         "warning": sum(one.times for run in runs for one in run.warned),
@@ -104,6 +153,7 @@ def page(
         "head",
         tag("meta", charset="utf-8"),
         tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),
+        tag("meta", name=MADE, content=about.as_json()),
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("title", f"Report: {title}"),
@@ -112,13 +162,13 @@ def page(
     sections = {
         "help": (
             "Did it help?",
-            join([_left_out(left_out), _help(groups, found), _tiles(shown)]),
+            join([_left_out(left_out), _help(shown, found), _tiles(shown)]),
         ),
-        "runs": ("What was run", join(map(provenance, shown))),
+        "runs": ("What was run", join(provenance(name, group) for name, group in shown)),
         "lineage": ("Lineage", _lineage(runs)),
         "members": ("How each member ended", _members(runs)),
-        "figures": ("Figures", _figures(runs, lower, folder)),
-        "warnings": ("Warnings and failures", _troubles(runs)),
+        "figures": ("Figures", _figures(runs, lower, output)),
+        "warnings": ("Warnings and failures", troubles(runs)),
     }
     links = tag("nav", *(tag("a", name, href=f"#{id}") for id, (name, _) in sections.items()))
     body = tag(
@@ -146,26 +196,28 @@ def page(
 # ---------------------------------------------------------------------------- did it help?
 
 
-def _left_out(paths: Sequence[Path]) -> Html:
-    if not paths:
-        return Html("")
-    text = f"{count(len(paths), 'run')} of the study not done, and left out: "
-    return tag("p", tag("strong", text), ", ".join(map(str, paths)), class_="loud")
+def _left_out(sentences: Sequence[str]) -> Html:
+    return join(tag("p", sentence, class_="loud") for sentence in sentences)
 
 
-def _help(groups: Sequence[Sequence[RunData]], found: Sequence[Verdict]) -> Html:
-    parts: list[str] = [_unfinished(run) for group in groups for run in group if not run.is_done]
+def _help(groups: Sequence[Arms], found: Sequence[Verdict]) -> Html:
+    parts: list[str] = [_unfinished(run) for _, group in groups for run in group]
+    parts += [
+        tag("p", tag("strong", run.data.idle), class_="loud")
+        for _, group in groups
+        for run in group
+        if run.data.idle
+    ]
     parts += [_verdict(verdict) for verdict in found]
-    against = {verdict.ours for verdict in found}
-    for group in groups:
-        run = group[0]
-        if run.is_baseline or any(name.startswith(run.name) for name in against):
+    against = {verdict.ours_is for verdict in found}
+    for name, group in groups:
+        if group[0].data.is_baseline or group[0].data.path in against:
             continue
-        seeds = ", ".join(str(one.seed) for one in group)
+        seeds = ", ".join(str(one.data.seed) for one in group)
         parts.append(
             tag(
                 "p",
-                tag("strong", f"{run.name} has no baseline here. "),
+                tag("strong", f"{name} has no baseline here. "),
                 "Whether it helped cannot be said from these runs alone. Run the same preset with ",
                 tag("code", "ready=never"),
                 f" (random search: the same starts and budget), seed {seeds}, and give its run "
@@ -173,17 +225,20 @@ def _help(groups: Sequence[Sequence[RunData]], found: Sequence[Verdict]) -> Html
                 class_="notice",
             )
         )
-    if all(group[0].is_baseline for group in groups):
+    if all(group[0].data.is_baseline for _, group in groups):
         parts.append(tag("p", "All of these runs are baselines: nobody ever copies in them."))
     return join(parts)
 
 
-def _unfinished(run: RunData) -> Html:
+def _unfinished(evidence: Evidence) -> Html:
+    run = evidence.data
+    if run.is_done:
+        return Html("")
     goal = run.members * run.steps
     text = f"{run.trained:,} of {goal:,} steps ({run.trained / goal:.0%})"
     if run.silent:
-        text += f"; {_members_said(run.silent)} published nothing yet"
-    name = f"{run.name}, seed {run.seed}, is not done: "
+        text += f"; {members_said(run.silent)} published nothing yet"
+    name = f"{evidence.name}, is not done: "
     return tag("p", tag("strong", name), f"{text}. It is reported as far as it is.", class_="loud")
 
 
@@ -212,21 +267,21 @@ def _numbers(found: Comparison) -> Html:
             p = test.p if test else math.nan
             shown += [plain(row.effect, ".2f", "+"), plain(p, ".2g"), plain(row.holm, ".2g")]
     what = "means ± half of their 95 % intervals" if several else "no interval"
-    return table(head, rows, caption=f"n = {seeds_compared(found)}, {what}")
+    return table(numbered(head), rows, caption=f"n = {seeds_compared(found)}, {what}")
 
 
-def _tiles(groups: Sequence[Sequence[Evidence]]) -> Html:
-    return tag("div", *map(_tile, groups), class_="tiles")
+def _tiles(groups: Sequence[Arms]) -> Html:
+    return tag("div", *(_tile(name, group) for name, group in groups), class_="tiles")
 
 
-def _tile(group: Sequence[Evidence]) -> Html:
+def _tile(name: str, group: Sequence[Evidence]) -> Html:
     best = [run.data.result() for run in group]
     top = [run.top() for run in group]
     seeds = f"{len(group)} seed{'s' * (len(group) > 1)}"
     run = group[0].data
     return tag(
         "div",
-        tag("div", run.name, class_="name"),
+        tag("div", name, class_="name"),
         tag("div", number(float(np.mean(best))), class_="big"),
         tag(
             "div",
@@ -255,6 +310,16 @@ def _lineage(runs: Sequence[Evidence]) -> Html:
         tag("div", *options, id="lineage-runs", hidden=True),
         tag("div", id="lineage-view"),
     )
+
+
+def names_of_runs(runs: Sequence[Evidence]) -> list[str]:
+    """Return what the page calls each run; runs of one preset and seed also by their folders."""
+    names = [run.name for run in runs]
+    apart = folders([run.data for run in runs])
+    return [
+        name if names.count(name) == 1 else f"{name} ({folder})"
+        for name, folder in zip(names, apart, strict=True)
+    ]
 
 
 def _members(runs: Sequence[Evidence]) -> Html:
@@ -294,81 +359,19 @@ def _ends(run: Evidence) -> Html:
                 "failed" if columns.failed[row] else "",
             )
         )
-    head = ("member", "step", "score", *columns.hypers, "founder", "copied", "was copied", "state")
-    return table(head, rows, sortable=True, title=f"members of {run.data.name}")
+    hypers = told_apart(columns.hypers, ENDS + FATES, HYPER)
+    head = (*ENDS, *hypers.values(), *FATES)
+    return table(head, rows, sortable=True, title=f"members of {run.name}")
 
 
-# ---------------------------------------------------------------------------- figures, warnings
+# ---------------------------------------------------------------------------- figures
 
 
-def _figures(runs: Sequence[Evidence], lower: Sequence[str], folder: Path | None) -> Html:
+def _figures(runs: Sequence[Evidence], lower: Sequence[str], output: Output | None) -> Html:
     drawn: Iterable[Drawing] = figures([run.data for run in runs], lower)
-    if folder:
-        drawn = (one for one, _ in saved(drawn, folder))
+    if output:
+        drawn = (one for one, _ in saved(drawn, output))
     shown = map(embedded, drawn)
     first, rest = list(islice(shown, OPEN)), list(shown)
     more = details(f"{len(rest)} more figures", *rest) if rest else ""
     return join([*first, more])
-
-
-def _troubles(runs: Sequence[Evidence]) -> Html:
-    parts: list[str] = []
-    for run in runs:
-        found: list[str] = []
-        if silent := run.data.silent:
-            found.append(tag("p", f"{_members_said(silent)} never published a record."))
-        if run.data.problems:
-            found.append(tag("h4", "Records that cannot be read, and are left out"))
-            found.append(_sentences(run.data.problems))
-        if lost := int(run.columns.lost.sum()):
-            copies = count(lost, "copy", "copies")
-            found.append(tag("p", f"What {copies} took is not there: ancestries end there."))
-        if run.warned:
-            found.append(tag("h4", "Warnings of its workers"))
-            found.append(
-                _sentences(
-                    [
-                        f"{one.sentence} ({one.worker}{f', {one.times} times' * (one.times > 1)})"
-                        for one in run.warned
-                    ]
-                )
-            )
-        if run.failures:
-            found.append(tag("h4", f"{len(run.failures):,} turns in which a trainer raised"))
-            found += [
-                details(
-                    f"member {one.member} at step {one.step}: {_last_line(one.error)}",
-                    tag("pre", one.error),
-                )
-                for one in run.failures[:WARNINGS]
-            ]
-            if rest := run.failures[WARNINGS:]:
-                lines = [f"member {f.member} at step {f.step}: {_last_line(f.error)}" for f in rest]
-                found.append(details(f"{len(rest):,} more", _items(lines)))
-        if found:
-            parts += [tag("h3", run.name), *found]
-    return join(parts) if parts else tag("p", "None.")
-
-
-def _sentences(sentences: Sequence[str]) -> Html:
-    more = sentences[WARNINGS:]
-    rest = details(f"{len(more):,} more", _items(more)) if more else ""
-    return join([_items(sentences[:WARNINGS]), rest])
-
-
-def _items(sentences: Sequence[str]) -> Html:
-    return tag("ul", *(tag("li", sentence) for sentence in sentences))
-
-
-def count(n: int, one: str, many: str = "") -> str:
-    """Return a number of things in words."""
-    return f"{n:,} {one if n == 1 else many or one + 's'}"
-
-
-def _last_line(error: str) -> str:
-    return error.strip().rpartition("\n")[2]
-
-
-def _members_said(ids: Sequence[int]) -> str:
-    shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
-    return f"member {shown}" if len(ids) == 1 else f"{len(ids)} members ({shown})"

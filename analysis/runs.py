@@ -1,12 +1,14 @@
 """Run directories, as figures and tables need them."""
 
-import re
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
 from analysis.columns import Columns, columns
+from analysis.names import file_name
 from core.population import Population
 from core.record import Record
 from core.run import RunError, read_info, read_sealed
@@ -25,6 +27,7 @@ class RunData:
     last: by member, its last record, with report and error; members without any are not in it.
     problems: what could not be read, a sentence each; the figures are drawn without it.
     origin: what else run.json says: versions, host, machine, when it began.
+    id: what a copy of its directory has, too, and no other run.
     """
 
     path: Path
@@ -35,6 +38,7 @@ class RunData:
     last: Mapping[int, Record]
     problems: Sequence[str] = ()
     origin: Mapping[str, object] = field(default_factory=dict)
+    id: str = ""
 
     @property
     def name(self) -> str:
@@ -109,6 +113,20 @@ class RunData:
         return sorted(n for n in names if self.settings.get(n) != other.settings.get(n))
 
     @property
+    def idle(self) -> str:
+        """What is to be said of PBT in which nobody copied anybody; "" of any other run."""
+        if self.is_baseline or self.is_replay or self.columns.copied.any():
+            return ""
+        decisions = int(self.columns.decided.sum())
+        then = f"{'' if self.is_done else 'So far '}it is a random search."
+        then = then[0].upper() + then[1:]
+        if not decisions:
+            why = f"nobody was ever ready (ready={said(self.settings['ready'])})"
+            return f"Nobody copied anybody in {self.path}: {why}. {then}"
+        times = f"each of the {decisions:,} decisions" if decisions > 1 else "the one decision"
+        return f"Nobody copied anybody in {self.path}: {times} was to stay. {then}"
+
+    @property
     def silent(self) -> list[int]:
         """The members that have published nothing."""
         return [id for id in range(self.members) if id not in self.last]
@@ -167,27 +185,13 @@ class RunData:
         return Population(self.path, lean=True).history(member)
 
 
-def read_runs(
-    paths: Sequence[Path], progress: Callable[[float], None] = lambda _: None
-) -> list[RunData]:
+def read_runs(paths: Sequence[Path]) -> list[RunData]:
     """Read run directories.
-
-    Args:
-        progress: told now and then which share has been read.
 
     Raises:
         RunError: one of them is none, or has published nothing at all.
     """
-    wanted = run_directories(paths)
-    return [
-        read_run(path, lambda done, i=i: progress((i + done) / len(wanted)))  # type: ignore[misc]
-        for i, path in enumerate(wanted)
-    ]
-
-
-def run_directories(paths: Sequence[Path]) -> list[Path]:
-    """Return the paths without what lies beside a run for its jobs, as RUN.slurm."""
-    return [p for p in paths if p.suffix != ".slurm" or (p / "run.json").exists()]
+    return [read_run(path) for path in paths]
 
 
 def read_run(
@@ -238,7 +242,15 @@ def read_run(
         last,
         problems,
         {name: value for name, value in info.items() if name not in ("preset", "settings", "code")},
+        identity(info),
     )
+
+
+def identity(info: Mapping[str, object]) -> str:
+    """Return what tells a run from all others: its id, or of an older run a digest of run.json."""
+    if isinstance(found := info.get("id"), str):
+        return found
+    return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def by_arm(runs: Sequence[RunData]) -> list[list[RunData]]:
@@ -278,14 +290,24 @@ def folders(runs: Sequence[RunData]) -> list[str]:
         raise ValueError(f"{twice} is given twice: so would its figures be")
     for depth in range(1, max((len(path.parts) for path in paths), default=1) + 1):
         names = ["-".join(path.parts[-depth:]).strip("/") for path in paths]
-        if len(set(map(file_name, names))) == len(names):
+        if len({file_name(name).casefold() for name in names}) == len(names):
             return names
     return [f"{name} {place}" for place, name in enumerate(names, start=1)]
 
 
-def file_name(text: str) -> str:
-    """Return a text as a name of a file: whoever wrote a run shall not choose the directory."""
-    return re.sub(r"[^\w.,+=%-]+", "_", text)
+def said(value: object) -> str:
+    """Return a setting as a person would write it: a rule as a call, a function by its name."""
+    if isinstance(value, Mapping):
+        what = value.get("is")  # (a hyperparameter may have this name, too)
+        is_call = isinstance(what, str) and (":" in what or what == "partial")
+        rest = ", ".join(f"{k}={said(v)}" for k, v in value.items() if k != "is" or not is_call)
+        return f"{str(what).rpartition(':')[2]}({rest})" if is_call else f"{{{rest}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(said, value))}]"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    return text.rpartition(":")[2] if text.startswith("core.") else text
 
 
 # ----------------------------------------------------------------------------- studies

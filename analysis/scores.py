@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from analysis.columns import TOP, Columns, Floats
 from analysis.hypers import draw_hyper, varied
 from analysis.runs import RunData
-from analysis.style import BASELINE, PBT, legend_above, lighten, whole_steps
+from analysis.style import BASELINE, PBT, in_legend, legend_above, lighten, whole_steps
 
 PANELS = 8  # hyperparameters at most that have a panel
 
@@ -89,7 +89,9 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     ax.fill_between(steps, worst, best[0], color=colour, alpha=0.25, linewidth=0, zorder=2)
     size = len(best)
     of = f"mean of the top {size}" if size > 1 else "its one member"
-    line = ax.plot(steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=f"{label}: {of}")
+    line = ax.plot(
+        steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=in_legend(f"{label}: {of}")
+    )
     line[0].set_marker("o" if len(steps) == 1 else "")
     ax.autoscale_view()
 
@@ -104,4 +106,4 @@ def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style
     ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
     seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
     middle = lines[:, whole].mean(axis=0)
-    ax.plot(x, middle, style, color=colour, lw=2.2, label=f"{label}: {seeds}")
+    ax.plot(x, middle, style, color=colour, lw=2.2, label=in_legend(f"{label}: {seeds}"))

@@ -1,6 +1,7 @@
 """How every figure looks: one style, colours that survive grey and colour blindness."""
 
 import io
+import math
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ SEVERAL = (BLUE, ORANGE, GREEN, RED, PINK, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "//", "..", "\\\\", "xx", "--", "||")
 SHORT = 4  # greatest over least, up to which an axis is never logarithmic
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MANY = 200  # artists of one kind, from which on a PDF holds them as an image
 RC: dict[Any, Any] = {
     "font.size": 8,
@@ -34,6 +36,7 @@ RC: dict[Any, Any] = {
     "ytick.labelsize": 7,
     "legend.fontsize": 7,
     "legend.frameon": False,
+    "text.parse_math": False,  # a name with dollars in it is a name, no formula
     "hatch.linewidth": 0.4,
     "figure.dpi": 110,
     "savefig.dpi": 200,
@@ -91,7 +94,21 @@ def log_scale(ax: Axes) -> None:
         ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:g}"))
     else:
         ax.yaxis.set_major_locator(LogLocator(numticks=5))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: power(y)))
     ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+def power(value: float) -> str:
+    """Return a power of ten as text, in no formula, of which there are none in these figures."""
+    exponent = round(math.log10(value)) if value > 0 else 0
+    if value <= 0 or not math.isclose(value, 10.0**exponent):
+        return f"{value:g}"
+    return "10" + str(exponent).translate(RAISED)
+
+
+def in_legend(name: str) -> str:
+    """Return a name as a legend shows it: matplotlib leaves out those that begin with `_`."""
+    return f" {name}" if name.startswith("_") else name
 
 
 SIDE_BY_SIDE = 60  # letters of a legend in two columns, at most

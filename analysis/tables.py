@@ -11,9 +11,11 @@ import numpy as np
 from rich.console import Console
 
 from analysis.arms import Arm, arm
+from analysis.made import Output, source
 from analysis.numbers import highest
 from analysis.paper import HIGHEST, TABLES, Cell, Derived, PaperTable, Scores
-from analysis.runs import RunData, read_runs
+from analysis.places import note, read_places, run_directories
+from analysis.runs import RunData
 from analysis.tabular import NONE, Table, comma_separated, latex, markdown, show
 
 WHOSE = ("paper", "ours")
@@ -34,24 +36,29 @@ Filled = Mapping[tuple[str, str], Ours]
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add what `tables` understands, besides --out."""
-    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help="run directories")
+    what = "runs, studies or folders of runs"
+    parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help=what)
 
 
 def command(options: argparse.Namespace) -> int:
     """Write each table as three files, and print all."""
-    arms, notes = by_preset(read_runs(options.runs))
-    options.out.mkdir(parents=True, exist_ok=True)
+    output = Output(options.out, options.overwrite)
+    runs = read_places(run_directories(options.runs, note), note)
+    arms, notes = by_preset(runs)
+    files: dict[str, str] = {}
     parts: list[Table | str] = []
     for paper in TABLES:
         filled = fill(paper, arms)
         table = lay_out(paper, filled)
         said = sizes(paper, filled)
         text = "\n".join([markdown(table), *(f"{note}\n" for note in said)])
-        path = options.out / f"{paper.name}.md"
-        path.write_text(text)
-        path.with_suffix(".tex").write_text(latex(table, f"tab:{paper.name}"))
-        path.with_suffix(".csv").write_text(as_csv(paper, filled))
+        files[f"{paper.name}.md"] = text
+        files[f"{paper.name}.tex"] = latex(table, f"tab:{paper.name}")
+        files[f"{paper.name}.csv"] = as_csv(paper, filled)
         parts += [table, *said]
+    output.plan(dict.fromkeys(files, source("tables", runs)))
+    for name, content in files.items():
+        output.write(name, content)
     parts += notes
     if sys.stdout.isatty():
         show(parts, Console())

@@ -55,12 +55,12 @@ def markdown(table: Table) -> str:
     """Return a table as GitHub shows it, its title above."""
     rules = ["---"] * table.left + ["---:"] * (len(table.header) - table.left)
     lines = [table.header, rules, *table.rows]
-    body = "\n".join("| " + " | ".join(map(_no_bars, line)) + " |" for line in lines)
+    body = "\n".join("| " + " | ".join(map(_in_a_line, line)) + " |" for line in lines)
     return f"{table.title}\n\n{body}\n" if table.title else body + "\n"
 
 
-def _no_bars(cell: str) -> str:
-    return cell.replace("|", r"\|")
+def _in_a_line(cell: str) -> str:
+    return " ".join(cell.splitlines()).replace("|", r"\|")
 
 
 def escape(text: str) -> str:

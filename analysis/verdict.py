@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from analysis.arms import arm, names
 from analysis.compare import Comparison, compare
@@ -16,6 +17,7 @@ class Verdict:
 
     ours, theirs: what the arms are called.
     score: what was compared first: the score that selection saw.
+    ours_is: the directory of its first run.
     comparison: of the runs that are done; None where none could be made.
     loud, said: what else a reader must know, a sentence each.
     """
@@ -23,6 +25,7 @@ class Verdict:
     ours: str
     theirs: str
     score: str
+    ours_is: Path
     comparison: Comparison | None = None
     loud: list[str] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
@@ -51,27 +54,35 @@ class Verdict:
         return f"{answer}{self.ours} is {size} {way} {self.theirs} in {self.score} ({of}).{unequal}"
 
 
-def verdicts(arms: Sequence[Sequence[RunData]], lower: Sequence[str] = ()) -> list[Verdict]:
+def verdicts(
+    arms: Sequence[Sequence[RunData]], lower: Sequence[str] = (), called: Sequence[str] = ()
+) -> list[Verdict]:
     """Compare each arm that copies with each arm of the same task that never does.
 
     Args:
         lower: numbers of the report of which a lower one is better.
+        called: what to call each arm; () for their presets' functions.
     """
-    baselines = [arm for arm in arms if arm[0].is_baseline]
+    names = called or [arm[0].name for arm in arms]
+    both = list(zip(arms, names, strict=True))
     return [
-        verdict(ours, theirs, lower)
-        for ours in arms
+        verdict(ours, theirs, lower, (mine, other) if called else None)
+        for ours, mine in both
         if not ours[0].is_baseline
-        for theirs in baselines
+        for theirs, other in both
+        if theirs[0].is_baseline
         if ours[0].settings["task"] == theirs[0].settings["task"]
     ]
 
 
 def verdict(
-    ours: Sequence[RunData], theirs: Sequence[RunData], lower: Sequence[str] = ()
+    ours: Sequence[RunData],
+    theirs: Sequence[RunData],
+    lower: Sequence[str] = (),
+    called: tuple[str, str] | None = None,
 ) -> Verdict:
     """Compare the finished runs of two arms, paired by seed where they have the same ones."""
-    found = Verdict(*names(ours[0], theirs[0]), ours[0].score)
+    found = Verdict(*(called or names(ours[0], theirs[0])), ours[0].score, ours[0].path)
     for runs, name in ((ours, found.ours), (theirs, found.theirs)):
         late = [run.seed for run in runs if not run.is_done]
         if late and len(late) < len(runs):
@@ -81,7 +92,10 @@ def verdict(
         if torn := [run.seed for run in runs if run.problems]:
             found.loud.append(f"{name} has unreadable records in {_seeds(torn)}.")
     try:
-        mine, other = (arm(_done(runs)) for runs in (ours, theirs))
+        mine, other = (
+            replace(arm(_done(runs)), name=name)
+            for runs, name in ((ours, found.ours), (theirs, found.theirs))
+        )
         both = [name for name in lower if name in mine.held_out and name in other.held_out]
         comparison = compare(mine, other, lower=both)
     except ValueError as error:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from analysis.made import Output
 from analysis.report import write_report
 from benchmarks.provenance import say
 from tests.analysis.synthetic import write_run
@@ -29,7 +30,7 @@ SIZES = {  # members, steps, records that a decision saw
 def measure(run: Path, out: Path) -> dict[str, float]:
     """Return the seconds to read a run and to write its figures and its report, and the memory."""
     began = time.perf_counter()
-    write_report([run], out / "report.html", folder=out)
+    write_report([run], out / "report.html", output=Output(out))
     return {
         "seconds": round(time.perf_counter() - began, 2),
         "files": len(list(out.iterdir())),

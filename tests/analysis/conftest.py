@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from core.study import open_study, work_study
+from core.worker import work
 from tests.analysis.runs import run_of
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -23,6 +25,15 @@ def arms(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], list[Pat
     ours = [run_of(root / f"walk-{s}", "tests.trainers:walk", seed=s) for s in range(4)]
     preset = "tests.trainers:walk_random_search"
     return ours, [run_of(root / f"random-{s}", preset, seed=s) for s in range(4)]
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of which every run is done; only to be read."""
+    root = tmp_path_factory.mktemp("study") / "study"
+    opened = open_study(root, "tests.trainers:small_study", [1, 2, 3])
+    assert work_study(opened, lambda run: work(run, durable=False))
+    return root
 
 
 @pytest.fixture(scope="session")

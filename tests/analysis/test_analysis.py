@@ -1,6 +1,5 @@
 """Figures and tables: drawn from directories alone, and right in what they say."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -8,9 +7,11 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from analysis.__main__ import main
 from analysis.figures import Drawing, figures, saved
+from analysis.made import Output
 from analysis.runs import folders, read_runs
 from analysis.samples import picture
 from analysis.scores import draw_run, draw_scores, limits
@@ -34,7 +35,8 @@ def test_figures_are_drawn_from_run_directories(
     names = ["figure_2", "bars"]
     names += [f"{kind}_walk-0" for kind in kinds]
     assert drawn == {f"{name}.{kind}" for name in names for kind in ("png", "pdf")} | {
-        "captions.md"
+        "captions.md",
+        "made-from.json",
     }
     assert all(path.stat().st_size > 3000 for path in (tmp_path / "figures").glob("*.p*"))
     assert capsys.readouterr().out.count("figures/") == 2 * len(names)
@@ -223,16 +225,18 @@ def test_a_report_writes_its_figures_as_files_too(
 def test_a_figure_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
     """It is named, and captions.md says why."""
 
-    def drawings() -> Iterator[Drawing]:
-        for name, title in (("bad", r"$\nothing$"), ("good", "a line")):
-            with new_figure(2, 2) as figure:
-                figure.subplots().set_title(title)
-                yield Drawing(name, name, "As it is.", figure)
+    def bad(figure: Figure) -> None:
+        raise ValueError("no such projection")
 
-    written = {drawn.name: paths for drawn, paths in saved(drawings(), tmp_path)}
+    drawings = [
+        Drawing("bad", "bad", "As it is.", (2, 2), bad),
+        Drawing("good", "good", "As it is.", (2, 2), lambda figure: None),
+    ]
+
+    written = {drawn.name: paths for drawn, paths in saved(drawings, Output(tmp_path))}
 
     assert written["bad"] == []
     assert [path.name for path in written["good"]] == ["good.png", "good.pdf"]
     captions = (tmp_path / "captions.md").read_text()
-    assert "**bad** (bad). It could not be drawn: " in captions
+    assert "**bad** (bad). It could not be drawn: no such projection" in captions
     assert "**good** (good). As it is." in captions

@@ -331,3 +331,23 @@ def test_a_page_of_nothing_but_a_start_can_be_opened(tmp_path: Path, opened: Ope
 
     assert "not evaluated yet" in shown.locator(".panel").inner_text()
     assert read_evidence(tmp_path / "run").turns == 0
+
+
+def test_a_wide_table_shows_that_it_scrolls(opened: Open, tmp_path: Path) -> None:
+    """On a phone, by a sentence and a shadow, until its end is seen; on a wide screen, by none."""
+
+    def draw(rng: np.random.Generator) -> dict[str, float | str]:
+        return {f"a hyperparameter {i}": float(rng.uniform()) for i in range(9)}
+
+    page = write_report([write_run(tmp_path / "run", draw=draw)], tmp_path / "a.html")
+
+    phone, desktop = opened(page, "phone"), opened(page)
+
+    table, hint = phone.locator("#members .scroll").first, phone.locator("#members .hint").first
+    hint.wait_for()
+    assert "more-right" in table.get_attribute("class")
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    table.evaluate("it => it.scrollTo(it.scrollWidth, 0)")
+    phone.wait_for_function("document.querySelector('#members .hint').classList.contains('seen')")
+    assert table.get_attribute("class").split() == ["scroll", "more-left"]
+    assert desktop.locator("#runs .hint:visible").count() == 0

@@ -30,7 +30,9 @@ def _gaps(panel: Panel) -> list[Rectangle]:
 @pytest.mark.parametrize(("way", "better"), [(1, 0), (-1, 1)])
 def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
     """And a frame where it is worse: of lower numbers, the other way around."""
-    found = _gaps(Panel("", [Bar("a", (2.0,), (1.0,)), Bar("b", (1.0,), (2.0,))], way))
+    found = _gaps(
+        Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], way)
+    )
 
     assert [gap.get_fill() for gap in found] == [better == 0, better == 1]
     assert to_hex(found[better].get_facecolor()) == PBT
@@ -39,7 +41,9 @@ def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
 
 def test_a_gap_is_hatched_where_nobody_said_what_is_better() -> None:
     """Both ways alike."""
-    found = _gaps(Panel("", [Bar("a", (2.0,), (1.0,)), Bar("b", (1.0,), (2.0,))], 0))
+    found = _gaps(
+        Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], 0)
+    )
 
     looks = {(gap.get_hatch(), to_hex(gap.get_facecolor()), gap.get_fill()) for gap in found}
     assert looks == {("///", "#ffffff", True)}
@@ -116,7 +120,7 @@ def test_a_number_that_nobody_reports_is_refused(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """With those that there are."""
-    out = str(tmp_path / "out")
+    out = str(tmp_path / "out.html")
 
     assert main([command, str(arms[0][0]), "--out", out, "--lower", "frechett"]) == 2
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.runs import file_name, folders
+from analysis.names import file_name
+from analysis.runs import folders
 from core.record import seal
 from core.run import read_info
 from tests.analysis.runs import written
@@ -33,7 +34,7 @@ def test_no_file_is_written_outside_of_the_directory_for_them(
     assert main(["compare", *ours, "--against", *map(str, arms[1][:2]), "--out", str(out)]) == 0
 
     new = set(tmp_path.rglob("*")) - before - {out, out.parent}
-    assert len(new) == 3
+    assert len(new) == 4
     assert {path.parent for path in new} == {out}
     assert not any(set(path.name) & set("\n/<>$'\"# ") for path in new)
 

@@ -340,7 +340,7 @@ def test_costs_are_the_seconds_of_the_records(run: RunData) -> None:
 
 def test_a_bar_goes_from_the_baseline_to_ours() -> None:
     """Grey and coloured; where ours is worse, grey and a frame."""
-    better, worse = Bar("a", (3.0, 5.0), (2.0, 2.0)), Bar("b", (1.0,), (2.0,))
+    better, worse = Bar("a", (3.0, 5.0), (2.0, 2.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))
     ax = Figure().subplots()
 
     draw_bars(ax, Panel("score", [better, worse]))

@@ -17,8 +17,8 @@ from analysis.evidence import read_evidence
 from analysis.lineage import lineage
 from analysis.markup import Html, data, tag
 from analysis.plates import MANY, picture
-from analysis.provenance import said
 from analysis.report import HERE, page
+from analysis.runs import said
 from analysis.style import new_figure
 from core.member import rank
 from core.population import Population
@@ -228,7 +228,8 @@ def test_a_run_without_records_is_refused(
 
     assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "a.html")]) == 2
     assert "has nothing to show" in capsys.readouterr().err
-    assert main(["report", str(tmp_path), "--out", str(tmp_path / "a.html")]) == 2
+    (tmp_path / "else").mkdir()
+    assert main(["report", str(tmp_path / "else"), "--out", str(tmp_path / "a.html")]) == 2
     assert "is not a run directory" in capsys.readouterr().err
     assert not (tmp_path / "a.html").exists()
 
@@ -320,16 +321,17 @@ def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("drawn")
-def test_a_figure_that_cannot_be_drawn_is_said_to_be(tmp_path: Path) -> None:
-    """All else is there."""
+def test_a_name_with_dollars_is_no_formula(tmp_path: Path) -> None:
+    """It is written as it is, be it of a hyperparameter or of the score."""
+    names = [r"$\nothing$", "fee_$ of_$"]
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
-        return {r"$\nothing$": float(rng.uniform())}
+        return {name: float(rng.uniform()) for name in names}
 
     found = _page(write_run(tmp_path / "run", draw=draw))
 
-    assert "could not be drawn" in found.sections["figures"]
-    assert r"$\nothing$" in found.sections["members"]
+    assert "could not be drawn" not in found.sections["figures"]
+    assert all(name in found.sections["members"] for name in names)
 
 
 def test_pictures_are_lines_or_pixels_as_is_smaller() -> None:

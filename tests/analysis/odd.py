@@ -1,0 +1,65 @@
+"""Runs with odd names, and runs in which nobody copies anybody, as presets to be trained."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from core.member import Hypers, Member
+from core.pbt import PBT
+from core.peers import Peers
+from core.space import LogUniform, Space
+from core.strategies import Every, never
+from core.task import Report, Task
+from tests.trainers import SPACE, Walk, walk
+
+
+class Says(Walk):
+    """A walk that reports numbers with our names."""
+
+    def report(self) -> Report:
+        """Return what would replace our columns."""
+        return {"score": 1000.0 + self.height, "step": 12345.0, "member": 9.0, "run": 7.0}
+
+
+def says() -> PBT:
+    """A run of it."""
+    return replace(walk(), task=Task(Says, SPACE, "score"))
+
+
+def says_random_search() -> PBT:
+    """Its baseline."""
+    return replace(says(), ready=never)
+
+
+class Priced(Walk):
+    """A walk with a hyperparameter in dollars."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Climb."""
+        super().step({"rate": float(hypers["fee_$ of_$"])})
+
+
+def priced() -> PBT:
+    """A run with two dollars in each of its names."""
+    space = Space({"fee_$ of_$": LogUniform(1e-5, 1.0)})
+    return replace(walk(), task=Task(Priced, space, "profit ($_net per $_spent)"))
+
+
+def priced_random_search() -> PBT:
+    """Its baseline."""
+    return replace(priced(), ready=never)
+
+
+def too_late() -> PBT:
+    """A run in which nobody is ever ready."""
+    return replace(walk(), ready=Every(1000))
+
+
+def stay(me: Member, population: Peers, rng: np.random.Generator) -> Member:
+    """Copy nobody."""
+    return me
+
+
+def stays() -> PBT:
+    """A run in which all decide, and always to stay."""
+    return replace(walk(), exploit=stay)
