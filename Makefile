@@ -21,6 +21,8 @@ help:
 	@sh setup.sh "$(PYTHON)"
 
 reproduce: .venv/installed
+	@test -e "$(OUT)" -o ! -e "$(FIGURES)" || { \
+	    echo "$(FIGURES) is there, of runs that are not in $(OUT), and figures of others do not replace it: remove it, or make reproduce FIGURES=another" >&2; exit 1; }
 	@for preset in pbt explore_only exploit_only grid; do \
 	    $(RUN) tasks.toy.presets:figure_2_$$preset --out "$(OUT)/figure_2_$$preset" || exit; \
 	done

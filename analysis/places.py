@@ -1,6 +1,5 @@
 """Paths of a command line: the run directories that are meant, be it by a study or a folder."""
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,9 +7,9 @@ from pathlib import Path
 
 from analysis.names import some
 from analysis.runs import STUDY, RunData, by_arm, read_run, runs_of_study
+from core.places import DEPTH, runs_in
 from core.run import RunError
 
-LEVELS = 2  # of folders, below one that is given, in which runs are looked for
 MOST = 8  # arms that a sentence names at most
 
 Say = Callable[[str], None]
@@ -30,23 +29,6 @@ class Place:
 def note(sentence: str) -> None:
     """Say something beside the results."""
     print(f"note: {sentence}", file=sys.stderr)
-
-
-def runs_in(path: Path, levels: int = LEVELS) -> list[Path]:
-    """Return the runs that have begun in a study or in a folder; of a run, the run itself.
-
-    Args:
-        levels: how deep folders are searched.
-    """
-    if (path / "run.json").exists():
-        return [path]
-    with contextlib.suppress(RunError):
-        return [p for p in runs_of_study(path).values() if (p / "run.json").exists()]
-    below: list[Path] = []
-    if levels:
-        with contextlib.suppress(OSError):  # it is a file, or nobody may look into it
-            below = sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] != ".")
-    return [run for folder in below for run in runs_in(folder, levels - 1)]
 
 
 def run_directories(paths: Sequence[Path], say: Say = lambda _: None) -> list[Place]:
@@ -97,7 +79,7 @@ def _nothing(path: Path) -> str:
             return f"{path} is not a run directory: it lies in one; give {above}"
     return (
         f"{path} is not a run directory: it has no run.json, nor has any folder in it, "
-        f"{LEVELS} levels deep; give the directory of a run, of a study, or a folder of runs"
+        f"{DEPTH} levels deep; give the directory of a run, of a study, or a folder of runs"
     )
 
 

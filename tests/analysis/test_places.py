@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from analysis.__main__ import main
-from analysis.places import run_directories, runs_in
+from analysis.places import run_directories
 from analysis.runs import read_run, read_runs
+from core.places import runs_in
 from core.run import RunError, open_run
 from core.study import open_study
 from tests.analysis.runs import run_of
@@ -25,12 +26,12 @@ def _runs_of(path: Path) -> set[str]:
 
 
 def test_runs_are_found_in_a_study_and_in_folders(study: Path, tmp_path: Path) -> None:
-    """Two levels deep; what is no run, or has not begun, is not found."""
+    """Three levels deep; what is no run, or has not begun, is not found."""
     shutil.copytree(study, tmp_path / "runs" / "study")
     shutil.rmtree(tmp_path / "runs" / "study" / "final")
     one = write_run(tmp_path / "runs" / "one", 2, 2)
     deep = write_run(tmp_path / "runs" / "folder" / "two", 2, 2)
-    write_run(tmp_path / "runs" / "a" / "b" / "three", 2, 2)
+    write_run(tmp_path / "runs" / "a" / "b" / "c" / "three", 2, 2)
     (tmp_path / "runs" / "nothing").mkdir()
     (tmp_path / "runs" / "file").write_text("")
 
