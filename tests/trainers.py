@@ -463,7 +463,7 @@ SMALL = Space(
     {
         "zero": Integer(0, 2, domain=(0, 8)),
         "one": Integer(1, 2, domain=(1, 8)),
-        "signed": Integer(-2, 2),
+        "signed": Integer(-2, 2, domain=EVERYWHERE),
         "share": Uniform(0, 1, domain=(0, 1)),
         "rate": LogUniform(1e-3, 1e-1, domain=(1e-3, 1e-1)),
         "width": Choice((16, 32, 64), ordered=True),

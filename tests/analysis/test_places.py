@@ -160,7 +160,7 @@ def test_a_place_without_runs_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     for path, said in (
-        (tmp_path / "empty", "nor has any folder in it, 2 levels deep"),
+        (tmp_path / "empty", "nor has any folder in it, 3 levels deep"),
         (tmp_path / "away", "there is no such directory"),
         (run / "members", f"it lies in one; give {run}"),
         (tmp_path / "new", "a study of which no run has begun yet"),
