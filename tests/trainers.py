@@ -12,7 +12,7 @@ import numpy as np
 from core.member import Hypers, Member
 from core.pbt import PBT
 from core.peers import Peers
-from core.space import Choice, Fixed, Integer, LogUniform, Space, Uniform
+from core.space import EVERYWHERE, Choice, Fixed, Integer, LogUniform, Space, Uniform
 from core.strategies import Among, Every, SymmetricPerturb, Truncation, binary_tournament, never
 from core.study import Replay, Study, grid
 from core.task import Report, Task
