@@ -18,13 +18,23 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from core.files import Files, Unreadable, make_folder, no_follow, opened, read, stale_is_gone
+from core.files import (
+    Files,
+    Taken,
+    Unreadable,
+    make_folder,
+    no_follow,
+    opened,
+    read,
+    stale_is_gone,
+)
 from core.machine import kernels
+from core.tracebacks import said
 
 FREE = "free"
 LARGEST_BEAT = 2**16  # bytes of a heartbeat
@@ -136,6 +146,27 @@ class Lease:
         """Raise LeaseLost if another worker has taken the member over."""
         if not self.held():
             raise LeaseLost(f"member {self.id} was taken over by another worker")
+
+    @contextlib.contextmanager
+    def or_lost(self) -> Iterator[None]:
+        """Raise LeaseLost for whatever else is raised meanwhile, if the lease is lost by then.
+
+        A new holder sweeps and prunes the files of the one before, who may find that anywhere, as
+        any error: ESTALE of a file that is open, a `save` that left no file, a trainer that raises.
+        """
+        try:
+            yield
+        except (LeaseLost, Taken):
+            raise
+        except Exception as error:
+            lost = False
+            with contextlib.suppress(OSError):  # if that cannot be seen, the first error counts
+                lost = not self.held()
+            if not lost:
+                raise
+            raise LeaseLost(
+                f"member {self.id} was taken over by another worker, which showed as: {said(error)}"
+            ) from error
 
     def release(self, step: int | None = None) -> None:
         """Let the member go, at the step that it has reached; no effect if it is lost already."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from core.files import Unreadable
+from core.files import Unreadable, stale_is_gone
 from core.pbt import WeightsLost, random_seed
 from core.population import Population
 from core.record import Record, Weights
@@ -146,7 +146,8 @@ class Trust:
             return task.trainer(seed, self.device)
         path = self.population.weights.find(id, weights)
         trainer = task.trainer(0, self.device)
-        trainer.load(path)
+        with stale_is_gone():  # pruned while it was read
+            trainer.load(path)
         if weights.reseed is not None and isinstance(trainer, Reseeds):
             trainer.reseed(weights.reseed)
         return trainer

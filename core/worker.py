@@ -99,7 +99,8 @@ def work(
                     me.busy = (turn.lease.id, began)
                     before = turn.record
                     try:
-                        next(worker(turn.record.member, seat, turn, run.pbt), None)
+                        with turn.lease.or_lost():
+                            next(worker(turn.record.member, seat, turn, run.pbt), None)
                     except Doubtful as error:
                         me.warn(f"{error}: nothing of it is published yet", error.trace)
                         seat.holds = None
@@ -227,14 +228,18 @@ class _Search:
         try:
             # else another run's members would be trained as ours
             self._info = check_same(self.run, self._info)
-            turn = begin_turn(self.run, self.population, lease, self.seat, self.me.name, self.trust)
+            with lease.or_lost():
+                turn = begin_turn(
+                    self.run, self.population, lease, self.seat, self.me.name, self.trust
+                )
             member = turn.record.member
             reached = member.step
             self.agenda.note(member)
             if is_done(member, self.run.pbt) or not self.agenda.may_go(member.step):
                 lease.release(reached)  # another worker was faster
                 return None
-            turn.sit()
+            with lease.or_lost():
+                turn.sit()
         except (LeaseLost, Taken) as error:
             self.me.warn(f"{error}; another member is looked for")
             lease.release(reached)

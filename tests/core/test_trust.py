@@ -1,6 +1,8 @@
 """A broken machine fails no healthy member: it is found out, and ends alone."""
 
+import errno
 import multiprocessing
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from core.record import Record
 from core.run import Run, open_run
 from core.strategies import never
 from core.task import Task, TaskError
-from core.trust import AllFailed, Broken
+from core.trust import AllFailed, Broken, Trust
 from core.verify import verify
 from core.worker import work
 from tests import trainers
@@ -74,6 +76,26 @@ def test_a_device_that_breaks_costs_one_member_at_most(run: Run) -> None:
     assert len(failed) == 1
     assert work(run, durable=False)
     assert not verify(run).problems
+
+
+def test_weights_that_are_pruned_while_they_are_read_are_no_broken_device(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A network file system says ESTALE of them; another member's step is repeated instead."""
+    work(run, durable=False, turns=17)
+    load, loaded = trainers.Picky.load, list[Path]()
+
+    def stale_at_first(self: trainers.Picky, path: Path) -> None:
+        loaded.append(path)
+        if len(loaded) == 1:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        load(self, path)
+
+    monkeypatch.setattr(trainers.Picky, "load", stale_at_first)
+
+    assert Trust(run, Population(run.root), "cpu").believes(0)
+
+    assert [path.parts[-3] for path in loaded] == ["000", "001"]
 
 
 def _work(root: Path, device: str) -> None:

@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 
 from core.files import Files
-from core.lease import Held, read_lease
+from core.lease import FREE, Held, Lease, read_lease
 from core.pool import Pool
 from core.population import Population
 from core.record import Record
 from core.run import Run, RunError, open_run
 from core.strategies import keep
 from core.task import TaskError
-from core.trust import AllFailed
+from core.tracebacks import said
+from core.trust import AllFailed, Broken, Doubtful
+from core.turn import Turn
 from core.verify import verify
+from core.view import read_warnings
 from core.worker import work
 from tests import trainers
 
@@ -497,6 +500,70 @@ def test_a_server_that_is_gone_for_a_moment_is_waited_for(
     assert work(run, durable=False)
 
     assert verify(run).digest == verify(_done(tmp_path / "other", "walk")).digest
+
+
+# what a worker may meet whose files another one has swept and pruned: on a local file system, on
+# GlusterFS (ESTALE of a file that is open), in a trainer, or in a look at what a trainer has left
+SWEPT = [
+    OSError(errno.ESTALE, os.strerror(errno.ESTALE)),
+    FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)),
+    OSError(errno.EBADF, os.strerror(errno.EBADF)),
+    TaskError("save(path) of the trainer left no file at its path"),
+    Broken("the trainer raised again where it had worked before"),
+    Doubtful("the trainer raised"),
+]
+
+
+def _fails(
+    monkeypatch: pytest.MonkeyPatch, place: type, method: str, error: Exception, *, lost: bool
+) -> None:
+    """Let the twelfth call of a method with a lease raise, perhaps after a takeover."""
+    true, calls = getattr(place, method), []
+
+    def fails(self: object, *arguments: object) -> object:
+        lease = next(one for one in (self, *arguments) if isinstance(one, Lease | Turn))
+        calls.append(lease)
+        if len(calls) == 12:
+            lease = lease.lease if isinstance(lease, Turn) else lease
+            if lost:  # another has had it since, and has let it go
+                path = lease.path.with_name(Held(lease.epoch + 2, lease.step, FREE).name)
+                os.rename(lease.path, path)
+            raise error
+        return true(self, *arguments)
+
+    monkeypatch.setattr(place, method, fails)
+
+
+@pytest.mark.parametrize("error", SWEPT, ids=lambda error: f"{type(error).__name__}-{error}"[:30])
+@pytest.mark.parametrize(
+    ("place", "method"), [(Population, "head"), (Turn, "sit"), (Turn, "update")]
+)
+def test_an_error_of_whoever_was_taken_over_ends_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: type, method: str, error: Exception
+) -> None:
+    """It is what the new holder has swept away or pruned: the turn is dropped, and no more."""
+    run = _run(tmp_path / "run", "walk")
+    _fails(monkeypatch, place, method, error, lost=True)
+
+    assert work(run, durable=False)
+
+    (warning,) = (sentence for _, _, sentence in read_warnings(run.root, 2**20))
+    assert f"was taken over by another worker, which showed as: {said(error)}" in warning
+    assert verify(run).digest == verify(_done(tmp_path / "other", "walk")).digest
+
+
+@pytest.mark.parametrize("error", SWEPT[1:5], ids=lambda error: type(error).__name__)
+def test_the_same_error_of_a_holder_ends_the_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """If nobody has taken its member over, it is what it says."""
+    run = _run(tmp_path / "run", "walk")
+    _fails(monkeypatch, Turn, "update", error, lost=False)
+
+    with pytest.raises(type(error)) as raised:
+        work(run, durable=False)
+
+    assert raised.value is error
 
 
 def test_a_worker_does_not_join_another_run_of_the_same_name(

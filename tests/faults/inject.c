@@ -361,6 +361,10 @@ int utimensat(int folder, const char *path, const struct timespec times[2], int 
                    flags);
 }
 
+int futimens(int file, const struct timespec times[2]) {
+    return ON_FILE("utime", CHANGES, file, SYS_utimensat, file, NULL, times, 0);
+}
+
 ssize_t readlink(const char *path, char *data, size_t size) {
     if (elsewhere && !strcmp(path, "/proc/self/ns/pid")) path = "/proc/self/ns/net";
     char buffer[PATH_MAX];

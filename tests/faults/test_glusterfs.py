@@ -7,23 +7,27 @@ a worker sees what one on the other mount did late, in any order, or as ESTALE.
 import functools
 import os
 import random
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from core.population import Population
+from core.population import COMPACT, Population
 from core.record import Record
 from core.run import Run, open_run
 from core.verify import verify
 from core.view import read_warnings
 from core.worker import work
+from tests.faults.inject import Fault, Forge, NoInjector, Operation, library
 
 pytestmark = pytest.mark.faults
 
@@ -264,6 +268,79 @@ def test_a_paused_worker_cannot_change_what_was_taken_over(
     # how often it held a member when it was stopped is chance: test_zombies.py asserts takeovers
     print([warning for warning in _warnings(b) if "taken over" in warning])
     _check((a, b), tmp_path)
+
+
+FORGES = 2  # that work at the same time
+LOST = ("taken over", "swept away", "another worker's", "is gone")  # all that may be warned of
+
+
+def _begin_before_a_compaction(root: Path) -> Run:
+    """Begin a run on the local disk, and leave it where the next turns begin the histories."""
+    run = open_run(root, "tests.trainers:walk", {"members": 2, "steps": 22})
+    while min([head.member.n for head in _heads(run)], default=0) < COMPACT - 3:
+        work(run, durable=False, turns=1)
+    return run
+
+
+def _one_of_each_kind(trace: Sequence[Operation], root: Path) -> list[int]:
+    """Return the numbers of operations on members' files: of those that do the same, one."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    for k, done in enumerate(trace, 1):
+        if f"{root}/members/" in done.path and done.name != "mkdir":
+            paths = [Path(path.removeprefix(f"{root}/members/")) for path in (done.path, done.goal)]
+            endings = [path.suffix * (path.suffix in (".tmp", ".free", ".json")) for path in paths]
+            places = [re.sub(r"\d+", "#", path.parent.name) for path in paths]
+            found.setdefault((done.name, *places, *endings), []).append(k)
+    return sorted(numbers[len(numbers) // 2] for numbers in found.values())
+
+
+def test_a_worker_that_stops_before_any_kind_of_operation_goes_on_after_its_takeover(
+    volume: Volume, tmp_path: Path
+) -> None:
+    """One on the other mount sweeps what it has begun, and GlusterFS says so in many ways.
+
+    To set the time of an open file that another mount has removed, for one, is ESTALE.
+    """
+    begun = _begin_before_a_compaction(tmp_path / "begun")
+    with ExitStack() as stack:
+        try:
+            library(tmp_path)
+        except NoInjector as error:
+            pytest.skip(str(error))
+        forges = [stack.enter_context(Forge(tmp_path)) for _ in range(2 * FORGES)]
+        calm = Path(shutil.copytree(begun.root, tmp_path / "calm"))
+        trace = forges[0].run(calm, durable=False).trace
+        moments = _one_of_each_kind(trace, calm)
+
+        def some(i: int) -> list[str]:
+            wrong = []
+            for k in moments[i::FORGES]:
+                a, b = (volume.folder / mount / f"stopped-{k}" for mount in "ab")
+                shutil.copytree(begun.root, a)
+                sleeper = forges[i].start(a, Fault("stop before", k), durable=False)
+                heir = forges[i + FORGES].run(b, durable=False, turns=2, limit=60.0)
+                end = forges[i].resume(sleeper)
+                what = f"before {trace[k - 1]}: ".replace(f"{calm}/", "")
+                wrong += [what + str(heir)] if heir.done is None else []
+                wrong += [what + f"{end}\n{end.traceback}"] if not end.done else []
+            return wrong
+
+        with ThreadPoolExecutor(FORGES) as threads:
+            wrong = [one for part in threads.map(some, range(FORGES)) for one in part]
+
+    assert not wrong, "\n".join(wrong)
+    time.sleep(CACHED)
+    digest, said = verify(open_run(calm)).digest, []
+    for k in moments:
+        run = open_run(volume.folder / "b" / f"stopped-{k}")
+        verdict = verify(run)
+        assert verdict.problems == []
+        assert verdict.digest == digest
+        said += _warnings(run)
+    print(f"{len(moments)} stops; warnings: {len(said)}")
+    assert [one for one in said if not any(word in one for word in LOST)] == []
+    assert any("Stale file handle" in one for one in said)
+    assert len(said) > len(moments) / 3, "the stopped ones were seldom taken over"
 
 
 def test_a_reader_sees_what_was_published_and_nothing_else(volume: Volume) -> None:
