@@ -18,6 +18,7 @@ from core.member import Hypers
 from core.pbt import PBT
 from core.pool import Pool
 from core.run import open_run
+from core.strategies import Every
 from core.task import Task
 from tests.core.test_command_line import core
 from tests.trainers import SPACE, Walk, walk
@@ -79,9 +80,9 @@ class Interrupts(Walk):
     """A trainer that raises what Ctrl-C raises."""
 
     def step(self, hypers: Hypers) -> None:
-        """Raise it, now and then."""
+        """Raise it in the third step, if the rate is high."""
         super().step(hypers)
-        if self.steps == 3:
+        if self.steps == 3 and float(hypers["rate"]) > 0.1:
             raise KeyboardInterrupt
 
 
@@ -115,7 +116,7 @@ def threads() -> PBT:
 
 def interrupts() -> PBT:
     """A run whose trainer raises KeyboardInterrupt."""
-    return replace(walk(), task=Task(Interrupts, SPACE), members=3, mode="asynchronous")
+    return replace(walk(), task=Task(Interrupts, SPACE), ready=Every(4))
 
 
 def wanders() -> PBT:
