@@ -23,6 +23,7 @@ from core.task import Task
 from tests.core.test_command_line import core
 from tests.trainers import SPACE, Walk, walk
 
+pytestmark = pytest.mark.slow
 HERE = "tests.core.test_processes"
 FORK = multiprocessing.get_context("fork")
 
