@@ -54,9 +54,12 @@ class Seat:
     failed: bool = False
     raised: int = 0  # how often the trainer has raised since the member was last published
     error: str | None = None  # the last traceback, until it is published
+    loads: int = 0  # how often a load has gone well
+    lost_load: bool = False  # whether it was a load that has raised since the member was taken
     holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
     _wanted: Loadable | int | None = None
     _trainer: Trainer | None = None
+    _has_built: bool = False
     doubts: dict[str, bool] = field(default_factory=dict)  # what may be wrong; whether it was said
     _reads: Reads = field(init=False)
     _unjudged: tuple[Hypers, set[str]] | None = None  # a step that no evaluation has followed yet
@@ -73,6 +76,7 @@ class Seat:
         """Prepare for a member: its weights, the seed of its start, or None if it had failed."""
         self.member = member
         self.failed, self.error, self.raised = weights is None, None, 0
+        self.lost_load = False
         self._wanted = weights
 
     def load(self, weights: Loadable) -> None:
@@ -140,7 +144,14 @@ class Seat:
                 except FileNotFoundError:
                     raise  # pruned by a later holder of the lease: the fence will say so
                 except OSError as error:
+                    self.lost_load = True
+                    if error.filename not in (None, str(wanted.path), wanted.path):
+                        raise  # a file of the trainer's own
                     raise DiskError(error.errno, error.strerror, str(wanted.path)) from error
+                except RAISED:
+                    self.lost_load = True
+                    raise
+                self.loads += 1
                 if wanted.reseed is not None and isinstance(self._trainer, Reseeds):
                     self._trainer.reseed(wanted.reseed)
         if wanted is not None:
@@ -154,6 +165,8 @@ class Seat:
                 trainer = self.task.trainer(seed, self.device)
         except RAISED as error:
             let_go(error)
+            if self._has_built:
+                raise  # it is this member's failure: others could be made
             raise TaskError(
                 f"the trainer cannot be made: {said(error)}. Its traceback:\n{of_user(error)}"
             ) from error
@@ -163,6 +176,7 @@ class Seat:
                     f"{type(trainer).__name__} has no method {name!r}: a trainer needs step, eval, "
                     "save and load (core/task.py)"
                 )
+        self._has_built = True
         return trainer
 
     def _attempt(self, phase: str, act: Callable[[Trainer], T], otherwise: T) -> T:

@@ -65,18 +65,22 @@ class Trust:
             self._good += 1
             self._since = None
 
-    def believes(self, id: int) -> bool:
+    def believes(self, id: int, *, has_loaded: bool = True) -> bool:
         """Whether a failure of this member is its own.
+
+        Args:
+            has_loaded: False if it was a load that failed, and none has ever gone well here: that
+                others could be trained from their start says nothing of it.
 
         Raises:
             Broken: what had worked before does not work here.
         """
-        if self._good > self._at_failure:
+        if has_loaded and self._good > self._at_failure:
             return True
-        if id in self._doubts and self._good > self._doubts[id][1]:
+        if has_loaded and id in self._doubts and self._good > self._doubts[id][1]:
             return True
         others = (other for other in range(self.run.pbt.members) if other != id)
-        return any(self._repeats(other) for other in (id, *others))
+        return any(self._repeats(other, from_start=has_loaded) for other in (id, *others))
 
     def doubt(self, id: int, step: int, error: Doubtful) -> None:
         """Leave a member alone until a turn has gone well here."""
@@ -115,14 +119,19 @@ class Trust:
                 f"task? The last error was:\n{self._error}"
             )
 
-    def _repeats(self, id: int) -> bool:
+    def _repeats(self, id: int, *, from_start: bool) -> bool:
         """Whether a step of a member that is in the history can be done again.
+
+        Args:
+            from_start: whether a first step will do, for which nothing is loaded.
 
         Raises:
             Broken: it cannot.
         """
         record = self._before_last(id)
-        if record is None or (record.weights is None and record.member.step > 0):
+        if record is None:
+            return False
+        if record.weights is None and (record.member.step > 0 or not from_start):
             return False
         try:
             trainer = self._trainer(id, record.weights)

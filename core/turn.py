@@ -110,7 +110,8 @@ class Turn:
         before = self.record.member
         me = replace(me, n=before.n + 1)
         weights, written = self._weights(me)
-        if seat.raised and not self.trust.believes(me.id):
+        has_loaded = seat.loads > 0 or not seat.lost_load
+        if seat.raised and not self.trust.believes(me.id, has_loaded=has_loaded):
             raise Doubtful(
                 f"the trainer raised for member {me.id}: {last_line(seat.error)}", seat.error or ""
             )
@@ -151,8 +152,14 @@ class Turn:
         name = weights_name(me.n, self.lease.epoch)
         try:
             weights = self.population.weights.save(me.id, name, seat.save, self.lease)
-        except (OSError, LeaseLost, Taken, TaskError):
-            raise  # a full disk, say, is not the trainer's failure
+        except (LeaseLost, Taken, TaskError):
+            raise
+        except OSError as error:
+            ours = str(self.population.root)
+            if error.filename is None or str(error.filename).startswith(ours):
+                raise  # a full disk, say, is not the trainer's failure
+            seat.fail(error)
+            return None, 0
         except RAISED as error:
             let_go(error)
             seat.fail(error)

@@ -203,3 +203,87 @@ def test_whoever_fails_everywhere_is_told_with_its_traceback(tmp_path: Path) -> 
     logs = "".join(path.read_text() for path in (run.root / "workers").glob("*.jsonl"))
     assert '"trace": "Traceback' in logs
     assert "tests/trainers.py" in logs
+
+
+class LoadsNothing(trainers.Walk):
+    """A trainer that cannot load what it has saved."""
+
+    def load(self, path: Path) -> None:
+        """Raise."""
+        raise RuntimeError("size mismatch")
+
+
+def loads_nothing() -> PBT:
+    """A run whose every member would fail as soon as it is loaded."""
+    return replace(trainers.walk(), task=Task(LoadsNothing, trainers.SPACE))
+
+
+def loads_again() -> PBT:
+    """The same, mended."""
+    return trainers.walk()
+
+
+def test_a_load_that_never_works_fails_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That members can be trained from their start says nothing of it; the traceback is told."""
+    monkeypatch.setattr("core.trust.WAIT", 0.0)
+    run = open_run(tmp_path / "run", "tests.core.test_trust:loads_nothing")
+
+    with pytest.raises((Broken, AllFailed), match=r"(?s)Traceback.*test_trust.py.*size mismatch"):
+        work(run, durable=False)
+
+    assert [record for record in _records(run) if record.error] == []
+
+
+class PickyStart(trainers.Walk):
+    """A trainer that cannot be made for some members."""
+
+    def __init__(self, seed: int, device: str) -> None:
+        super().__init__(seed, device)
+        if self.height < 0:
+            raise FileNotFoundError("no data for this one")
+
+
+class OwnFiles(trainers.Walk):
+    """A trainer that saves a second file of its own, in a folder that is not there."""
+
+    def save(self, path: Path) -> None:
+        """Write elsewhere, too, once the height is above 1."""
+        super().save(path)
+        if self.height > 1:
+            Path("/nowhere/at/all").write_text("mine")
+
+
+def picky_start() -> PBT:
+    """A run some of whose members cannot be made."""
+    return replace(trainers.walk(), task=Task(PickyStart, trainers.SPACE))
+
+
+def own_files() -> PBT:
+    """A run whose trainer fails to save, now and then."""
+    return replace(trainers.walk(), task=Task(OwnFiles, trainers.SPACE))
+
+
+def test_a_member_that_cannot_be_made_does_not_end_the_others(tmp_path: Path) -> None:
+    """Once another could be made here; it is rescued like any that fails."""
+    run = open_run(tmp_path / "run", "tests.core.test_trust:picky_start")
+
+    assert work(run, durable=False)
+
+    failed = [record for record in _records(run) if record.error]
+    assert failed
+    assert all("no data for this one" in str(record.error) for record in failed)
+    assert verify(run).problems == []
+
+
+def test_a_file_of_the_trainers_own_is_its_failure(tmp_path: Path) -> None:
+    """With its own line: it is no fault of the run directory's disk."""
+    run = open_run(tmp_path / "run", "tests.core.test_trust:own_files")
+
+    work(run, durable=False)
+
+    failed = [record for record in _records(run) if record.error]
+    assert failed
+    assert all("/nowhere/at/all" in str(record.error) for record in failed)
+    assert all("test_trust.py" in str(record.error) for record in failed)
