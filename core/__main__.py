@@ -285,6 +285,11 @@ def _work(options: argparse.Namespace) -> int:
             end_others()
     status = DONE if done else UNFINISHED
     print(LAST_WORDS[status], flush=True)
+    if options.parent is not None and any(
+        thread is not threading.main_thread() and not thread.daemon
+        for thread in threading.enumerate()
+    ):
+        os._exit(status)  # Python would wait for what a trainer has left running
     return status
 
 

@@ -5,6 +5,7 @@ must. Where it fails, core/diagnosis.py finds out which of them is at fault, at 
 """
 
 import hashlib
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,18 +15,18 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from core.diagnosis import Diagnosis, Finding
-from core.member import Hypers, Value
+from core.member import Hypers
 from core.pbt import PBT
 from core.record import plain_report
 from core.rehearsal import doubts, extents, rehearse
 from core.rig import Print, Rig, scores
 from core.rules import RuleError
 from core.seat import RAISED, numbers
-from core.space import Choice, Fixed, Integer
+from core.space import Fixed
 from core.strategies import never
 from core.task import Reports, Reseeds, TaskError, Trainer
 from core.tracebacks import entered, of_user, said
-from core.watched import Reads
+from core.watched import Reads, options
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,9 @@ def _rules(pbt: PBT) -> Iterator[Finding]:
         yield Finding(None, line)
 
 
+MOST = 30  # combinations of options that are tried, where a hyperparameter was not read
+
+
 class _Stop(Exception):
     """There is no use in going on: what was found says why."""
 
@@ -90,7 +94,7 @@ class _Check:
 
     def __post_init__(self) -> None:
         self.hypers = self.rig.pbt.task.space.sample(np.random.default_rng(0))
-        self.start = self.rig.folder / "start.tmp"  # as the engine names it
+        self.start = self.rig.place("start")
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is found; nothing is raised."""
@@ -178,28 +182,24 @@ class _Check:
     def _names(self, trainer: Trainer) -> Iterator[Finding]:
         """Say which hyperparameters are read, and if some are only for some options of others."""
         space, scratch = self.rig.pbt.task.space, None
-        for switch in Reads(space).switches():
-            for option in self._options(switch):
-                unread = set(space) - set(self.rig.reads)
-                if not unread:
-                    break
-                scratch = scratch or self.rig.make(1)
-                self.rig.train(scratch, dict(self.hypers) | {switch: option}, 1)
-                for name in sorted(unread & set(self.rig.reads)):
-                    yield Finding(
-                        None,
-                        f"{name} is read where {switch} is {option!r}, and not where it is "
-                        f"{self.hypers[switch]!r}: it counts as one that matters there alone",
-                    )
+        switches = Reads(space).switches()
+        every = itertools.product(*(options(space[name]) for name in switches))
+        for chosen in itertools.islice(every, MOST):
+            unread = set(space) - set(self.rig.reads)
+            there = dict(self.hypers) | dict(zip(switches, chosen, strict=True))
+            if not unread:
+                break
+            if not space.allows(there):
+                continue
+            scratch = scratch or self.rig.make(1)
+            self.rig.train(scratch, there, 1)
+            where = ", ".join(
+                f"{name} {value}" for name, value in zip(switches, chosen, strict=True)
+            )
+            for name in sorted(unread & set(self.rig.reads)):
+                yield Finding(None, f"{name} is not read at every call, but with {where} it is")
         always = ", ".join(space)
         yield Finding(True, f"step(hypers) reads {'all of ' if len(space) > 1 else ''}{always}")
-
-    def _options(self, switch: str) -> list[Value]:
-        prior = self.rig.pbt.task.space[switch]
-        if isinstance(prior, Choice):
-            return list(prior.options)
-        assert isinstance(prior, Integer), "a switch is a choice or a whole number"
-        return list(range(int(prior.low), int(prior.high) + 1))
 
     def _report(self, trainer: Trainer) -> Iterator[Finding]:
         if not isinstance(trainer, Reports):
@@ -258,6 +258,7 @@ class _Check:
         prior, rng = self.rig.pbt.task.space[name], np.random.default_rng(2)
         others = [prior.sample(rng) for _ in range(20)] + [prior.scaled(around[name], 2.0, rng)]
         others = [value for value in others if value != around[name]]
+        others = [v for v in others if self.rig.pbt.task.space.allows(dict(around) | {name: v})]
         known = self.later if around == self.hypers else None
         for value, steps in zip(others, (self.steps, 3 * self.steps), strict=False):
             if known is None or steps != self.steps:
@@ -269,12 +270,12 @@ class _Check:
             if not self.rig.is_like(trainer, known):
                 return Finding(True, f"{name} has an effect after a load")
         if not others:
-            return Finding(None, f"{name} has one value alone")
+            return Finding(None, f"{name} could not be changed alone, so its effect is not known")
         return Finding(
             False,
             f"{name} has no effect after a load: training goes on alike with {around[name]!r} and "
             f"{others[0]!r}. Put it in force at every step (a restored optimiser brings back the "
-            "rate that it was saved with)",
+            "rate that it was saved with). If it acts later than that, try --steps 10",
         )
 
     def _used(self) -> Iterator[Finding]:
@@ -297,6 +298,8 @@ class _Check:
         for name, prior in self.rig.pbt.task.space.items():
             if isinstance(self.hypers[name], float):
                 extreme[name] = prior.scaled(self.hypers[name], 1e6, np.random.default_rng(3))
+        if not self.rig.pbt.task.space.allows(extreme):
+            return
         moves = extreme != dict(self.hypers)
         try:
             self.rig.train(trainer, extreme, self.steps, judge=False)

@@ -54,6 +54,10 @@ class Diagnosis:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with a trainer that goes on otherwise when it was loaded."""
         plain = self._after(lambda trainer: None)
+        if self._after(lambda trainer: None) != plain:  # its steps draw from what nobody has seeded
+            self.forgets = True
+            yield Finding(False, self.random_training())
+            return
         looks: dict[str, Callable[[Trainer], object]] = {"eval": lambda trainer: trainer.eval()}
         if isinstance(self.rig.make(0), Reports):
             looks["report"] = lambda t: t.report() if isinstance(t, Reports) else None

@@ -8,7 +8,7 @@ from core.anneal import Rule
 from core.member import Hypers, ReadOnly, Value
 from core.rules import MUST, RuleError, naming, refused
 from core.space import Choice, Integer, Space
-from core.values import check_names
+from core.values import check_names, plain
 
 ARGUMENTS: Mapping[str, int] = {"ready": 1, "report": 1, "exploit": 3, "explore": 3}
 
@@ -81,6 +81,14 @@ def check_points(
     Raises:
         ValueError: they cannot be followed.
     """
+    pairs = isinstance(points, tuple | list) and all(
+        isinstance(pair, tuple | list) and len(pair) == 2 for pair in points
+    )
+    if not pairs or any(type(step) is not int for step, _ in points):
+        raise ValueError(
+            "a schedule is a tuple of (step, hypers), each step a whole number, as in "
+            f"((0, {{'rate': 0.1}}), (8, {{'rate': 0.01}})); got {points!r}"
+        )
     steps = [step for step, _ in points]
     if points and (steps[0] != 0 or steps != sorted(set(steps))):
         raise ValueError(f"the steps of a schedule must rise from 0, got {steps}")
@@ -123,8 +131,8 @@ def check_rule(rule: Rule, start: Hypers, steps: int, space: Space) -> None:
         raise ValueError(f"the schedule does not fit the space: {error}") from error
     for name, value in (item for hypers in ends for item in hypers.items()):
         prior = space[name]
-        broken = isinstance(prior, Integer) and not isinstance(value, int)
-        if broken or (isinstance(prior, Choice) and value not in prior.options):
+        broken = isinstance(prior, Integer) and not isinstance(plain(value), int)
+        if broken or (isinstance(prior, Choice) and plain(value) not in prior.options):
             raise ValueError(
                 f"the schedule makes {name!r} {value!r}, which is no value of {prior}: a rule "
                 "keeps whole numbers whole, and options among the options"

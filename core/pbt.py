@@ -15,6 +15,7 @@ from core.peers import Peers
 from core.rules import LookFailed, naming, refused, truth
 from core.strategies import Every, Exploit, Explore, Ready, keep, never
 from core.task import Task
+from core.values import plain
 
 Mode = Literal["asynchronous", "lockstep"]
 Inherited = Literal["weights", "hypers"]
@@ -64,7 +65,8 @@ class PBT:
         for role in ("ready", "exploit", "explore", "report"):
             check_is_rule(role, getattr(self, role))
         for name, least in (("members", 1), ("steps", 1), ("seed", 0), ("rescues", 0)):
-            value = getattr(self, name)
+            value = plain(getattr(self, name))
+            self._keep(name, value)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value}")
         if self.mode not in ("asynchronous", "lockstep"):
@@ -75,8 +77,10 @@ class PBT:
                 f"{self.inherit!r}"
             )
         self._keep("inherit", tuple(self.inherit))
-        if isinstance(self.start, Mapping):
-            raise ValueError("start is a tuple of hypers, one for each of the first members")
+        if not isinstance(self.start, tuple | list):
+            raise ValueError(
+                f"start is a tuple of hypers, one for each of the first members, got {self.start!r}"
+            )
         if len(self.start) > self.members:
             raise ValueError(
                 f"{len(self.start)} starts are given for {self.members} members: it needs a "
@@ -198,6 +202,13 @@ def is_ready(me: Member, pbt: PBT) -> bool:
     with naming("ready", pbt.ready):
         said = pbt.ready(me)
     return truth("ready", pbt.ready, said)
+
+
+def is_reported(me: Member, pbt: PBT) -> bool:
+    """Ask the run's rule whether a member's trainer reports at this step."""
+    with naming("report", pbt.report):
+        said = pbt.report(me)
+    return truth("report", pbt.report, said)
 
 
 def decide(me: Member, seen: Peers, pbt: PBT) -> tuple[Member, Generator]:

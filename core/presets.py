@@ -3,6 +3,7 @@
 import difflib
 import importlib
 import importlib.machinery
+import inspect
 import os
 import pkgutil
 import re
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.described import RunError
+from core.given import takes
 from core.pbt import PBT
 from core.tracebacks import of_user, place, said
 
@@ -50,7 +52,7 @@ def resolve_any(name: str) -> object:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise RunError(_missing(module_name, error)) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RunError(f"{module_name} cannot be imported: {told(error)}") from error
     presets = [
         key
@@ -62,9 +64,14 @@ def resolve_any(name: str) -> object:
         raise RunError(
             f"there is no {function_name!r} in {module_name}{_near(function_name, presets)}"
         )
+    if not takes(function, 0):
+        raise RunError(
+            f"{name} takes arguments, {inspect.signature(function)}, and a preset takes none: give "
+            "them defaults, or write a function that calls it with them"
+        )
     try:
         return function()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RunError(f"the preset {name} cannot be made: {told(error)}") from error
 
 
@@ -131,7 +138,7 @@ def _check_place(module: str) -> None:
         raise RunError(f"{module} holds no presets: it is a part of Python")
 
 
-def told(error: Exception) -> str:
+def told(error: BaseException) -> str:
     """Return an error of the user's code: its words and its line; with a traceback if not ours."""
     if isinstance(error, ValueError):  # such as a setting that a PBT refuses
         where = place(error)

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from core.member import Member
-from core.pbt import PBT, decide, is_ready, random_numbers, start
+from core.pbt import PBT, decide, is_ready, is_reported, random_numbers, start
 from core.peers import Peers
-from core.rules import RuleError, name, truth
+from core.rules import RuleError, name
 from core.space import Choice, Fixed, Integer, LogUniform, Prior, Space, Uniform
 from core.strategies import Among, Every, SinceLastReady, never
 
@@ -24,7 +24,8 @@ def rehearse(pbt: PBT) -> None:
     """
     step = first_ready(pbt) or pbt.steps
     members = _made_up(pbt, step)
-    truth("report", pbt.report, pbt.report(members[0]))
+    for step in {*range(1, min(pbt.steps, FEW) + 1), pbt.steps}:
+        is_reported(replace(members[0], n=step, step=step), pbt)
     if pbt.ready is never:
         return
     _repeats("ready", pbt.ready, lambda: [is_ready(me, pbt) for me in members])

@@ -67,14 +67,20 @@ class Rig:
 
     def digest(self, trainer: Trainer) -> str:
         """Return the hash of what the trainer saves."""
-        path = self.folder / "print.tmp"
-        path.unlink(missing_ok=True)
+        path = self.place("look")
         trainer.save(path)
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
     def print(self, trainer: Trainer) -> Print:
         """Return what tells this trainer from others; it is evaluated for that."""
         return Print(self.digest(trainer), scores(trainer))
+
+    def place(self, purpose: str) -> Path:
+        """Return where to save: always under one name, which torch.save writes into the file."""
+        path = self.folder / purpose / "weights.tmp"
+        path.parent.mkdir(exist_ok=True)
+        path.unlink(missing_ok=True)
+        return path
 
     def is_like(self, trainer: Trainer, known: Print) -> bool:
         """Whether a trainer is the same as one was; it is evaluated only if bytes do not tell."""

@@ -44,7 +44,7 @@ def naming(role: str, rule: object) -> Iterator[None]:
         yield
     except (RuleError, LookFailed):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise RuleError(
             f"the {role} rule {name(rule)} raised {said(error)}. Mend it, and go on: nothing of "
             f"this turn is published. Its traceback:\n{of_user(error)}"

@@ -1,6 +1,7 @@
 """A trainer as Algorithm 1 sees it: loaded when needed, timed, and never raising."""
 
 import math
+import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,8 +24,15 @@ class DiskError(OSError):
     """Weights could not be read: no failure of the trainer's, which may load them another time."""
 
 
-# what a trainer may raise; SystemExit, too: one that ends its process has failed like any other
-RAISED = (Exception, SystemExit)
+# what a trainer may raise: anything, as one that ends its process has failed like any other
+RAISED = BaseException
+
+
+def let_go(error: BaseException) -> None:
+    """Raise what is no failure of a trainer: a Ctrl-C where nobody else takes care of it."""
+    own = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if isinstance(error, KeyboardInterrupt) and own:
+        raise error
 
 
 @dataclass(slots=True)
@@ -49,6 +57,7 @@ class Seat:
     holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
     _wanted: Loadable | int | None = None
     _trainer: Trainer | None = None
+    doubts: dict[str, bool] = field(default_factory=dict)  # what may be wrong; whether it was said
     _reads: Reads = field(init=False)
     _unjudged: tuple[Hypers, set[str]] | None = None  # a step that no evaluation has followed yet
 
@@ -88,9 +97,11 @@ class Seat:
         diverged: tuple[float, ...] = (math.nan,)
         scores = self._attempt("eval", lambda trainer: numbers(trainer.eval()), diverged)
         unjudged, self._unjudged = self._unjudged, None
-        healthy = all(map(math.isfinite, scores))
-        if unjudged and healthy and (fault := self._reads.fault(*unjudged)):
-            raise TaskError(fault)
+        if unjudged and all(map(math.isfinite, scores)):
+            if doubt := self._reads.doubt(*unjudged):
+                self.doubts.setdefault(doubt, False)
+            if fault := self._reads.fault(*unjudged):
+                raise TaskError(fault)
         return scores
 
     def report(self) -> Report:
@@ -105,7 +116,8 @@ class Seat:
             trainer = self._ready()
             with self.clock("report"):
                 return plain_report(trainer.report()) if isinstance(trainer, Reports) else {}
-        except RAISED:
+        except RAISED as error:
+            let_go(error)
             self._drop()
             self._wanted = saved
             raise
@@ -141,6 +153,7 @@ class Seat:
             with self.clock("build"):
                 trainer = self.task.trainer(seed, self.device)
         except RAISED as error:
+            let_go(error)
             raise TaskError(
                 f"the trainer cannot be made: {said(error)}. Its traceback:\n{of_user(error)}"
             ) from error
@@ -163,6 +176,7 @@ class Seat:
         except (TaskError, DiskError):
             raise
         except RAISED as error:
+            let_go(error)
             self.fail(error)
             return otherwise
 

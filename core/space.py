@@ -3,7 +3,7 @@
 import itertools
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -219,8 +219,8 @@ class Choice:
     ordered: bool = False
 
     def __post_init__(self) -> None:
-        if isinstance(self.options, str) or not isinstance(self.options, Iterable):
-            raise ValueError(f"{self.options!r} is no tuple of options")
+        if isinstance(self.options, str | Set | Mapping) or not isinstance(self.options, Iterable):
+            raise ValueError(f"{self.options!r} is no tuple of options: a set has no order")
         object.__setattr__(self, "options", tuple(map(plain, self.options)))
         if not self.options or len(set(self.options)) != len(self.options):
             raise ValueError(f"{self} needs at least one option, and none twice")
@@ -230,8 +230,8 @@ class Choice:
                     f"the option {option!r} of {self} is neither a number nor a name: of a switch, "
                     'write 0 and 1, or names such as "off" and "on"'
                 )
-            if isinstance(option, float) and not math.isfinite(option):
-                raise ValueError(f"the option {option!r} of {self} is not finite")
+            if not isinstance(option, str):
+                finite(option)
 
     def sample(self, rng: Generator) -> Value:
         """Draw a first option."""
@@ -253,8 +253,10 @@ class Choice:
     def legal(self, value: Value) -> Value:
         """Return the option that equals `value`, as it is listed."""
         found = plain(value)
+        kind = getattr(getattr(value, "dtype", None), "type", None)
         for option in self.options if isinstance(found, int | float | str) else ():
-            if option == found:
+            rounded = kind is not None and isinstance(option, float) and kind(option) == value
+            if option == found or rounded:  # a float32 is no 0.1
                 return option
         raise ValueError(f"{value!r} is not an option of {self}")
 
@@ -309,9 +311,9 @@ class Fixed:
             if not (isinstance(found, str) and isinstance(fixed, str)):
                 raise ValueError(f"{value!r} is not of the kind of {fixed!r}")
             return found
-        if found == fixed and isinstance(found, int | float):
+        number = float(found) if isinstance(found, bool) and found == fixed else finite(found)
+        if number == fixed:
             return fixed
-        number = finite(found)
         return int(number) if isinstance(fixed, int) and number.is_integer() else number
 
 

@@ -154,9 +154,10 @@ def open_study(root: Path, preset: str | None = None, seeds: Sequence[int] | Non
     path = root / FILE
     if preset is None or path.exists():
         info = read_sealed(path, "study")
-        if preset not in (None, info["preset"]):
+        untouched = preset is not None and all(map(is_untouched, root.glob("*/*/")))
+        if preset not in (None, info["preset"]) and not untouched:
             raise RunError(f"{root} holds a study of {info['preset']}, not of {preset}")
-        preset = str(info["preset"])
+        preset = preset or str(info["preset"])
     study = resolve_study(preset)
     if not path.exists():
         for name, arm in study.arms.items():  # a broken rule is found before the others are trained

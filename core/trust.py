@@ -16,7 +16,7 @@ from core.pbt import WeightsLost, random_seed
 from core.population import Population
 from core.record import Record, Weights
 from core.run import Run
-from core.seat import RAISED
+from core.seat import RAISED, let_go
 from core.task import Reseeds, TaskError, Trainer
 from core.tracebacks import of_user, said
 from core.watched import Watched
@@ -131,6 +131,7 @@ class Trust:
         except (WeightsLost, FileNotFoundError):
             return False
         except RAISED as error:
+            let_go(error)
             raise Broken(
                 f"the trainer raised on {self.device}, and raised again where it had worked before "
                 f"(member {id}, step {record.member.step + 1}): {said(error)}. Nothing of it is "

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from core.files import Taken, Unreadable
 from core.lease import Lease, LeaseLost
 from core.member import Member
-from core.pbt import PBT, SEED_BITS, Learner, Loadable, WeightsLost, random_seed, start
+from core.pbt import PBT, SEED_BITS, Learner, Loadable, WeightsLost, is_reported, random_seed, start
 from core.peers import Peers
 from core.population import Population
 from core.record import Record, Weights
 from core.run import Run
-from core.seat import RAISED, DiskError, Seat
+from core.seat import RAISED, DiskError, Seat, let_go
 from core.task import Report, TaskError
 from core.tracebacks import last_line, said
 from core.trust import Doubtful, Trust
@@ -116,7 +116,7 @@ class Turn:
             )
         last = not me.waiting and me.step >= self.pbt.steps
         news = me.parent is not None or not before.waiting  # θ is not that of before
-        report = self._report() if last or (news and self.pbt.report(me)) else {}
+        report = self._report() if last or (news and is_reported(me, self.pbt)) else {}
         me = replace(
             me,
             failures=before.failures + seat.raised,
@@ -154,6 +154,7 @@ class Turn:
         except (OSError, LeaseLost, Taken, TaskError):
             raise  # a full disk, say, is not the trainer's failure
         except RAISED as error:
+            let_go(error)
             seat.fail(error)
             return None, 0
         seat.holds = Loadable(self.population.folder(me.id) / "weights" / name)
@@ -166,6 +167,7 @@ class Turn:
         except DiskError:
             raise
         except RAISED as error:  # no reason to lose what was trained
+            let_go(error)
             id = self.record.member.id
             self.population.warn(f"report() of member {id} failed and is left out: {said(error)}")
             return {}

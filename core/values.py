@@ -16,19 +16,22 @@ def plain(value: object) -> object:
 def number_of(value: object) -> float:
     """Return a number, be it infinite, as a float; raise ValueError if it is none, or NaN."""
     number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, int | float) or math.isnan(number):
+    if isinstance(number, bool) or not isinstance(number, int | float):
         raise ValueError(f"got {value!r} where a number is needed")
     try:
-        return float(number)
+        found = float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
+    if math.isnan(found):
+        raise ValueError(f"got {value!r} where a number is needed")
+    return found
 
 
 def finite(value: object) -> float:
     """Return a finite number as a float; raise ValueError if it is none."""
     number = number_of(value)
     if not math.isfinite(number):
-        raise ValueError(f"got {value!r} where a finite number is needed")
+        raise ValueError(f"got {str(number)[:20]} where a finite number is needed")
     return number
 
 

@@ -1,12 +1,13 @@
 """The hypers of a call of `step`: a dict of the trainer's own, which knows what was read of it."""
 
 import difflib
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
+import math
+from collections.abc import Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from core.member import Hypers, Value
-from core.space import Choice, Integer, Space
+from core.space import Choice, Integer, Prior, Space
 from core.task import TaskError
 
 MANY = 20  # whole numbers of a prior from which on it counts as no switch between kinds of training
@@ -109,9 +110,10 @@ class Watched(dict[str, Value]):
 class Reads:
     """What the calls of `step` have read so far, to find a hyperparameter that none puts in force.
 
-    A hyperparameter may matter for some options of another one only: whether it is read is then
-    decided by these options. So it is a fault to leave one unread where a call with the same
-    options has read it, or where each option has been tried and none has it read.
+    One may matter for some options of another only, so it is a fault to leave it unread where no
+    call has ever read it, and every combination of options has been tried. To leave unread what an
+    earlier call has read may be a warm-up that is over, or training that has ended early; or a
+    trainer that puts the first member's value in force for all: that is no fault, but worth a word.
 
     space: whose hyperparameters these are.
     """
@@ -119,51 +121,54 @@ class Reads:
     space: Space
     _read: dict[tuple[Value, ...], set[str]] = field(default_factory=dict)
 
-    def fault(self, hypers: Hypers, read: Iterable[str]) -> str:
+    def fault(self, hypers: Hypers, read: Collection[str]) -> str:
         """Take in what a call has read; return what is wrong with that, "" if nothing is.
 
         Args:
             hypers: of the call. read: the names of them that it has read.
         """
-        switches = self.switches()
-        here = tuple(hypers[name] for name in switches)
-        known = self._read.setdefault(here, set())
-        unread = [name for name in hypers if name not in read]
-        faults = [name for name in unread if name in known or self._is_dead(name, switches)]
-        known |= set(read)
-        if not faults:
+        self._read.setdefault(self._here(hypers), set()).update(read)
+        ever = set().union(*self._read.values())
+        dead = [name for name in hypers if name not in ever]
+        if not dead or len(self._read) < self._combinations():
             return ""
         return (
-            f"the space has {', '.join(map(repr, faults))}, which a call of step(hypers) never "
+            f"the space has {', '.join(map(repr, dead))}, which a call of step(hypers) never "
             "looked at: put it in force at every call (the trainer may have trained another member "
-            "before), or take it out of the space"
+            "before), or take it out of the space. One that matters for some options of a Choice "
+            "only may stay unread for the others; one that matters for some numbers only is read "
+            "at every call all the same"
         )
+
+    def doubt(self, hypers: Hypers, read: Collection[str]) -> str:
+        """Return what may be wrong with what a call has not read, before it is taken in."""
+        known = self._read.get(self._here(hypers), set())
+        missing = [name for name in hypers if name in known and name not in read]
+        if not missing:
+            return ""
+        return (
+            f"step(hypers) has read {', '.join(map(repr, missing))} before, and not this time: if "
+            "it is put in force once, all members train with the first one's value; `check` tells"
+        )
+
+    def _here(self, hypers: Hypers) -> tuple[Value, ...]:
+        return tuple(hypers[name] for name in self.switches())
 
     def switches(self) -> list[str]:
         """Return the hyperparameters whose options may decide which others matter."""
-        found = []
-        for name, prior in self.space.items():
-            few = isinstance(prior, Integer) and prior.high - prior.low < MANY
-            if few or (isinstance(prior, Choice) and len(prior.options) > 1):
-                found.append(name)
-        return found
+        return [name for name in self.space if options(self.space[name])]
 
-    def _is_dead(self, name: str, switches: list[str]) -> bool:
-        """Whether no call has read it, although each option of each switch has been tried."""
-        if any(name in read for read in self._read.values()):
-            return False
-        for place, switch in enumerate(switches):
-            if switch == name:
-                continue
-            tried = {here[place] for here in self._read}
-            if len(tried) < _count(self.space, switch):
-                return False
-        return True
+    def _combinations(self) -> int:
+        return math.prod(len(options(self.space[name])) for name in self.switches())
 
 
-def _count(space: Space, switch: str) -> int:
-    prior = space[switch]
-    if isinstance(prior, Choice):
-        return len(prior.options)
-    assert isinstance(prior, Integer), "a switch is a choice or a whole number"
-    return int(prior.high - prior.low) + 1
+def options(prior: Prior) -> list[Value]:
+    """Return the options of a hyperparameter that may decide which others matter; [] of no such.
+
+    Those of a choice, and the whole numbers of a small prior.
+    """
+    if isinstance(prior, Choice) and len(prior.options) > 1:
+        return list(prior.options)
+    if isinstance(prior, Integer) and 0 < prior.high - prior.low < MANY:
+        return list(range(int(prior.low), int(prior.high) + 1))
+    return []

@@ -112,6 +112,9 @@ def work(
                         seat.holds = None
                         turn.lease.release()
                         turn = None
+                    for doubt in [text for text, told in seat.doubts.items() if not told]:
+                        seat.doubts[doubt] = True
+                        me.warn(doubt)
                     me.busy = None
                     longest = max(longest, time.monotonic() - began)
                     if turn and turn.record is before:  # it waits for another, maybe not free

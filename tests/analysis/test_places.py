@@ -17,6 +17,7 @@ from core.study import open_study
 from tests.analysis.runs import run_of
 from tests.analysis.written import write_run
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
 

@@ -309,7 +309,7 @@ def test_check_exits_with_what_it_found() -> None:
     broken = core("check", "tests.trainers:keeps_its_rate")
 
     assert broken.returncode == 1
-    assert "BROKEN the space has 'rate', which a call of step(hypers) never" in broken.stdout
+    assert "BROKEN rate has no effect after a load" in broken.stdout
 
 
 def test_verify_exits_non_zero_where_a_decision_differs(tmp_path: Path) -> None:

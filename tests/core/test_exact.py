@@ -68,6 +68,7 @@ def test_what_is_published_can_be_read(tmp_path: Path, preset: str) -> None:
         (Choice((0.5, 1.0)), 1, 1.0),
         (Choice((1, 2)), np.int64(2), 2),
         (Choice(("a", "b")), np.str_("b"), "b"),
+        (Choice((0.1, 0.2)), np.float32(0.1), 0.1),
         (Fixed(1), True, 1),
         (Fixed(1), 1.0, 1),
         (Fixed(4, domain=(1, 5)), np.float64(5.0), 5),
@@ -173,6 +174,35 @@ def test_a_uniform_is_bounded_by_its_own_ends_unless_its_domain_says_otherwise()
     assert layers.scaled(1, 0.8, rng) == 1
     assert LogUniform(1e-4, 1e-2).scaled(1e-2, 10.0, rng) == pytest.approx(0.1)
     assert momentum.domain == (0.0, 0.99)
+
+
+@pytest.mark.parametrize(
+    "options", [{"sgd", "adam"}, frozenset((1, 2)), "sgd", {"a": 1}, (1, 10**400), (1, None), 3]
+)
+def test_options_without_an_order_or_of_no_use_are_refused(options: Any) -> None:
+    """A set has another order in every process: the run would never be the same one."""
+    with pytest.raises(ValueError, match=r".+"):
+        Choice(options)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"start": None}, {"start": 5}, {"start": ({"rate": 0.1} for _ in range(2))},
+        {"schedule": {0: {"rate": 0.1}}, "ready": never}, {"schedule": 5, "ready": never},
+        {"schedule": ((0.0, {"rate": 0.1}),), "ready": never},
+        {"schedule": (("0", {"rate": 0.1}),), "ready": never},
+    ],
+)  # fmt: skip
+def test_starts_and_schedules_of_another_kind_are_refused(change: Any) -> None:
+    """In a sentence that says how they are written."""
+    with pytest.raises(ValueError, match=r"is a tuple of"):
+        replace(walk(), **change)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    """As sizes of a run."""
+    assert replace(walk(), members=np.int64(4)).members == 4  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("ends", [("a", 1), (0, None), (True, 2)])

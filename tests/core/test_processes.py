@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,10 +18,12 @@ from core.member import Hypers
 from core.pbt import PBT
 from core.pool import Pool
 from core.run import open_run
+from core.strategies import Every
 from core.task import Task
 from tests.core.test_command_line import core
 from tests.trainers import SPACE, Walk, walk
 
+pytestmark = pytest.mark.slow
 HERE = "tests.core.test_processes"
 FORK = multiprocessing.get_context("fork")
 
@@ -66,6 +69,24 @@ class Leaves(Walk):
         super().step(hypers)
 
 
+class Threads(Walk):
+    """A trainer that leaves a thread running."""
+
+    def __init__(self, seed: int, device: str) -> None:
+        super().__init__(seed, device)
+        threading.Thread(target=time.sleep, args=(600,)).start()
+
+
+class Interrupts(Walk):
+    """A trainer that raises what Ctrl-C raises."""
+
+    def step(self, hypers: Hypers) -> None:
+        """Raise it in the third step, if the rate is high."""
+        super().step(hypers)
+        if self.steps == 3 and float(hypers["rate"]) > 0.1:
+            raise KeyboardInterrupt
+
+
 class Wanders(Walk):
     """A trainer that works elsewhere than where the command was typed."""
 
@@ -87,6 +108,16 @@ def terminates() -> PBT:
 def leaves() -> PBT:
     """A run whose trainer leaves children."""
     return replace(walk(), task=Task(Leaves, SPACE), members=2, steps=2)
+
+
+def threads() -> PBT:
+    """A run whose trainer leaves threads."""
+    return replace(walk(), task=Task(Threads, SPACE), members=2, steps=2)
+
+
+def interrupts() -> PBT:
+    """A run whose trainer raises KeyboardInterrupt."""
+    return replace(walk(), task=Task(Interrupts, SPACE), ready=Every(4))
 
 
 def wanders() -> PBT:
@@ -112,6 +143,24 @@ def _lives(pid: int) -> bool:
 def _sleepers(folder: Path) -> list[int]:
     path = folder / "sleepers"
     return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+
+def test_a_thread_that_a_trainer_leaves_does_not_hold_up_the_run(tmp_path: Path) -> None:
+    """Python would wait for it at the end of the process, for ever."""
+    done = core("run", f"{HERE}:threads", "--out", str(tmp_path / "run"), "--no-fsync")
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_an_interrupt_that_a_trainer_raises_is_its_failure(tmp_path: Path) -> None:
+    """A worker takes Ctrl-C as a wish: so this is none, and the member has failed."""
+    out = tmp_path / "run"
+
+    done = core("run", f"{HERE}:interrupts", "--out", str(out), "--no-fsync")
+
+    assert done.returncode == 0, done.stdout
+    assert "a trainer raised" in done.stdout
+    assert "KeyboardInterrupt" in core("status", str(out)).stdout
 
 
 @pytest.mark.parametrize("preset", ["pooled", "terminates"])

@@ -60,6 +60,17 @@ def maybe(me: Member) -> None:
     """Ready, said as None."""
 
 
+def late(me: Member) -> bool:
+    """Report, with a mistake that shows at the third step."""
+    found: dict[str, bool] = {}
+    return found["nope"] if me.step >= 3 else True
+
+
+def leaves(hypers: Hypers, space: Space, rng: Generator) -> Hypers:
+    """Explore, and end the program."""
+    raise SystemExit(0)
+
+
 def drawn(hypers: Hypers, space: Space, rng: Generator) -> Hypers:
     """Explore with a generator that nobody else knows."""
     return {"rate": float(hypers["rate"]) * float(np.random.random())}  # noqa: NPY002
@@ -137,6 +148,8 @@ def test_a_task_that_cannot_be_one_is_refused(trainer: Any, space: Any, words: s
         ({"exploit": an_id}, "exploit rule .*:an_id returned 0"),
         ({"ready": maybe}, "ready rule .*:maybe returned None: .* True or False"),
         ({"report": maybe}, "report rule .*:maybe returned None"),
+        ({"report": late}, "report rule .*:late raised KeyError"),
+        ({"explore": leaves}, "explore rule .*:leaves raised SystemExit"),
     ],
 )
 def test_a_rule_that_cannot_be_used_is_found_on_a_made_up_population(

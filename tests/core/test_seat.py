@@ -108,7 +108,10 @@ def test_hypers_can_be_read_in_every_way_of_a_mapping() -> None:
 
 
 def test_hypers_that_are_read_once_and_never_again_are_noticed() -> None:
-    """An optimiser that is made with the first member's rate would train all others with it."""
+    """An optimiser that is made with the first member's rate would train all others with it.
+
+    A warning, as a warm-up that is over looks the same; `check` tells the two apart.
+    """
 
     class ReadsOnce(Walk):
         rate = 0.0
@@ -122,6 +125,22 @@ def test_hypers_that_are_read_once_and_never_again_are_noticed() -> None:
     seat.step({"rate": 0.1})
     seat.eval()
     seat.step({"rate": 0.2})
+    seat.eval()
+
+    [doubt] = seat.doubts
+    assert "has read 'rate' before, and not this time" in doubt
+
+
+def test_a_name_that_no_call_reads_stops_everything() -> None:
+    """Nobody puts it in force."""
+
+    class Deaf(Walk):
+        def step(self, hypers) -> None:  # type: ignore[no-untyped-def]
+            super().step({"rate": 0.1})
+
+    seat = Seat(Task(Deaf, SPACE))
+    seat.take(0, 1)
+    seat.step({"rate": 0.1})
 
     with pytest.raises(TaskError, match=r"'rate', which a call of step\(hypers\) never looked at"):
         seat.eval()
@@ -142,7 +161,7 @@ def test_whoever_has_diverged_need_not_read_anything() -> None:
     assert not seat.failed
 
 
-@pytest.mark.parametrize("ending", [SystemExit(0), SystemExit("no data")])
+@pytest.mark.parametrize("ending", [SystemExit(0), SystemExit("no data"), GeneratorExit()])
 def test_a_trainer_that_ends_its_process_has_failed(ending: BaseException) -> None:
     """With the reason and its own line, as one that raises."""
 

@@ -116,12 +116,14 @@ def test_what_one_option_alone_reads_is_no_fault_in_any_order() -> None:
             assert reads.fault(hypers, used) == ""
 
 
-def test_what_the_same_options_have_read_before_must_be_read_again() -> None:
-    """A trainer that puts it in force with its first member trains all others with that."""
+def test_what_the_same_options_have_read_before_is_worth_a_word() -> None:
+    """A warm-up that is over, or a value that is put in force once for all members."""
     reads = Reads(SPACE)
 
     assert reads.fault(SGD, {"opt", "rate", "momentum"}) == ""
-    assert "'momentum'" in reads.fault(SGD, {"opt", "rate"})
+    assert "has read 'momentum' before" in reads.doubt(SGD, {"opt", "rate"})
+    assert reads.doubt(ADAM, {"opt", "rate"}) == ""
+    assert reads.fault(SGD, {"opt", "rate"}) == ""
 
 
 def test_what_no_option_has_read_is_a_fault_as_soon_as_all_are_tried() -> None:
