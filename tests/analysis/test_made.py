@@ -12,6 +12,8 @@ from core.record import seal, unseal
 from tests.analysis.runs import run_of
 from tests.analysis.written import write_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _fewer_figures(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from slurm.check import check_imports
 from slurm.snapshot import freeze, thaw
 from tests.faults.storms import REPOSITORY
 
+pytestmark = pytest.mark.slow
 HELPER = "from tasks.toy.presets import pbt as toy\n\n\ndef make():\n    return toy()\n"
 PRESET = "from {} import make\n\n\ndef pbt():\n    return make()\n"
 LATE = "def pbt():\n    from {} import make\n\n    return make()\n"
