@@ -79,13 +79,15 @@ def test_unlike_workers_of_a_lockstep_run_are_warned_of(tmp_path: Path) -> None:
 
 
 def test_like_workers_and_asynchronous_runs_are_not_warned_of(tmp_path: Path) -> None:
-    """The same kernels on another host; and a mode that promises no history."""
+    """The same kernels on another host; one more library loaded; a mode with no such promise."""
     alike = open_run(tmp_path / "alike", WALK)
     _foreign(alike.root, processor="a faster one of the same kind")
+    more = open_run(tmp_path / "more", WALK)
+    _foreign(more.root, blas="openblas 0.0.1 Haswell, " + kernels()["blas"])
     free = open_run(tmp_path / "free", WALK, {"mode": "asynchronous"})
     _foreign(free.root, instructions="sse4_2")
 
-    for run in (alike, free):
+    for run in (alike, more, free):
         work(run, durable=False)
         assert View(run.root, run.info).warnings() == []
 
