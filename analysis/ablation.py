@@ -146,7 +146,7 @@ def read_ablation(
         results.setdefault(arm, {})[seed] = run.result(number)
         sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
         tasks[arm] = run.settings["task"]
-        if run.is_search:
+        if run.settings.is_search:
             searches[arm] = sizes[arm]
     seeds = dict.fromkeys(seed for _, seed in places)
     whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]

@@ -219,7 +219,7 @@ COLUMNS: Mapping[str, tuple[type, Callable[[Record], float]]] = {
     "dropped": (np.float64, lambda r: r.member.dropped.score if r.member.dropped else math.nan),
     "decided": (np.bool_, lambda r: r.member.seen is not None),
     "waiting": (np.bool_, lambda r: r.member.waiting),
-    "failed": (np.bool_, lambda r: r.weights is None and r.member.step > 0),
+    "failed": (np.bool_, lambda r: r.failed),
     "time": (np.float64, lambda r: r.time),
     "spent": (np.float64, lambda r: math.fsum(r.seconds.get(phase, 0.0) for phase in TURN)),
     "bytes": (np.int64, lambda r: r.bytes),

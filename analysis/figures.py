@@ -148,8 +148,8 @@ def _of_run(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawi
 
 def _of_copies(run: RunData, name: str, baseline: RunData | None) -> Iterator[Drawing]:
     """Draw what came of the copies of a run, its lineages among it."""
-    takes = " and ".join(run.inherits) or "nothing, and only explores"
-    taken = "" if len(run.inherits) == 2 else f" A copy takes {takes}."
+    takes = " and ".join(run.settings.inherit) or "nothing, and only explores"
+    taken = "" if len(run.settings.inherit) == 2 else f" A copy takes {takes}."
     rows = len(varied(run)[:ROWS])
     black = "" if baseline is None else f"; black and dashed: the best member of {baseline.name}"
     if run.columns.weights:

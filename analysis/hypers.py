@@ -33,7 +33,10 @@ def is_text(values: Values) -> bool:
 
 def options(run: RunData, name: str) -> list[str]:
     """Return the options of a hyperparameter that is named, in the order of its prior."""
-    listed = [str(option) for option in cast(Sequence[object], run.priors[name].get("options", ()))]
+    listed = [
+        str(option)
+        for option in cast(Sequence[object], run.settings.priors[name].get("options", ()))
+    ]
     found = set(np.unique(run.columns.hypers[name]).tolist())
     return [option for option in listed if option in found] + sorted(found - set(listed))
 
@@ -46,7 +49,7 @@ def is_logarithmic(run: RunData, name: str) -> bool:
     there = values[np.isfinite(values.astype(np.float64))].astype(np.float64)
     if not len(there) or there.min() <= 0:
         return False
-    return "Log" in str(run.priors[name]["is"]) or bool(there.max() / there.min() > DECADES)
+    return run.settings.is_logarithmic(name) or bool(there.max() / there.min() > DECADES)
 
 
 def heights(run: RunData, name: str, columns: Columns | None = None) -> Floats:

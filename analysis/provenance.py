@@ -18,7 +18,7 @@ def provenance(name: str, group: Sequence[Evidence]) -> Html:
     plain = [(key, said(settings[key])) for key in MATTER if key in settings]
     space = [
         (hyper, said({k: v for k, v in prior.items() if k != "domain"}), said(prior.get("domain")))
-        for hyper, prior in run.priors.items()
+        for hyper, prior in run.settings.priors.items()
     ]
     return tag(
         "div",

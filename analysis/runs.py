@@ -12,8 +12,8 @@ from analysis.names import file_name
 from core.population import Population
 from core.record import Record
 from core.run import RunError, read_info, read_sealed
+from core.settings_file import Settings
 
-NEVER = "core.strategies:never"  # the ready rule of random search
 # all else is the same in a baseline
 RULES = ("ready", "exploit", "explore", "inherit", "rescues", "schedule")
 STUDY = "study.json"  # what a directory is a study by
@@ -32,7 +32,7 @@ class RunData:
 
     path: Path
     preset: str
-    settings: Mapping[str, object]
+    settings: Settings
     code: str
     columns: Columns
     last: Mapping[int, Record]
@@ -49,54 +49,37 @@ class RunData:
     @property
     def seed(self) -> int:
         """The seed of the run."""
-        return cast(int, self.settings["seed"])
+        return self.settings.seed
 
     @property
     def members(self) -> int:
         """How many members the run has, those included that have published nothing."""
-        return cast(int, self.settings["members"])
+        return self.settings.members
 
     @property
     def steps(self) -> int:
         """How many steps each member is to train for."""
-        return cast(int, self.settings["steps"])
+        return self.settings.steps
 
     @property
     def score(self) -> str:
         """What the score is, with its unit."""
-        return str(cast(Mapping[str, object], self.settings["task"])["score"])
-
-    @property
-    def priors(self) -> Mapping[str, Mapping[str, object]]:
-        """The priors of the hyperparameters, by name, as the run's settings describe them."""
-        task = cast(Mapping[str, Mapping[str, object]], self.settings["task"])
-        return cast(Mapping[str, Mapping[str, object]], task["space"]["priors"])
+        return self.settings.score
 
     @property
     def hypers(self) -> list[str]:
         """The names of the hyperparameters."""
-        return list(self.priors)
-
-    @property
-    def inherits(self) -> tuple[str, ...]:
-        """What a copy takes: "weights", "hypers", both, or nothing."""
-        return tuple(cast(Sequence[str], self.settings["inherit"]))
+        return list(self.settings.priors)
 
     @property
     def is_baseline(self) -> bool:
         """Whether nobody is ever ready, nor replays another run: random search, fixed, annealed."""
-        return self.settings["ready"] == NEVER and not self.is_replay
-
-    @property
-    def is_search(self) -> bool:
-        """Whether each member goes on with what it began with."""
-        return self.is_baseline and not self.settings.get("schedule")
+        return self.settings.is_baseline
 
     @property
     def is_replay(self) -> bool:
         """Whether all go along what another run has found; a rule of one's own is none."""
-        schedule = self.settings.get("schedule")  # of a rule, its name or its settings
-        return isinstance(schedule, list) and schedule != []
+        return self.settings.is_replay
 
     def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
         """Whether it differs from `other` in nothing but that nobody is ever ready.
@@ -209,8 +192,8 @@ def read_run(
         RunError: it is none, or has published nothing at all.
     """
     info = read_info(path)
-    settings = cast(Mapping[str, object], info["settings"])
-    members = cast(int, settings["members"])
+    settings = Settings(cast(Mapping[str, object], info["settings"]))
+    members = settings.members
     problems: list[str] = []
     last: dict[int, Record] = {}
     population = Population(path, warn=problems.append, lean=True)
@@ -229,8 +212,7 @@ def read_run(
             yield history
             progress((id + 1) / members)
 
-    weights = "weights" in cast(Sequence[str], settings["inherit"])
-    found = columns(histories(), weights=weights)
+    found = columns(histories(), weights="weights" in settings.inherit)
     if not last:
         raise RunError(f"{path} has nothing to show: no member has published anything yet")
     return RunData(
@@ -307,7 +289,7 @@ def said(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = str(value)
-    return text.rpartition(":")[2] if text.startswith("core.") else text
+    return text.removeprefix("core:")  # what a user imports of `core` needs no more than its name
 
 
 # ----------------------------------------------------------------------------- studies

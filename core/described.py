@@ -1,8 +1,15 @@
-"""Settings as JSON, which run.json holds, and in what two of them differ."""
+"""Settings as JSON, which run.json holds, and in what two of them differ.
+
+A class or a function is written by its public name, which says nothing of the file that it lies in:
+`core:Truncation`. So files may move, and a run goes on. A package names what is public in `PUBLIC`,
+name -> module:qualname (core/__init__.py, tasks/gan/__init__.py); all else is written as
+module:qualname.
+"""
 
 import json
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from types import BuiltinFunctionType, FunctionType
 
@@ -17,15 +24,15 @@ def describe(value: object) -> object:
         return value if not isinstance(value, float) or math.isfinite(value) else str(value)
     if is_dataclass(value) and not isinstance(value, type):
         named = {field.name: describe(getattr(value, field.name)) for field in fields(value)}
-        return {"is": _where(type(value))} | named
+        return {"is": name_of(type(value))} | named
     if isinstance(value, Mapping):
         return {str(key): describe(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [describe(item) for item in value]
     if isinstance(value, set | frozenset):
         return sorted((describe(item) for item in value), key=json.dumps)
-    if isinstance(value, type | FunctionType | BuiltinFunctionType) and "<" not in _where(value):
-        return _where(value)
+    if isinstance(value, type | FunctionType | BuiltinFunctionType) and "<" not in name_of(value):
+        return name_of(value)
     if hasattr(value, "func") and hasattr(value, "args"):  # functools.partial
         return {
             "is": "partial",
@@ -39,8 +46,15 @@ def describe(value: object) -> object:
     )
 
 
-def _where(value: type | FunctionType | BuiltinFunctionType) -> str:
-    return f"{value.__module__}:{value.__qualname__}"
+def name_of(value: Callable[..., object]) -> str:
+    """Return the public name of a class or a function, or where it lies if it has none."""
+    where, package = f"{value.__module__}:{value.__qualname__}", value.__module__
+    while package := package.rpartition(".")[0]:
+        public = getattr(sys.modules.get(package), "PUBLIC", {})
+        for name, place in public.items():
+            if place == where:
+                return f"{package}:{name}"
+    return where
 
 
 def differences(old: object, new: object, name: str = "") -> list[str]:

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeVar, cast, get_args
 
+from core import format_2
 from core.files import Unreadable
 from core.member import Cause, Dropped, Hypers, Member
 from core.task import Report
 
-FORMAT = 2  # of records and of run.json; a reader refuses any other
+FORMAT = 3  # of records and of run.json, as they are written
+READ = (2, 3)  # the formats that are read; a reader refuses any other
 GREATEST = 2**53  # of any whole number in a record
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 # the phases of a turn that are no parts of each other, without the search for it
@@ -41,24 +43,31 @@ class Record:
 
     member: all that does not depend on time, host or worker.
     report: what `Trainer.report` said; the engine never reads it.
-    weights: None before the first step, and for a member whose trainer raised.
+    weights: None before the first step, for a member whose trainer raised, and where no file holds
+        θ.
+    failed: whether the member stands as its trainer raised: it has no θ until it copies somebody.
     error: the traceback of a trainer that raised in this turn.
     seconds: wall time by phase (step, eval, report, load, save, checksum, read, decide, pin,
         publish, fsync, claim), since the worker's previous record.
     bytes: written by this turn: weights saved, 0 for a copy by link.
     worker, host: who published it.
     time: when, by that host's clock, seconds since 1970; nothing is decided by it.
+    run: the id of the run, as run.json has it; "" of format 2, which did not say.
+    backend: what carried out the turn, such as "workers"; "" of format 2, which did not say.
     """
 
     member: Member
     report: Report = field(default_factory=dict)
     weights: Weights | None = None
+    failed: bool = False
     error: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     bytes: int = 0
     worker: str = ""
     host: str = ""
     time: float = 0.0
+    run: str = ""
+    backend: str = ""
 
     @property
     def spent(self) -> float:
@@ -173,9 +182,9 @@ def unseal(line: bytes, *, lean: bool = False) -> dict[str, object]:
         raise Unreadable(f"it is no JSON of ours: {error}") from error
     if not isinstance(body, dict):
         raise Unreadable("it is no JSON object")
-    if body.get("format") != FORMAT:
+    if body.get("format") not in READ:
         raise OtherFormat(
-            f"the format is {str(body.get('format'))[:20]!r}, this program reads {FORMAT}: use "
+            f"the format is {str(body.get('format'))[:20]!r}, this program reads 2 and 3: use "
             "the version of the program that wrote it, or begin anew in another directory"
         )
     return body
@@ -230,17 +239,22 @@ def _plain(value: object) -> object:
 
 
 def _record(body: Mapping[str, object]) -> Record:
+    if body["format"] == 2:
+        body = format_2.record(body)
     weights = body["weights"]
     return Record(
         member=_member(_a(dict, body["member"])),
         report=cast(Report, _a(dict, body["report"])),
         weights=None if weights is None else _weights(_a(dict, weights)),
+        failed=_a(bool, body["failed"]),
         error=None if body["error"] is None else _a(str, body["error"]),
         seconds={phase: _number(spent) for phase, spent in _a(dict, body["seconds"]).items()},
         bytes=_count(body["bytes"]),
         worker=_a(str, body["worker"]),
         host=_a(str, body["host"]),
         time=_number(body["time"]),
+        run=_a(str, body["run"]),
+        backend=_a(str, body["backend"]),
     )
 
 

@@ -7,7 +7,6 @@ from core.presence import Presence
 from core.view import Row, View, duration
 
 SENTENCES = 3  # of one kind that are shown
-NEVER = "core.strategies:never"  # how a run's settings name the rule by which nobody is ever ready
 ODD = {
     "stalled": "worker {w.worker} is alive ({w.where}), but its heartbeat stopped {age} ago: its "
     "trainer may keep Python from running anything else, or the disk does not answer",
@@ -75,7 +74,7 @@ def is_search(view: View, rows: list[Row]) -> bool:
     """Whether nobody has copied anybody though the rules allow it, in a run that is half done."""
     done = sum(row.record.member.step for row in rows)
     return (
-        view.settings.get("ready") != NEVER
+        not (view.settings.is_baseline or view.settings.is_replay)
         and 2 * done >= view.members * view.steps
         and not any(row.record.member.last_copy for row in rows)
     )

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
+from core import format_2
 from core.anew import clear, is_undecided, is_untouched
 from core.described import RunError as RunError
 from core.described import describe as describe
@@ -39,6 +40,7 @@ OVERRIDES = (
     "steps",
     "mode",
 )  # the size of a run, its seed and its mode; besides them, a run may be given a schedule
+OF_ALL = ("format", "id")  # what run.json says of a run besides its epochs
 LARGEST_INFO = 2**24  # bytes of run.json
 SEEDS = f"below 2**{SEED_BITS}"  # a setting of each run: those written before have larger ones
 PACKAGES = ("numpy", "scipy", "torch", "torchvision", "scikit-learn")
@@ -58,6 +60,11 @@ class Run:
     pbt: PBT
     info: Mapping[str, object]
     note: str = ""
+
+    @property
+    def id(self) -> str:
+        """What tells it from all other runs; "" of one that began before there were ids."""
+        return str(self.info.get("id", ""))
 
     @property
     def seed_bits(self) -> int:
@@ -120,17 +127,18 @@ def open_run(
     if not different:
         return Run(root, preset, pbt, info)
     what = "\n  ".join(different)
-    wanted = info | {"preset": preset, "overrides": dict(overrides or {}), "settings": settings}
+    wanted = {"preset": preset, "overrides": dict(overrides or {}), "settings": settings}
     if named and is_untouched(root):
         check_rules(preset, pbt)
         clear(root)
-        Files().replace(path, seal(wanted | _origin()))
+        Files().replace(path, _sealed(secrets.token_hex(8), wanted | _origin()))
         note = f"nothing was trained in {root} yet, so it is begun anew with:\n  {what}"
         return Run(root, preset, pbt, read_info(root), note)
     if named and is_undecided(root, before, settings, pbt):
         check_rules(preset, pbt)
         mended = [*cast(Sequence[object], info.get("mended", [])), different]
-        Files().replace(path, seal(wanted | {"mended": mended}))
+        epoch = {name: value for name, value in info.items() if name not in OF_ALL}
+        Files().replace(path, _sealed(str(info.get("id", "")), epoch | wanted | {"mended": mended}))
         note = f"nothing was decided in {root} yet, so it goes on with:\n  {what}"
         return Run(root, preset, pbt, read_info(root), note)
     raise RunError(
@@ -195,8 +203,30 @@ def _asked(root: Path, info: Mapping[str, object]) -> tuple[str, Mapping[str, ob
 
 
 def read_info(root: Path) -> dict[str, object]:
-    """Return the content of run.json; raise RunError if this is no run directory of ours."""
-    return read_sealed(root / "run.json", "run directory")
+    """Return what run.json says; raise RunError if this is no run directory of ours.
+
+    What it says of the run's epoch (preset, settings, code, machine, ...) stands beside its format
+    and its id.
+    """
+    path = root / "run.json"
+    info = read_sealed(path, "run directory")
+    try:
+        epochs = format_2.epochs(info) if info["format"] == 2 else info["epochs"]
+        [epoch] = cast(Sequence[Mapping[str, object]], epochs)
+        whole = {name: info[name] for name in OF_ALL if name in info} | dict(epoch)
+        cast(Mapping[str, object], whole["settings"])["task"]
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise RunError(f"{path} is no description of a run of one epoch: {error!r}") from error
+    return whole
+
+
+def _sealed(id: str, epoch: Mapping[str, object]) -> bytes:
+    """Return the content of run.json.
+
+    A run has one epoch of settings. The list is there for runs that are extended: what holds from
+    then on is the next one.
+    """
+    return seal({"format": FORMAT, "id": id, "epochs": [dict(epoch)]})
 
 
 def read_sealed(path: Path, kind: str) -> dict[str, object]:
@@ -223,8 +253,8 @@ def _begin(root: Path, preset: str, overrides: Mapping[str, object], settings: o
                 f"{root} is not a run directory: it has no run.json, but holds {strange[0]!r}; "
                 "give an empty or a new directory"
             )
-        info = {"format": FORMAT, "preset": preset, "overrides": dict(overrides)}
-        Files().create(root / "run.json", seal(info | {"settings": settings} | _origin()))
+        asked = {"preset": preset, "overrides": dict(overrides), "settings": settings}
+        Files().create(root / "run.json", _sealed(secrets.token_hex(8), asked | _origin()))
     except FileExistsError:
         raise RunError(f"{root} is a file; give a directory") from None
     except OSError as error:
@@ -232,9 +262,8 @@ def _begin(root: Path, preset: str, overrides: Mapping[str, object], settings: o
 
 
 def _origin() -> dict[str, object]:
-    """Return a new run's id, and what its results come from besides its settings."""
+    """Return what a new run's results come from besides its settings."""
     return {
-        "id": secrets.token_hex(8),
         "code": code_version(),
         "versions": versions(),
         "host": socket.gethostname(),

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -63,22 +62,12 @@ class RunView:
 
 def _fixed(view: View, rows: list[Row]) -> Mapping[str, str]:
     """Return what needs no column: the hypers whose prior is one value, which all have."""
-    priors = _priors(view)
     found = {}
     for name in rows[0].record.member.hypers if rows else ():
-        prior = priors.get(name)
-        kind = prior.get("is") if isinstance(prior, Mapping) else None
         values = {value(row.record.member.hypers[name]) for row in rows}
-        if isinstance(kind, str) and kind.endswith(":Fixed") and len(values) == 1:
+        if view.settings.is_fixed(name) and len(values) == 1:
             found[name] = values.pop()
     return found
-
-
-def _priors(view: View) -> Mapping[str, object]:
-    found: object = view.settings
-    for key in ("task", "space", "priors"):
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return cast(Mapping[str, object], found) if isinstance(found, Mapping) else {}
 
 
 def _listed(fixed: Mapping[str, str]) -> str:

@@ -131,7 +131,7 @@ class Trust:
         record = self._before_last(id)
         if record is None:
             return False
-        if record.weights is None and (record.member.step > 0 or not from_start):
+        if record.failed or (record.weights is None and not from_start):
             return False
         try:
             trainer = self._trainer(id, record.weights)
@@ -168,7 +168,7 @@ class Trust:
             last = record = self.population.newest(id)
             while last is not None and record is not None:
                 if record.member.step < last.member.step:
-                    return record if last.weights is not None else None
+                    return None if last.failed else record
                 if record.member.n == 0:
                     return None
                 record = self.population.record(id, record.member.n - 1)

@@ -12,12 +12,14 @@ from core.pbt import PBT, SEED_BITS, Learner, Loadable, WeightsLost, is_reported
 from core.peers import Peers
 from core.population import Population
 from core.record import Record, Weights
-from core.run import Run
+from core.run import Run, RunError
 from core.seat import RAISED, DiskError, Seat, let_go
 from core.task import Report, TaskError
 from core.tracebacks import last_line, said
 from core.trust import Doubtful, Trust
 from core.weights import weights_name
+
+BACKEND = "workers"  # as records call it
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Turn:
     record: Record
     trust: Trust
     bits: int = SEED_BITS  # of the seeds that the trainer is given
+    run: str = ""  # the id of the run
     copied: int = 0
     known: dict[Loadable, Weights] = field(default_factory=dict)
 
@@ -127,12 +130,15 @@ class Turn:
             member=me,
             report=report,
             weights=weights,
+            failed=seat.failed,
             error=seat.error,
             seconds={phase: round(spent, 6) for phase, spent in seat.clock.take().items()},
             bytes=written + self.copied,
             worker=self.name,
             host=socket.gethostname(),
             time=round(time.time(), 3),
+            run=self.run,
+            backend=BACKEND,
         )
         with seat.clock("publish"):
             self.population.publish(record, self.lease)
@@ -203,6 +209,18 @@ def begin_turn(
     id, pbt = lease.id, run.pbt
     record = population.head(id, lease)
     if record is None:
-        record = Record(member=start(id, pbt), worker=name, host=socket.gethostname())
-        population.publish(replace(record, time=round(time.time(), 3)), lease)
-    return Turn(pbt, population, lease, seat, name, record, trust, run.seed_bits)
+        record = Record(
+            member=start(id, pbt),
+            worker=name,
+            host=socket.gethostname(),
+            time=round(time.time(), 3),
+            run=run.id,
+            backend=BACKEND,
+        )
+        population.publish(record, lease)
+    if record.run and record.run != run.id:
+        raise RunError(
+            f"{population.folder(id)} holds records of another run ({record.run}) than run.json "
+            f"({run.id}): it was copied there. Remove the folder, and the member begins anew"
+        )
+    return Turn(pbt, population, lease, seat, name, record, trust, run.seed_bits, run.id)

@@ -44,7 +44,7 @@ def verify(run: Run, tick: Callable[[int], None] = lambda _: None) -> Verdict:
     digest = hashlib.sha256()
     decisions = copies = 0
     for id, history in histories.items():
-        problems += _check_order(id, history, run.pbt)
+        problems += _check_order(id, history, run.pbt) + _check_origin(history, run)
         for previous, record in itertools.pairwise(history):
             problems += _check_decision(record, previous, histories, run)
         for record in history:
@@ -83,6 +83,17 @@ def _check_order(id: int, history: list[Record], pbt: PBT) -> list[str]:
         problems.append(f"member {id} is not done: step {last.step} of {pbt.steps}")
     if last.step > pbt.steps:
         problems.append(f"member {id} was trained for {last.step} steps, of {pbt.steps}")
+    return problems
+
+
+def _check_origin(history: Sequence[Record], run: Run) -> list[str]:
+    """Check that the records are of this run, and that what they say of a failure fits."""
+    problems = []
+    for record in history:
+        if record.run not in ("", run.id):
+            problems.append(f"{_name(record.member)} is of another run, {record.run}")
+        if record.failed and record.weights is not None:
+            problems.append(f"{_name(record.member)} has failed, and has weights all the same")
     return problems
 
 

@@ -16,6 +16,7 @@ from core.member import Value, rank
 from core.population import Population
 from core.presence import Lookout, Presence
 from core.record import Record
+from core.settings_file import Settings
 
 HANG = 5  # a turn that takes so many times longer than the longest one before it is reported
 BRIEF = 2.0  # seconds: of shorter turns, one may be many times as long for no reason
@@ -72,19 +73,19 @@ class View:
         self._lookout = Lookout(self.root)
 
     @property
-    def settings(self) -> Mapping[str, object]:
+    def settings(self) -> Settings:
         """What is run."""
-        return cast(Mapping[str, object], self.info.get("settings", {}))
+        return Settings(cast(Mapping[str, object], self.info.get("settings", {})))
 
     @property
     def members(self) -> int:
         """The size of the population."""
-        return cast(int, self.settings["members"])
+        return self.settings.members
 
     @property
     def steps(self) -> int:
         """How many steps each member is trained for."""
-        return cast(int, self.settings["steps"])
+        return self.settings.steps
 
     def rows(self) -> list[Row]:
         """Return all members that have published, best first."""
@@ -143,9 +144,7 @@ class View:
 
     def is_lost(self, rows: list[Row]) -> bool:
         """Whether every member has failed: there is nothing to go on from."""
-        return len(rows) == self.members and all(
-            row.record.weights is None and row.record.member.step for row in rows
-        )
+        return len(rows) == self.members and all(row.record.failed for row in rows)
 
     def progress(self, rows: list[Row]) -> str:
         """Return one line: how far, how fast, how long still."""

@@ -124,7 +124,7 @@ def work(
                     if turn and turn.record.error:
                         what = last_line(turn.record.error)
                         me.warn(f"member {turn.lease.id} failed: {what}", turn.record.error)
-                    if turn and turn.record.weights is None:
+                    if turn and turn.record.failed:
                         _check_that_some_live(population, run.pbt)
                     lost = None
                 except OSError as error:
@@ -257,7 +257,7 @@ class _Search:
 def _check_that_some_live(population: Population, pbt: PBT) -> None:
     for id in range(pbt.members):
         record = population.newest(id)
-        if record is None or record.member.step == 0 or record.weights is not None:
+        if record is None or not record.failed:
             return
     histories = map(population.history, range(pbt.members))
     errors = [record.error for history in histories for record in history if record.error]

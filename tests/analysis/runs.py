@@ -9,6 +9,7 @@ from analysis.runs import RunData
 from core.member import Dropped, Member
 from core.record import Record, Weights
 from core.run import open_run
+from core.settings_file import Settings
 from core.worker import work
 
 THETA = Weights(name="w", bytes=1, sha256="0" * 64)
@@ -69,9 +70,9 @@ def written(
         "steps": steps or max(map(len, scores)),
         "members": members or len(scores),
         "task": {"trainer": trainer, "space": space, "score": "height (m)"},
-        "ready": "core.strategies:never",
+        "ready": "core:never",
     }
-    run = Written(Path(f"run-{seed}"), preset, settings, "abc", columns([]), {})
+    run = Written(Path(f"run-{seed}"), preset, Settings(settings), "abc", columns([]), {})
     return run.having(histories)
 
 

@@ -287,4 +287,4 @@ def test_an_annealed_run_is_a_baseline_and_no_replay(tmp_path: Path) -> None:
     for run, name in zip(by_rule, ("annealed", "halved"), strict=True):
         assert run.name == name
         assert run.is_baseline_of(pbt)
-        assert not run.is_search
+        assert not run.settings.is_search

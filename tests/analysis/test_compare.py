@@ -20,6 +20,7 @@ from analysis.compare import Comparison, compare, row_of
 from analysis.comparison_files import as_csv, as_json, as_markdown
 from analysis.runs import RunData, read_runs
 from core.run import open_run
+from core.settings_file import Settings
 from core.worker import work
 from tests.analysis.runs import Written, run_of, with_copy, written
 
@@ -355,7 +356,9 @@ def test_what_cannot_be_compared_is_refused(case: str) -> None:
     ours, theirs = _ending([3.0, 4.0]), _ending([1.0, 2.0])
     options: dict[str, object] = {}
     if case == "mixed":
-        other = replace(ours[1], preset="x:y", settings={**ours[1].settings, "ready": "often"})
+        other = replace(
+            ours[1], preset="x:y", settings=Settings({**ours[1].settings, "ready": "often"})
+        )
         ours = [ours[0], other]
     elif case == "twice":
         ours = [ours[0], ours[0]]

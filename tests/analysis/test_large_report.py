@@ -14,6 +14,7 @@ from analysis.evidence import Evidence
 from analysis.runs import RunData
 from core.member import Member
 from core.record import Record
+from core.settings_file import Settings
 from tests.analysis.conftest import SIZES, Open, hover, scroll
 
 pytestmark = pytest.mark.browser
@@ -54,12 +55,14 @@ def _large(members: int, steps: int) -> Evidence:
     )
     settings = {
         "task": {
-            "space": {"priors": {"rate": {"is": "LogUniform"}, "other": {"is": "LogUniform"}}},
+            "space": {
+                "priors": {"rate": {"is": "core:LogUniform"}, "other": {"is": "core:LogUniform"}}
+            },
             "score": "score",
         },
         "members": members,
         "steps": steps,
-        "ready": "core.strategies:every",
+        "ready": "core:every",
         "inherit": ["weights", "hypers"],
         "seed": 0,
     }
@@ -67,7 +70,7 @@ def _large(members: int, steps: int) -> Evidence:
         id: Record(member=Member(id=id, n=steps, step=steps, score=float(score[row])))
         for id, row in enumerate(columns.last())
     }
-    return Evidence(RunData(Path("run"), "m:large", settings, "0", columns, last), [], [])
+    return Evidence(RunData(Path("run"), "m:large", Settings(settings), "0", columns, last), [], [])
 
 
 @pytest.fixture(scope="module")

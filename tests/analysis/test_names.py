@@ -32,6 +32,7 @@ from analysis.numbers import label, of_report
 from analysis.report import page
 from analysis.tabular import Table, markdown
 from core.member import Hypers, Value
+from core.settings_file import Settings
 from tests.analysis.runs import Written, run_of, written
 from tests.analysis.written import write_run
 
@@ -56,9 +57,9 @@ def _saying(
             for history in run.histories
         ]
     )
-    space = {"priors": {name: {"is": "core.space:Uniform"} for name in hypers or {"rate": 0}}}
+    space = {"priors": {name: {"is": "core:Uniform"} for name in hypers or {"rate": 0}}}
     task = dict(run.settings["task"]) | {"space": space}  # type: ignore[call-overload]
-    return replace(found, settings=dict(run.settings) | {"task": task})
+    return replace(found, settings=Settings(dict(run.settings) | {"task": task}))
 
 
 @given(st.lists(NAMES, unique=True, max_size=8), st.lists(NAMES, max_size=4))
@@ -170,7 +171,7 @@ def test_a_hyperparameter_and_a_report_named_as_the_score_have_axes_of_their_own
         _saying(written([[1.0]], seed=0), {"height (m)": 1.0}, {"height (m)": 0.5, "rate": 0.1}),
     ]
     rules = dict(runs[0].settings) | {"ready": "mine:rule"}
-    pbt = replace(runs[0], settings=rules, path=Path("pbt"))
+    pbt = replace(runs[0], settings=Settings(rules), path=Path("pbt"))
 
     assert called(runs[0], "height (m)") == "height (m) (hyperparameter)"
     assert called(runs[0], "rate") == "rate"
@@ -291,8 +292,8 @@ def test_an_arm_without_baseline_is_missed_though_another_begins_with_its_name(
 
     def pbt(name: str, trainer: str) -> Written:
         run = written([[1.0]], preset=f"tests.trainers:{name}", trainer=trainer)
-        rules = {"ready": {"is": "core.strategies:Every", "steps": 1}}
-        return replace(run, settings=dict(run.settings) | rules)
+        rules = {"ready": {"is": "core:Every", "steps": 1}}
+        return replace(run, settings=Settings(dict(run.settings) | rules))
 
     search = written([[1.0]], preset="tests.trainers:search", trainer="b")
 

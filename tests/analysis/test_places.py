@@ -134,7 +134,7 @@ def test_a_run_of_a_folder_that_goes_on_is_left_out_of_a_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Unless it is compared so far; one that was given itself is refused, as ever."""
-    never: dict[str, object] = {"ready": "core.strategies:never"}
+    never: dict[str, object] = {"ready": "core:never"}
     space = {"priors": {"rate": {"is": "x"}}}
     trainer: dict[str, object] = {"task": {"trainer": "x", "space": space, "score": "y"}}
     for seed, stop in ((1, None), (2, 5), (3, None)):

@@ -382,11 +382,9 @@ def test_text_has_contrast_enough(scheme: int) -> None:
 
 def test_a_setting_is_written_as_a_person_would() -> None:
     """Rules as calls, functions by name."""
-    assert said({"is": "core.strategies:Every", "steps": 4}) == "Every(steps=4)"
-    assert said("core.strategies:never") == "never"
-    assert said({"is": "m:Chain", "of": [{"is": "m:A"}, "core.strategies:keep"]}) == (
-        "Chain(of=[A(), keep])"
-    )
+    assert said({"is": "core:Every", "steps": 4}) == "Every(steps=4)"
+    assert said("core:never") == "never"
+    assert said({"is": "m:Chain", "of": [{"is": "m:A"}, "core:keep"]}) == ("Chain(of=[A(), keep])")
     assert said({"a": 1e-5, "b": None}) == "{a=1e-05, b=None}"
 
 

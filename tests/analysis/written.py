@@ -41,18 +41,17 @@ def write_run(
     names = list(draw(np.random.default_rng(0)))
     whole: dict[str, object] = {
         "task": {
-            "space": {"priors": {n: {"is": "core.space:Uniform", "domain": [0, 1]} for n in names}},
+            "space": {"priors": {n: {"is": "core:Uniform", "domain": [0, 1]} for n in names}},
             "score": "score",
         },
         "members": members,
         "steps": steps,
-        "ready": {"is": "core.strategies:Every", "steps": every},
+        "ready": {"is": "core:Every", "steps": every},
         "inherit": ["weights", "hypers"],
         "seed": seed,
         "mode": "lockstep",
     }
-    info = {
-        "format": FORMAT,
+    epoch = {
         "preset": preset,
         "overrides": {},
         "settings": whole | dict(settings or {}),
@@ -63,7 +62,9 @@ def write_run(
         "began": "2026-01-01T00:00:00+0000",
     }
     (root / "workers").mkdir(parents=True)
-    (root / "run.json").write_bytes(seal(info))
+    (root / "run.json").write_bytes(
+        seal({"format": FORMAT, "id": f"run-{seed}", "epochs": [epoch]})
+    )
     now = [Member(id=id, hypers=draw(rng)) for id in range(members)]
     lines = [[_line(me)] for me in now]
     for step in range(1, (steps if stop is None else stop) + 1):

@@ -87,5 +87,5 @@ def test_a_record_with_any_bit_flipped_is_never_read_wrongly() -> None:
 
 def test_another_format_is_named() -> None:
     """A reader does not guess what a later version meant."""
-    with pytest.raises(OtherFormat, match="the format is '99', this program reads 2"):
+    with pytest.raises(OtherFormat, match="the format is '99', this program reads 2 and 3"):
         unseal(seal({"format": 99}))

@@ -45,7 +45,7 @@ def test_settings_are_described_alike_in_any_process() -> None:
     described = json.dumps(describe(trainers.walk()))
 
     assert "0x" not in described
-    assert '"is": "core.strategies:Truncation", "fraction": 0.4' in described
+    assert '"is": "core:Truncation", "fraction": 0.4' in described
     assert json.loads(described) == json.loads(json.dumps(describe(trainers.walk())))
 
 

@@ -282,7 +282,7 @@ def test_what_a_newer_version_has_written_is_left_as_it_is(run: Run) -> None:
     single = population.folder(1) / "recent" / f"{newest.member.n:08d}"
     for path in (single, population.folder(1) / "record.json"):
         path.unlink()
-        path.write_bytes(seal(body | {"format": 3, "score_of_the_future": 1}))
+        path.write_bytes(seal(body | {"format": 4, "score_of_the_future": 1}))
     before = _tree(run.root / "members/001")
 
     done = _type("work", run)
