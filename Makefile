@@ -57,7 +57,7 @@ digits-tables: .venv/installed
 	@.venv/bin/python -m analysis tables "$(TABLES)"/table_4/*/[0-9]* --out "$(TABLES)/tables"
 
 test: .venv/installed
-	@.venv/bin/python -m pytest -q
+	@.venv/bin/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 check: .venv/installed
 	@.venv/bin/ruff check .

@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from analysis import comparison_files, members, tables
-from analysis.made import Output, add_overwrite
-from analysis.places import note, read_places, run_directories
+from analysis.data.made import Output, add_overwrite
+from analysis.data.places import note, read_places, run_directories
+from analysis.tables import comparison_files, members
+from analysis.tables import paper_tables as tables
 
 # matplotlib and what else draws is imported by the commands that draw: `compare`, `tables` and
 # `members` do without
@@ -98,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _figures(options: argparse.Namespace) -> int:
     """Write every figure twice."""
-    from analysis.figures import figures, saved
+    from analysis.figures.catalogue import figures, saved
 
     output = Output(options.out, options.overwrite)
     places = run_directories(options.runs, note)
@@ -123,7 +124,7 @@ def _report(options: argparse.Namespace) -> int:
             f"a report is a page of HTML, and {options.out} does not end in .html: "
             f"give --out {better}"
         )
-    from analysis.report import write_report
+    from analysis.report.page import write_report
 
     output = options.figures and Output(options.figures, options.overwrite)
     print(write_report(options.runs, options.out, options.lower, output, options.overwrite))
@@ -131,7 +132,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _ablation(options: argparse.Namespace) -> int:
-    from analysis.ablation_files import command
+    from analysis.report.ablation_files import command
 
     return command(options)
 

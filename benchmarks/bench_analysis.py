@@ -15,8 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from analysis.made import Output
-from analysis.report import write_report
+from analysis.data.made import Output
+from analysis.report.page import write_report
 from benchmarks.provenance import say
 from tests.analysis.synthetic import write_run
 

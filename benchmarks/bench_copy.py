@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.provenance import say, spread
-from core.population import Population
-from core.weights import weights_name
+from core.directory.members import Members
+from core.directory.weights import weights_name
 
 NUMBERS = 65_000_000  # parameters, and as many first and second moments
 
@@ -24,7 +24,7 @@ def main() -> None:
     where = sys.argv[1] if len(sys.argv) > 1 else None
     seconds: dict[str, list[float]] = {"link_and_checksum": [], "load": [], "plain_copy": []}
     with tempfile.TemporaryDirectory(dir=where) as folder:
-        population = Population(Path(folder))
+        population = Members(Path(folder))
         state = {name: torch.zeros(NUMBERS) for name in ("weights", "first", "second")}
         weights = population.weights.save(1, weights_name(1, 1), lambda path: _save(state, path))
         used: list[int] = []

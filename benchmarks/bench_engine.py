@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.provenance import say, spread
-from core.population import Population
-from core.run import Run
-from core.strategies import Every
-from core.worker import work
+from core import Every
+from core.directory.members import Members
+from core.directory.run import Run
+from core.workers.worker import work
 from tasks.toy.presets import TASK, pbt
 from tasks.toy.quadratic import Quadratic
 
@@ -48,7 +48,7 @@ def measure(members: int, turns: int, durable: bool, where: str | None) -> dict[
         work(run, durable=durable, turns=turns)
         wall = time.perf_counter() - began
         spent: dict[str, float] = {}
-        population = Population(run.root)
+        population = Members(run.root)
         records = [r for id in range(members) for r in population.history(id) if r.member.step > 1]
         for record in records:
             for phase, seconds in record.seconds.items():

@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 
 from benchmarks.provenance import say, spread
-from core.study import Replay
+from core import Replay
 from tasks.rl import presets, problems
 from tasks.rl.trainer import ActorCritic
 

@@ -19,10 +19,12 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.provenance import say, spread
-from core.pbt import PBT
-from core.run import open_run
-from core.worker import work
-from tasks.gan import dense, losses, presets
+from core import PBT
+from core.directory.run import open_run
+from core.workers.worker import work
+from tasks.gan import presets
+from tasks.gan.losses import autograd as losses
+from tasks.gan.networks import dense
 from tasks.gan.problems import CIFAR10, DIGITS
 from tasks.gan.trainer import WGANGP
 

@@ -1,14 +1,14 @@
 """How often an interval that is called 95 % covers the mean, by seeds and distribution.
 
 `python -m benchmarks.bench_intervals`: some four minutes on one busy core; prints the numbers of
-the table in analysis/statistics.py.
+the table in analysis/tables/statistics.py.
 """
 
 import numpy as np
 from scipy import stats
 
-from analysis.columns import Floats
-from analysis.statistics import LEVEL, RESAMPLES
+from analysis.data.columns import Floats
+from analysis.tables.statistics import LEVEL, RESAMPLES
 from benchmarks.provenance import say
 
 SAMPLES = 20_000

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 from benchmarks.provenance import say, spread
-from core.pool import Pool
-from core.population import Population
-from core.run import open_run
+from core.directory.members import Members
+from core.directory.run import open_run
+from core.workers.pool import Pool
 
 STEPS, WORKERS, PAIRS = 10, 2, 5
 
@@ -27,7 +27,7 @@ def measure(preset: str, seed: int, mode: str) -> dict[str, float]:
             pool.wait(lambda: None, 1.0)
             assert pool.complaints() == [], pool.complaints()
         wall = time.perf_counter() - began
-        population = Population(run.root)
+        population = Members(run.root)
         records = [r for id in range(run.pbt.members) for r in population.history(id)]
         evals = [r.seconds.get("eval", 0.0) for r in records if r.member.step > 0]
         copies = sum(r.member.parent is not None for r in records)

@@ -16,14 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.provenance import say, spread
-from core.member import Hypers
-from core.pbt import PBT
-from core.population import Population
-from core.run import Run
-from core.space import Fixed, Space
-from core.strategies import Every, Exploit, Truncation, TTest, binary_tournament, never
-from core.task import Task
-from core.worker import work
+from core import PBT, Every, Fixed, Hypers, Space, Task, Truncation, TTest, binary_tournament, never
+from core.directory.members import Members
+from core.directory.run import Run
+from core.strategies.exploit import Exploit
+from core.workers.worker import work
 
 SIZES = (80, 320, 1000, 3200, 10_000)
 REPEATS = 3
@@ -97,7 +94,7 @@ def measure(members: int, where: str | None, tell: Callable[[str], None]) -> dic
 
 def _reading(folder: Path, members: int) -> float:
     """Return the milliseconds that it takes to look at every record when none has changed."""
-    population = Population(folder)
+    population = Members(folder)
     for _ in range(2):
         began = time.perf_counter()
         for id in range(members):

@@ -7,9 +7,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from analysis.runs import read_runs
+from analysis.data.runs import read_runs
 from benchmarks.provenance import say, spread
-from core.population import Population
+from core.directory.members import Members
 from tasks.gan.problems import DIGITS
 from tasks.gan.trainer import WGANGP
 
@@ -23,7 +23,7 @@ def main() -> None:
         best = run.best()
         assert best.weights is not None
         trainer = WGANGP(DIGITS, 0, "cpu")
-        trainer.load(Population(run.path).weights.find(best.member.id, best.weights))
+        trainer.load(Members(run.path).weights.find(best.member.id, best.weights))
         scores = []
         for stream in range(SCORES):
             trainer.stream = stream  # which samples are drawn

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.provenance import say, spread
-from core.population import Population
-from core.record import Record
-from core.run import read_info
-from core.view import View
-from slurm.launch import Launch
+from core.directory.members import Members
+from core.directory.record import Record
+from core.directory.run import read_info
+from core.status.progress import View
+from slurm.jobs.ledger import Ledger
 
 REPEATS = 5
 T = TypeVar("T")
@@ -80,7 +80,7 @@ def preempt_all(run: Path, partition: str) -> float:
     began = time.time()
     words = ["sbatch", "-p", partition, "-N", str(count), "--exclusive", "-o", "/dev/null"]
     subprocess.run([*words, "--wrap", "sleep 2"], check=True, capture_output=True)
-    jobs = Launch(run)
+    jobs = Ledger(run)
     wait(lambda: all(job.restarts for job in jobs.elements().values()))
     gone = time.time()
     wait(lambda: all(record.time > gone for record in newest(run)))
@@ -113,8 +113,8 @@ def idle(run: Path, workers: int) -> float:
 
 def end(run: Path) -> None:
     """Let all jobs of a run leave."""
-    subprocess.run(["scancel", *Launch(run).slurm_ids()], check=False, capture_output=True)
-    wait(lambda: not any(job.is_live for job in Launch(run).elements().values()))
+    subprocess.run(["scancel", *Ledger(run).slurm_ids()], check=False, capture_output=True)
+    wait(lambda: not any(job.is_live for job in Ledger(run).elements().values()))
 
 
 def slurm(*words: str) -> None:
@@ -134,7 +134,7 @@ def steps(run: Path) -> list[Record]:
 
 def history(run: Path, id: int) -> list[Record]:
     """Return all records of a member."""
-    return list(Population(run).history(id))
+    return list(Members(run).history(id))
 
 
 def is_done(run: Path) -> bool:

@@ -19,9 +19,9 @@ from typing import Literal
 import numpy as np
 
 from benchmarks.provenance import say, spread
-from core.pool import Pool
-from core.population import Population
-from core.run import open_run
+from core.directory.members import Members
+from core.directory.run import open_run
+from core.workers.pool import Pool
 
 MEMBERS, WORKERS = 8, 2
 ROUNDS = 3
@@ -38,7 +38,7 @@ def ours(*options: str) -> tuple[float, float]:
             pool.wait(lambda: None, 1.0)
             assert pool.complaints() == [], pool.complaints()
         wall = time.perf_counter() - began
-        population = Population(run.root)
+        population = Members(run.root)
         times = sorted(
             record.time
             for id in range(MEMBERS)

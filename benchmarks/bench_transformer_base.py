@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.provenance import say
-from core.strategies import Every
+from core import Every
 from tasks.nmt import presets
 from tasks.nmt.corpus import HELD_OUT, Corpus, Part, generated
 from tasks.nmt.network import DROPOUTS

@@ -19,11 +19,11 @@ from pathlib import Path
 import torch
 
 from benchmarks.provenance import say, spread
-from core.pbt import PBT
-from core.population import Population
-from core.record import TURN
-from core.run import open_run
-from core.worker import work
+from core import PBT
+from core.directory.members import Members
+from core.directory.record import TURN
+from core.directory.run import open_run
+from core.workers.worker import work
 from tasks.nmt import presets
 from tasks.nmt.batches import Batches
 from tasks.nmt.fairseq_compat import (
@@ -62,7 +62,7 @@ def by_engine(member: str) -> tuple[float, dict[str, float]]:
         work(run)
         passed = time.perf_counter() - began
         spent: dict[str, float] = {}
-        for record in Population(run.root).history(0):
+        for record in Members(run.root).history(0):
             for phase, seconds in record.seconds.items():
                 spent[phase] = spent.get(phase, 0.0) + seconds
     return passed - spent["report"], spent

@@ -3,9 +3,7 @@
 import time
 from dataclasses import replace
 
-from core.member import Hypers
-from core.pbt import PBT
-from core.strategies import Every
+from core import PBT, Every, Hypers
 from tasks.toy.presets import TASK, pbt
 from tasks.toy.quadratic import Quadratic
 

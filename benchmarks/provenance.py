@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 
-from core.run import code_version, versions
+from core.directory.run import code_version, versions
 
 
 def say(result: Mapping[str, object]) -> None:

@@ -3,29 +3,17 @@
 `from core import PBT, Task, Space, LogUniform, Every, Truncation, Perturb`
 """
 
-from core.anneal import Anneal
-from core.described import RunError
+from core.directory.described import RunError
 from core.member import Hypers, Member, Value
-from core.pbt import PBT
 from core.peers import Peers
 from core.rules import RuleError
+from core.settings import PBT
 from core.space import EVERYWHERE, Choice, Fixed, Integer, LogUniform, Space, Uniform
-from core.strategies import (
-    Among,
-    Chain,
-    Every,
-    Noise,
-    Perturb,
-    Resample,
-    SinceLastReady,
-    SymmetricPerturb,
-    Truncation,
-    TTest,
-    binary_tournament,
-    keep,
-    never,
-)
-from core.study import Replay, Study, grid
+from core.strategies.exploit import Among, Truncation, TTest, binary_tournament
+from core.strategies.explore import Chain, Noise, Perturb, Resample, SymmetricPerturb, keep
+from core.strategies.ready import Every, SinceLastReady, never
+from core.strategies.schedules import Anneal
+from core.study.study import Replay, Study, grid
 from core.task import Reports, Reseeds, Task, TaskError, Trainer
 
 __all__ = [
@@ -67,7 +55,7 @@ __all__ = [
     "never",
 ]
 
-# what a run directory calls the classes and functions above, wherever they lie (core/described.py)
+# what a run directory calls the classes and functions above (core/directory/described.py)
 PUBLIC = {
     name: f"{value.__module__}:{value.__qualname__}"
     for name, value in ((name, globals()[name]) for name in __all__)

@@ -16,15 +16,9 @@ from typing import cast
 from rich.console import Console
 from rich.text import Text
 
-from core.check import check, cost
-from core.follow import watch
-from core.local import LAST_WORDS, Crew, carry_on, carry_on_study
-from core.machine import check_devices
-from core.many import counts, show_runs, verify_run, verify_runs
-from core.places import await_run, is_study, not_begun, one_run, shown, some_runs
-from core.pool import DONE, UNFINISHED
-from core.processes import end_others, restore_in_children
-from core.run import (
+from core.audits.check import check, cost
+from core.directory.machine import check_devices
+from core.directory.run import (
     EXAMPLE,
     OVERRIDES,
     Run,
@@ -34,16 +28,22 @@ from core.run import (
     read_info,
     resolve,
 )
-from core.run_view import RunView, show_status
-from core.schedule import schedule_of
-from core.study import open_study, work_study
-from core.study_view import StudyView
+from core.status.places import await_run, is_study, not_begun, one_run, shown, some_runs
+from core.status.progress import View, duration
+from core.study.found_schedule import schedule_of
+from core.study.study import open_study, work_study
 from core.task import TaskError
-from core.trust import AllFailed
-from core.view import View, duration
-from core.worker import work
+from core.terminal.live import watch
+from core.terminal.many_runs import counts, show_runs, verify_run, verify_runs
+from core.terminal.run_here import LAST_WORDS, Crew, carry_on, carry_on_study
+from core.terminal.run_table import RunView, show_status
+from core.terminal.study_table import StudyView
+from core.workers.blame import AllFailed
+from core.workers.pool import DONE, UNFINISHED
+from core.workers.processes import end_others, restore_in_children
+from core.workers.worker import work
 
-FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/pool.py; 130 after Ctrl-C
+FAILED, REFUSED = 1, 2  # exit statuses, besides the two of core/workers/pool.py; 130 after Ctrl-C
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -12,9 +12,8 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.described import RunError
-from core.given import takes
-from core.pbt import PBT
+from core.directory.described import RunError
+from core.settings import PBT, takes
 from core.tracebacks import of_user, place, said
 
 OURS = ("core", "tasks", "analysis", "slurm")  # the packages of this program

@@ -6,11 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from core.member import Member
-from core.pbt import PBT, decide, is_ready, is_reported, random_numbers, start
+from core.pbt import decide, is_ready, is_reported, start
 from core.peers import Peers
 from core.rules import RuleError, name
+from core.settings import PBT
 from core.space import Choice, Fixed, Integer, LogUniform, Prior, Space, Uniform
-from core.strategies import Among, Every, SinceLastReady, never
+from core.strategies.exploit import Among
+from core.strategies.ready import Every, SinceLastReady, never
+from core.streams import random_numbers
 
 FEW = 8  # members of the made-up population
 MANY = 20_000  # steps up to which a rule is asked about each of them

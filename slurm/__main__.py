@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from core.pool import UNFINISHED
-from core.run import EXAMPLE, OVERRIDES, RunError
+from core.directory.run import EXAMPLE, OVERRIDES, RunError
 from core.task import TaskError
-from core.trust import AllFailed
-from core.whole import begin, look
-from slurm.job import ALL_DONE, Job
-from slurm.launch import Launch
+from core.terminal.whole import begin, look
+from core.workers.blame import AllFailed
+from core.workers.pool import UNFINISHED
+from slurm.jobs.job import ALL_DONE, Job
+from slurm.jobs.ledger import Ledger
 from slurm.request import PROBE, Request, make, read_site, sbatch_options
 from slurm.status import check_is_run, show
 
@@ -267,7 +267,7 @@ def _tell(submitted: "Submitted", out: Path, request: Request) -> None:
     each = f" of {request.per_job} workers" if request.per_job > 1 else ""
     print(f"Submitted {count} jobs{each}: {names}")
     print(f"Run:    {os.path.abspath(out)}")
-    print(f"Logs:   {Launch(out).folder / 'log'}")
+    print(f"Logs:   {Ledger(out).folder / 'log'}")
     print(f"Watch:  python -m core watch {where}")
     print(f"Status: python -m slurm status {where}")
     if request.cluster == "slurm":
@@ -284,9 +284,9 @@ def _scale(options: argparse.Namespace) -> int:
     _forget_outer_job()
     if options.workers is None:
         raise RunError("say how many: --workers N")
-    arrays = Launch(options.run).arrays()
+    arrays = Ledger(options.run).arrays()
     last = next((dict(array.request) for array in reversed(arrays) if array.request), None)
-    base, place = (last, Launch(options.run).folder) if last is not None else read_site()
+    base, place = (last, Ledger(options.run).folder) if last is not None else read_site()
     workers = options.workers
 
     def request(count: int) -> Request:
@@ -310,7 +310,7 @@ def _status(options: argparse.Namespace) -> int:
     console = Console()
     if not console.is_terminal:  # a pipe has no width: numbers of jobs must not be cut
         console = Console(width=200)
-    show(look(options.run), Launch(options.run), console)
+    show(look(options.run), Ledger(options.run), console)
     return 0
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal, cast
 
-from core.run import RunError
+from core.directory.run import RunError
 
 Cluster = Literal["slurm", "local", "debug"]
 SITE = "PBT_SLURM"  # the environment variable that names the site's file

@@ -9,14 +9,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from core.places import is_study
-from core.run import RunError
-from core.run_view import RunView
-from core.study_view import StudyView
-from core.view import Row, View
-from core.whole import Whole
-from slurm.launch import Launch
-from slurm.queue import Element
+from core.directory.run import RunError
+from core.status.places import is_study
+from core.status.progress import Row, View
+from core.terminal.run_table import RunView
+from core.terminal.study_table import StudyView
+from core.terminal.whole import Whole
+from slurm.jobs.ledger import Ledger
+from slurm.squeue import Element
 
 DEPTH, NAMED = 3, 12  # how deep runs are looked for in a folder of runs; how many are named
 LINES = 40  # jobs that are listed; of more, those that do not run as they should come first
@@ -42,7 +42,7 @@ def check_is_run(root: Path) -> None:
     raise RunError(f"{root} is no run, but holds some; give one of {', '.join(names)}{more}")
 
 
-def show(whole: Whole, launch: Launch, console: Console) -> None:
+def show(whole: Whole, launch: Ledger, console: Console) -> None:
     """Print members, and jobs; Slurm is asked once, and nothing of its accounting."""
     if whole.study is not None:
         console.print(StudyView(whole.study).draw(10**6))

@@ -9,19 +9,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.pbt import PBT
-from core.places import is_study
+from core.directory.run import RunError, override, resolve_any
 from core.rehearsal import doubts
-from core.run import RunError, override, resolve_any
-from core.study import Study
-from core.whole import Whole, begin, look
-from slurm import queue
-from slurm.check import check, check_code, check_imports, check_room, check_time, probe_node
-from slurm.job import Job
-from slurm.launch import Array, Launch
+from core.settings import PBT
+from core.status.places import is_study
+from core.study.study import Study
+from core.terminal.whole import Whole, begin, look
+from slurm import squeue as queue
+from slurm.code.snapshot import Snapshot, freeze, thaw
+from slurm.jobs.executor import send, would_submit
+from slurm.jobs.job import Job
+from slurm.jobs.ledger import Array, Ledger
+from slurm.preflight import check, check_code, check_imports, check_room, check_time, probe_node
 from slurm.request import PROBE, Request, minutes
-from slurm.send import send, would_submit
-from slurm.snapshot import Snapshot, freeze, thaw
 
 LONGEST_NAME = 200  # bytes, so that there is room for what is put behind it
 
@@ -56,7 +56,7 @@ def submit(
     """
     _check_name(out)
     check(request)
-    launch = Launch(out)
+    launch = Ledger(out)
     with launch.alone():
         _refuse_more(launch)
         frozen, notes = _prepare(preset, out, overrides, request, other_code, launch.folder)
@@ -88,7 +88,7 @@ def rehearse(
     asked = request.cluster != "slurm" or shutil.which("sbatch") is not None
     if asked or request.time is None:
         check(request)
-    launch = Launch(out)
+    launch = Ledger(out)
     _refuse_more(launch)
     with tempfile.TemporaryDirectory() as folder:
         frozen, notes = _prepare(preset, out, overrides, request, other_code, Path(folder))
@@ -99,7 +99,7 @@ def rehearse(
     return would_submit(launch, request, frozen.folder.name), notes
 
 
-def _refuse_more(launch: Launch) -> None:
+def _refuse_more(launch: Ledger) -> None:
     """Raise RunError if jobs of this run are there already."""
     if live := live_jobs(launch):
         raise RunError(
@@ -138,7 +138,7 @@ def _prepare(
         if whole.is_done():
             raise RunError(f"{out} is done: there is nothing to submit")
         frozen = freeze(preset, folder)
-        check_code(whole, Launch(out), frozen, other_code)
+        check_code(whole, Ledger(out), frozen, other_code)
         check_imports(frozen, preset)
         check_time(whole, request)
         members = whole.members()
@@ -193,7 +193,7 @@ def scale(
         RunError: the run is done, or was not submitted from here, or the number does not fit.
     """
     with contextlib.chdir(os.getcwd()):  # the preset of a study may go elsewhere
-        whole, launch = look(root), Launch(root)
+        whole, launch = look(root), Ledger(root)
     arrays = launch.arrays()
     if not arrays:
         raise RunError(f"no job of {root} was ever submitted: python -m slurm submit begins")
@@ -249,7 +249,7 @@ def _per_job(array: Array) -> int:
     return max(int(str(gpus)), 1) * int(str(each))
 
 
-def live_jobs(launch: Launch) -> list[str]:
+def live_jobs(launch: Ledger) -> list[str]:
     """Return the jobs of a run that are pending or running, oldest first."""
     arrays = launch.arrays()
     states = launch.elements()

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.check import check
-from core.run import resolve, resolve_any
+from core.audits.check import check
+from core.directory.run import resolve, resolve_any
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -9,13 +9,30 @@ from pathlib import Path
 
 import numpy as np
 
-from core.member import Hypers, Member
-from core.pbt import PBT
-from core.peers import Peers
-from core.space import EVERYWHERE, Choice, Fixed, Integer, LogUniform, Space, Uniform
-from core.strategies import Among, Every, SymmetricPerturb, Truncation, binary_tournament, never
-from core.study import Replay, Study, grid
-from core.task import Report, Task
+from core import (
+    EVERYWHERE,
+    PBT,
+    Among,
+    Choice,
+    Every,
+    Fixed,
+    Hypers,
+    Integer,
+    LogUniform,
+    Member,
+    Peers,
+    Replay,
+    Space,
+    Study,
+    SymmetricPerturb,
+    Task,
+    Truncation,
+    Uniform,
+    binary_tournament,
+    grid,
+    never,
+)
+from core.task import Report
 
 
 class Walk:

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from core.machine import kernels
-from core.population import Population
-from core.run import RunError, read_info
+from core import RunError
+from core.directory.machine import kernels
+from core.directory.members import Members
+from core.directory.run import read_info
 
 RESULTS = Path(__file__).parent / "results"
 ARMS = ("digits", "digits_random_search")
@@ -45,7 +46,7 @@ def selected(root: Path) -> float | None:
         read_info(root)
     except RunError:
         return None
-    population = Population(root)
+    population = Members(root)
     ids = range(len(list((root / "members").iterdir())))
     scores = [record.member.fitness for id in ids if (record := population.newest(id)) is not None]
     return max(scores, default=None)

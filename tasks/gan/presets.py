@@ -4,20 +4,24 @@ from dataclasses import replace
 from functools import partial
 from typing import Literal
 
-from core.anneal import Anneal
-from core.pbt import PBT
-from core.space import Fixed, LogUniform, Space
-from core.strategies import (
+from core import (
+    PBT,
+    Anneal,
     Every,
+    Fixed,
+    LogUniform,
     Perturb,
+    Replay,
     Resample,
+    Space,
+    Study,
+    Task,
     Truncation,
     TTest,
     binary_tournament,
+    grid,
     never,
 )
-from core.study import Replay, Study, grid
-from core.task import Task
 from tasks.gan.problems import CIFAR10, DIGITS, DIGITS_CONVOLUTIONAL
 from tasks.gan.trainer import WGANGP, Problem
 

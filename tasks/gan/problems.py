@@ -8,12 +8,16 @@ import torch
 from torch import Tensor
 
 from core.task import Report
-from tasks.gan import dcgan, dense, dense_losses, imagenet, losses, pictures
-from tasks.gan.classifier import classifier, fingerprint, probabilities
-from tasks.gan.data import cifar10, scaled
-from tasks.gan.digits import digits
-from tasks.gan.frechet import Moments, frechet_distance, moments, principal_components
-from tasks.gan.inception import inception_score
+from tasks.gan import pictures
+from tasks.gan.classifier.classifiers import classifier, fingerprint, probabilities
+from tasks.gan.data.cifar10 import cifar10, scaled
+from tasks.gan.data.digits import digits
+from tasks.gan.losses import autograd as losses
+from tasks.gan.losses import dense as dense_losses
+from tasks.gan.networks import dcgan, dense
+from tasks.gan.scores import imagenet
+from tasks.gan.scores.frechet import Moments, frechet_distance, moments, principal_components
+from tasks.gan.scores.inception import inception_score
 from tasks.gan.trainer import Problem
 
 COMPONENTS = 20  # principal components of the pixels, for the digits' Fréchet distance

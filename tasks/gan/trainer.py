@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from core.member import Hypers
+from core import Hypers
 from core.task import Report
-from tasks.gan.data import scaled
-from tasks.gan.losses import (
+from tasks.gan.data.cifar10 import scaled
+from tasks.gan.losses.autograd import (
     CriticGradients,
     GeneratorGradients,
     critic_gradients,

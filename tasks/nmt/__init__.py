@@ -1,6 +1,6 @@
 """Machine translation: the paper's Transformer on WMT'14, and a small one on generated German."""
 
-PUBLIC = {  # what a run directory calls what lies here or there (core/described.py)
+PUBLIC = {  # what a run directory calls what lies here or there (core/directory/described.py)
     "Network": "tasks.nmt.network:Network",
     "Translation": "tasks.nmt.trainer:Translation",
     "Translator": "tasks.nmt.trainer:Translator",

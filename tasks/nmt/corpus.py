@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tasks.nmt.fairseq_compat import LanguagePairDataset, ListDataset
-from tasks.nmt.grammar import Pair, pair
+from tasks.nmt.generated.grammar import Pair, pair
 from tasks.nmt.subwords import Subwords, learn
 
 

@@ -3,11 +3,20 @@
 from dataclasses import replace
 from functools import partial
 
-from core.pbt import PBT
-from core.space import Fixed, LogUniform, Space
-from core.strategies import Every, Perturb, Truncation, TTest, never
-from core.study import Replay, Study
-from core.task import Task
+from core import (
+    PBT,
+    Every,
+    Fixed,
+    LogUniform,
+    Perturb,
+    Replay,
+    Space,
+    Study,
+    Task,
+    Truncation,
+    TTest,
+    never,
+)
 from tasks.nmt.corpus import generated
 from tasks.nmt.network import DROPOUTS, Network
 from tasks.nmt.trainer import RATE, Translation, Translator

@@ -11,8 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from core.member import Hypers
-from core.task import Report, TaskError
+from core import Hypers, TaskError
+from core.task import Report
 from tasks.nmt.batches import Batches
 from tasks.nmt.bleu import bleu, signature, tokenised_bleu
 from tasks.nmt.corpus import Corpus, Part

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from core.member import Hypers
+from core import Hypers
 
 
 @dataclass(frozen=True, slots=True)
 class WarmUp:
-    """A rule (core/anneal.py) by which `name` begins low, comes to its start, and falls.
+    """A schedule by which `name` begins low, comes to its start, and falls.
 
     Args:
         name: the learning rate; what a member starts with is the highest value.

@@ -24,8 +24,8 @@ import numpy as np
 from rich.console import Console
 from sacrebleu.utils import get_reference_files, get_source_file
 
-from core.download import DownloadError, data_folder, download
-from core.task import TaskError
+from core import TaskError
+from tasks.download import DownloadError, data_folder, download
 from tasks.nmt.corpus import Corpus, Part, encoded, fingerprint
 from tasks.nmt.fairseq_compat import MMapIndexedDataset, MMapIndexedDatasetBuilder
 from tasks.nmt.subwords import Subwords, from_model, learn

@@ -1,6 +1,6 @@
 """Reinforcement learning: UNREAL, FuN and A3C on DeepMind Lab, Atari and StarCraft II."""
 
-PUBLIC = {  # what a run directory calls what lies here or there (core/described.py)
+PUBLIC = {  # what a run directory calls what lies here or there (core/directory/described.py)
     "A2C": "tasks.rl.agents.a2c:A2C",
     "ActorCritic": "tasks.rl.trainer:ActorCritic",
     "Atari": "tasks.rl.environments.atari:Atari",

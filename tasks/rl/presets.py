@@ -7,11 +7,22 @@ The paper's are costly: a run of PBT and its random search on one game are 4e10 
 from dataclasses import replace
 from functools import partial
 
-from core.pbt import PBT
-from core.space import Fixed, LogUniform, Space, Uniform
-from core.strategies import Every, Perturb, Truncation, TTest, keep, never
-from core.study import Replay, Study
-from core.task import Task
+from core import (
+    PBT,
+    Every,
+    Fixed,
+    LogUniform,
+    Perturb,
+    Replay,
+    Space,
+    Study,
+    Task,
+    Truncation,
+    TTest,
+    Uniform,
+    keep,
+    never,
+)
 from tasks.rl import problems
 from tasks.rl.environments.batch import choose
 from tasks.rl.environments.lab import LEVELS

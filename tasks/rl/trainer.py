@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.member import Hypers
+from core import Hypers
 from core.task import Report
 from tasks.rl.agents.a2c import A2C
 from tasks.rl.agents.fun import FuN

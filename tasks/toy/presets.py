@@ -2,21 +2,25 @@
 
 from dataclasses import replace
 
-from core.pbt import PBT
-from core.space import Fixed, Space, Uniform
-from core.strategies import (
+from core import (
+    PBT,
     Every,
+    Fixed,
     Noise,
     Perturb,
+    Replay,
     Resample,
+    Space,
+    Study,
+    Task,
     Truncation,
     TTest,
+    Uniform,
     binary_tournament,
+    grid,
     keep,
     never,
 )
-from core.study import Replay, Study, grid
-from core.task import Task
 from tasks.toy.quadratic import Quadratic
 
 UNIT = Uniform(0, 1, domain=(0, 1))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.member import Hypers
+from core import Hypers
 from core.task import Report
 
 START = 0.9  # of both θ0 and θ1

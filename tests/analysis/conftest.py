@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.study import open_study, work_study
-from core.worker import work
+from core.study.study import open_study, work_study
+from core.workers.worker import work
 from tests.analysis.runs import run_of
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

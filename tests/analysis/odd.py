@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from core.member import Hypers, Member
-from core.pbt import PBT
 from core.peers import Peers
+from core.settings import PBT
 from core.space import LogUniform, Space
-from core.strategies import Every, never
+from core.strategies.ready import Every, never
 from core.task import Report, Task
 from tests.trainers import SPACE, Walk, walk
 

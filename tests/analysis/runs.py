@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from analysis.columns import columns
-from analysis.runs import RunData
+from analysis.data.columns import columns
+from analysis.data.runs import RunData
+from core.directory.record import Record, Weights
+from core.directory.run import open_run
+from core.directory.settings_file import Settings
 from core.member import Dropped, Member
-from core.record import Record, Weights
-from core.run import open_run
-from core.settings_file import Settings
-from core.worker import work
+from core.workers.worker import work
 
 THETA = Weights(name="w", bytes=1, sha256="0" * 64)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from core.directory.members import SEGMENT
+from core.directory.record import TURN, Record, Weights, encode
+from core.directory.run import open_run
 from core.member import Hypers, Member
-from core.pbt import PBT
-from core.population import SEGMENT
-from core.record import TURN, Record, Weights, encode
-from core.run import open_run
+from core.settings import PBT
 from core.space import Choice, LogUniform, Space, Uniform
-from core.strategies import Every, Truncation, never
+from core.strategies.exploit import Truncation
+from core.strategies.ready import Every, never
 from core.task import Task
 from tests.trainers import Walk, walk
 

@@ -10,14 +10,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from analysis.__main__ import main
-from analysis.figures import Drawing, figures, saved
-from analysis.made import Output
-from analysis.runs import folders, read_runs
-from analysis.samples import picture
-from analysis.scores import draw_run, draw_scores, limits
-from analysis.style import new_figure, save
-from analysis.toy import PANELS, path
-from core.run import RunError, open_run
+from analysis.data.made import Output
+from analysis.data.runs import folders, read_runs
+from analysis.figures.catalogue import Drawing, figures, saved
+from analysis.figures.samples import picture
+from analysis.figures.scores import draw_run, draw_scores, limits
+from analysis.figures.style import new_figure, save
+from analysis.figures.toy import PANELS, path
+from core.directory.run import RunError, open_run
 from tests.analysis.runs import run_of
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from core.directory.members import SEGMENT
+from core.directory.record import FORMAT, Record, Weights, encode, seal
 from core.member import Hypers, Member
-from core.population import SEGMENT
-from core.record import FORMAT, Record, Weights, encode, seal
 
 Draw = Callable[[np.random.Generator], Hypers]
 

@@ -9,18 +9,19 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from core.files import Unreadable
+from core.audits.verify import verify
+from core.directory.files import Unreadable
+from core.directory.members import Members
+from core.directory.record import Record, decode, encode, plain_report
+from core.directory.run import open_run
 from core.member import Hypers, Member
-from core.pbt import PBT, scheduled, start
-from core.population import Population
-from core.record import Record, decode, encode, plain_report
+from core.pbt import scheduled, start
 from core.rules import RuleError
-from core.run import open_run
+from core.settings import PBT
 from core.space import EVERYWHERE, Choice, Fixed, Integer, LogUniform, Prior, Space, Uniform
-from core.strategies import never
+from core.strategies.ready import never
 from core.task import Task
-from core.verify import verify
-from core.worker import work
+from core.workers.worker import work
 from tests.trainers import Walk, walk
 
 SWITCH = Space({"rate": LogUniform(0.01, 1.0), "flag": Choice((0, 1))})
@@ -125,7 +126,7 @@ def test_a_schedule_is_made_exact_too() -> None:
 
 def test_no_record_is_published_that_nobody_could_read(tmp_path: Path) -> None:
     """Whatever is in it: it is refused before its number is taken."""
-    population = Population(tmp_path)
+    population = Members(tmp_path)
     values: list[Any] = [True, None, float("nan"), [1]]
 
     for hypers in ({"flag": value} for value in values):

@@ -7,10 +7,14 @@ from unittest.mock import Mock
 import pytest
 
 from core.member import Member
-from core.pbt import PBT, Loadable, WeightsLost, random_numbers, random_seed, start, worker
+from core.pbt import Loadable, WeightsLost, start, worker
 from core.peers import Peers
+from core.settings import PBT
 from core.space import Fixed, LogUniform, Space
-from core.strategies import Every, Truncation, keep
+from core.strategies.exploit import Truncation
+from core.strategies.explore import keep
+from core.strategies.ready import Every
+from core.streams import random_numbers, random_seed
 from core.task import Task
 from tests.trainers import walk
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.run import RunError, resolve
+from core.directory.run import RunError, resolve
 
 ROOT = Path(__file__).parents[2]
 GOOD = "from tests.trainers import walk\n"

@@ -10,26 +10,18 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
+from core.directory.run import RunError, open_run
 from core.member import Hypers, Member
-from core.pbt import PBT
 from core.peers import Peers
 from core.rehearsal import doubts, extents, first_ready, rehearse
 from core.rules import RuleError
-from core.run import RunError, open_run
+from core.settings import PBT
 from core.space import EVERYWHERE, Choice, Fixed, Integer, LogUniform, Space, Uniform
-from core.strategies import (
-    Among,
-    Every,
-    Perturb,
-    SinceLastReady,
-    Truncation,
-    TTest,
-    binary_tournament,
-    keep,
-    never,
-)
+from core.strategies.exploit import Among, Truncation, TTest, binary_tournament
+from core.strategies.explore import Perturb, keep
+from core.strategies.ready import Every, SinceLastReady, never
 from core.task import Task
-from tests.core.test_command_line import core
+from tests.core.terminal.test_command_line import core
 from tests.trainers import Walk, walk
 
 

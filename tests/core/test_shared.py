@@ -13,18 +13,20 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
+from core.audits.verify import verify
+from core.directory.members import Members
+from core.directory.record import Record, identity
+from core.directory.run import open_run
 from core.member import Dropped, Hypers, Member, ReadOnly
-from core.pbt import PBT, decide, scheduled, start
+from core.pbt import decide, scheduled, start
 from core.peers import Peers
-from core.population import Population
-from core.record import Record, identity
 from core.rules import RuleError
-from core.run import open_run
+from core.settings import PBT
 from core.space import Choice, LogUniform, Space
-from core.strategies import Chain, Every, never
+from core.strategies.explore import Chain
+from core.strategies.ready import Every, never
 from core.task import Report, Task
-from core.verify import verify
-from core.worker import work
+from core.workers.worker import work
 from tests.trainers import SPACE, Walk, walk
 
 
@@ -128,7 +130,7 @@ def test_a_report_is_a_copy(tmp_path: Path) -> None:
     run = open_run(tmp_path / "run", "tests.core.test_shared:grows", {"mode": "asynchronous"})
     work(run, durable=False, turns=15)
 
-    population = Population(run.root)
+    population = Members(run.root)
     records = [record for id in range(5) for record in population.history(id) if record.report]
     lengths = [len(str(record.report["curve"]).split(",")) for record in records]
     assert sorted(set(lengths)) != [max(lengths)]

@@ -231,7 +231,7 @@ class _Forked(NamedTuple):
 
 def _serve() -> None:
     """Answer one line with another until there are no more."""
-    from core import verify, worker  # noqa: F401  # once, for all that are forked
+    from core.workers import worker  # noqa: F401  # once, for all that are forked
     from tests import trainers  # noqa: F401
 
     answers = os.fdopen(os.dup(1), "w")
@@ -267,8 +267,8 @@ def _work(
     limit: float,
 ) -> None:
     """Be the worker, in the process that was forked for it."""
-    from core.run import open_run
-    from core.worker import work
+    from core.directory.run import open_run
+    from core.workers.worker import work
 
     end: dict[str, object] = {}
     signal.setitimer(signal.ITIMER_REAL, limit)

@@ -25,15 +25,15 @@ from pathlib import Path
 from typing import cast
 from unittest.mock import patch
 
-from core import lease
+from core.audits.verify import Verdict, verify
+from core.directory import lease
+from core.directory.members import COMPACT, SEGMENT, Members
+from core.directory.record import Record, decode
+from core.directory.run import Run, open_run
 from core.member import Hypers
-from core.pbt import PBT
-from core.population import COMPACT, SEGMENT, Population
-from core.record import Record, decode
-from core.run import Run, open_run
+from core.settings import PBT
 from core.task import Task
-from core.verify import Verdict, verify
-from core.worker import work
+from core.workers.worker import work
 from tests.trainers import SPACE, Walk, walk
 
 REPOSITORY = Path(__file__).parents[2]
@@ -223,7 +223,7 @@ def hold(witness: Witness, digest: str | None = None) -> Verdict:
     verdict = verify(run)
     assert not verdict.problems, verdict.problems
     assert digest in (None, verdict.digest), "the digest is another"
-    population = Population(run.root)
+    population = Members(run.root)
     histories = [population.history(id) for id in range(run.pbt.members)]
     for id, history in enumerate(histories):
         folder = population.folder(id)

@@ -18,28 +18,21 @@ from typing import Any
 import pytest
 from scipy import stats
 
-from core.files import Files
-from core.lease import Worker, read_lease
+from core.audits.verify import verify
+from core.directory.files import Files
+from core.directory.heartbeat import Heartbeat
+from core.directory.lease import read_lease
+from core.directory.members import Members
+from core.directory.record import Record, encode
+from core.directory.run import Run, open_run
 from core.member import Dropped, Member
-from core.pbt import PBT, start
-from core.population import Population
-from core.record import Record, encode
-from core.run import Run, open_run
-from core.strategies import (
-    Every,
-    Exploit,
-    Explore,
-    Perturb,
-    Ready,
-    SinceLastReady,
-    SymmetricPerturb,
-    Truncation,
-    TTest,
-    binary_tournament,
-)
-from core.verify import verify
-from core.view import read_warnings
-from core.worker import work
+from core.pbt import start
+from core.settings import PBT
+from core.status.progress import read_warnings
+from core.strategies.exploit import Exploit, Truncation, TTest, binary_tournament
+from core.strategies.explore import Explore, Perturb, SymmetricPerturb
+from core.strategies.ready import Every, Ready, SinceLastReady
+from core.workers.worker import work
 from tests import trainers
 
 pytestmark = pytest.mark.faults
@@ -62,7 +55,7 @@ def _done_with(root: Path, pbt: PBT) -> Run:
 
 
 def _histories(run: Run) -> list[list[Record]]:
-    population = Population(run.root)
+    population = Members(run.root)
     return [population.history(id) for id in range(run.pbt.members)]
 
 
@@ -167,11 +160,11 @@ def test_a_nan_member_is_rescued_and_never_a_donor(
 def _first_round(root: Path, preset: str, order: Sequence[int], turns: int) -> Run:
     """Begin a run whose members report their first two steps in this order, so many at a time."""
     run = open_run(root, f"tests.trainers:{preset}")
-    population = Population(root, Files(durable=False))
+    population = Members(root, Files(durable=False))
     for id in order:  # all are there, and none is evaluated
         population.publish(Record(member=start(id, run.pbt)))
     for id in [id for _ in range(0, 2, turns) for id in order]:
-        with Worker(root) as holder:  # of all the others, so that nobody else can be trained
+        with Heartbeat(root) as holder:  # of all the others, so that nobody else can be trained
             leases = []
             for other in set(order) - {id}:
                 held = read_lease(population.enter(other))
@@ -324,7 +317,7 @@ def _first(histories: Sequence[Sequence[Record]], kind: str) -> Record:
 
 def _rewrite(run: Run, history: Sequence[Record]) -> None:
     """Write the history of a member otherwise, with right checksums."""
-    folder = Population(run.root).folder(history[0].member.id)
+    folder = Members(run.root).folder(history[0].member.id)
     for path in (folder / "recent").iterdir():
         path.unlink()
     lines = b"".join(map(encode, history))

@@ -16,16 +16,17 @@ from pathlib import Path
 
 import pytest
 
-from core.files import Files
-from core.lease import Worker, read_lease
+from core.audits.verify import verify
+from core.directory.files import Files
+from core.directory.heartbeat import Heartbeat
+from core.directory.lease import read_lease
+from core.directory.members import COMPACT, Members
+from core.directory.record import Record, Weights
+from core.directory.run import Run, open_run
+from core.directory.weights import WeightsFiles
 from core.pbt import start
-from core.pool import Pool
-from core.population import COMPACT, Population
-from core.record import Record, Weights
-from core.run import Run, open_run
-from core.verify import verify
-from core.weights import WeightsFiles
-from core.worker import work
+from core.workers.pool import Pool
+from core.workers.worker import work
 from tests.faults.inject import Fault, Forge, NoInjector, Operation
 
 pytestmark = pytest.mark.faults
@@ -62,7 +63,7 @@ def _digest(run: Run, goal: Path) -> str:
 
 
 def _histories(run: Run) -> list[list[Record]]:
-    population = Population(run.root)
+    population = Members(run.root)
     return [population.history(id) for id in range(run.pbt.members)]
 
 
@@ -80,7 +81,7 @@ def _is_whole(run: Run, digest: str, before: Sequence[Sequence[Record]] = ()) ->
     assert verdict.digest == digest
     for old, new in zip(before, histories, strict=False):
         assert list(old) == new[: len(old)]
-    newest = [Population(run.root).newest(id) for id in range(run.pbt.members)]
+    newest = [Members(run.root).newest(id) for id in range(run.pbt.members)]
     assert newest == [history[-1] for history in histories]
     assert not any(record.error for record in itertools.chain(*histories))
 
@@ -94,7 +95,7 @@ def _wait_until(run: Run, step: int) -> None:
     """Wait until a member has come to a step."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        newest = Population(run.root).newest(0)
+        newest = Members(run.root).newest(0)
         if newest is not None and newest.member.step >= step:
             return
         time.sleep(0.01)
@@ -127,9 +128,9 @@ def test_a_peers_record_truncated_at_every_byte(tmp_path: Path) -> None:
     for bad in _damaged(data):
         warnings: list[str] = []
         view.write_bytes(bad)
-        assert Population(run.root, warn=warnings.append).newest(1) == truth[2]
+        assert Members(run.root, warn=warnings.append).newest(1) == truth[2]
         single.write_bytes(bad)
-        population = Population(run.root, warn=warnings.append)
+        population = Members(run.root, warn=warnings.append)
         assert population.newest(1) == truth[1]
         assert len(warnings) == 2, bad
         if len(bad) < len(data):
@@ -159,7 +160,7 @@ def test_a_peers_history_truncated_at_any_place(tmp_path: Path) -> None:
     for length in [*ends[:-1:7], *range(0, len(data), 1999)]:
         segment.write_bytes(data[:length])
         warnings: list[str] = []
-        found = Population(run.root, warn=warnings.append).history(1)
+        found = Members(run.root, warn=warnings.append).history(1)
         assert [record for record in truth if record in found] == found
         assert len(warnings) == (length > 0 and length not in ends)
         if found != truth:
@@ -270,8 +271,8 @@ def test_donors_weights_deleted_while_they_are_loaded(
 
 def _advance(run: Run, id: int, turns: int) -> None:
     """Let one member take turns while all others are held."""
-    population = Population(run.root, Files(durable=False))
-    with Worker(run.root) as holder:
+    population = Members(run.root, Files(durable=False))
+    with Heartbeat(run.root) as holder:
         leases = []
         for other in set(range(run.pbt.members)) - {id}:
             held = read_lease(population.enter(other))
@@ -286,11 +287,12 @@ def _advance(run: Run, id: int, turns: int) -> None:
 DIES = """
 import os, sys
 from pathlib import Path
-from core.lease import Worker, read_lease
-from core.population import Population
+from core.directory.heartbeat import (Heartbeat)
+from core.directory.lease import (read_lease)
+from core.directory.members import Members
 
-worker = Worker(Path(sys.argv[1])).__enter__()
-folder = Population(worker.root).enter(5)
+worker = Heartbeat(Path(sys.argv[1])).__enter__()
+folder = Members(worker.root).enter(5)
 os._exit(0 if worker.claim(5, folder, read_lease(folder)) else 1)
 """
 
@@ -366,7 +368,7 @@ def test_two_workers_on_one_member_and_a_paused_one_that_comes_back(
 
 OTHER_CLOCK = """
 import os, sys, time
-import core.lease
+import core.directory.lease
 from core.__main__ import main
 
 shift, now, rename = float(sys.argv[1]), time.time, os.replace
@@ -377,7 +379,7 @@ def replace(source, goal, **others):
 
 time.time = lambda: now() + shift
 os.replace = replace
-core.lease._machine = lambda: f"a machine {shift} s ahead"
+core.directory.lease._machine = lambda: f"a machine {shift} s ahead"
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from core.population import COMPACT, SEGMENT
-from core.run import open_run
-from core.verify import verify
-from core.worker import work
+from core.audits.verify import verify
+from core.directory.members import COMPACT, SEGMENT
+from core.directory.run import open_run
+from core.workers.worker import work
 from tests.faults.workers import Crowd
 from tests.trainers import WEIGHT
 

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import pytest
 
-from core.population import COMPACT, Population
-from core.record import Record
-from core.run import Run, open_run
-from core.verify import verify
-from core.view import read_warnings
-from core.worker import work
+from core.audits.verify import verify
+from core.directory.members import COMPACT, Members
+from core.directory.record import Record
+from core.directory.run import Run, open_run
+from core.status.progress import read_warnings
+from core.workers.worker import work
 from tests.faults.inject import Fault, Forge, NoInjector, Operation, library
 
 pytestmark = pytest.mark.faults
@@ -126,7 +126,7 @@ def _finish(*processes: Process) -> None:
 
 
 def _heads(run: Run) -> list[Record]:
-    population = Population(run.root)
+    population = Members(run.root)
     return [record for id in MEMBERS if (record := population.newest(id)) is not None]
 
 
@@ -157,7 +157,7 @@ def _wait_for_step(run: Run, step: int, *workers: Process) -> None:
 
 
 def _histories(run: Run) -> list[list[Record]]:
-    population = Population(run.root)
+    population = Members(run.root)
     return [population.history(id) for id in MEMBERS]
 
 
@@ -348,7 +348,7 @@ def test_a_reader_sees_what_was_published_and_nothing_else(volume: Volume) -> No
     """While workers on the other mount publish as fast as they can: a little late, never back."""
     a, b = volume.begin("reader", "tests.trainers:walk", 100, "asynchronous")
     warnings: list[str] = []
-    population = Population(b.root, warn=warnings.append)
+    population = Members(b.root, warn=warnings.append)
     seen: dict[tuple[int, int], Record] = {}
     newest = dict.fromkeys(MEMBERS, -1)
     length = dict.fromkeys(MEMBERS, 0)
@@ -375,7 +375,7 @@ def test_a_reader_sees_what_was_published_and_nothing_else(volume: Volume) -> No
     assert warnings == []
     time.sleep(CACHED)
     published = {
-        (id, record.member.n): record for id in MEMBERS for record in Population(a.root).history(id)
+        (id, record.member.n): record for id in MEMBERS for record in Members(a.root).history(id)
     }
     assert all(published[key] == record for key, record in seen.items())
     assert [head.member.step for head in _heads(b)] == 5 * [100]

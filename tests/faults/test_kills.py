@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.pool import Pool
-from core.population import Population
-from core.run import Run, open_run
-from core.verify import verify
-from core.worker import work
+from core.audits.verify import verify
+from core.directory.members import Members
+from core.directory.run import Run, open_run
+from core.workers.pool import Pool
+from core.workers.worker import work
 from tests.faults.storms import PRESET, QUICK, Nursery, Witness, hold, tidy, undisturbed, warnings
 
 pytestmark = pytest.mark.faults
@@ -107,11 +107,11 @@ def test_a_storm_of_kills_on_the_command_line(tmp_path: Path, workers: int) -> N
             for process in pool.processes:
                 process.send_signal(signal.SIGKILL)
                 time.sleep(rng.random() * 0.02)
-        before = [Population(run.root).history(id) for id in range(5)]
+        before = [Members(run.root).history(id) for id in range(5)]
 
     _finish(run, workers)
 
-    after = [Population(run.root).history(id) for id in range(5)]
+    after = [Members(run.root).history(id) for id in range(5)]
     assert all(new[: len(old)] == old for old, new in zip(before, after, strict=True))
     calm = open_run(tmp_path / "undisturbed", QUICK, {"steps": 40})
     work(calm, durable=False)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from core.agenda import is_done
-from core.population import Population
-from core.run import open_run
-from core.verify import verify
+from core.audits.verify import verify
+from core.directory.members import Members
+from core.directory.run import open_run
+from core.workers.agenda import is_done
 from tests.faults.workers import Crowd
 
 pytestmark = pytest.mark.faults
@@ -22,7 +22,7 @@ def test_no_member_starves_while_workers_come_and_go(tmp_path: Path) -> None:
     Two on an idle machine; the third is a worker that waits for one of two cores, among 64.
     """
     run = open_run(tmp_path / "run", "tests.trainers:sleepy")
-    population, rng = Population(run.root), random.Random(1)
+    population, rng = Members(run.root), random.Random(1)
     joined, spreads = WORKERS, []
 
     with Crowd(run.root, 0) as crowd:

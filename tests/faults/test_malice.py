@@ -14,12 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from core.files import Files, Unreadable
-from core.population import Population
-from core.record import OtherFormat, Weights, decode, encode, seal, unseal
-from core.run import Run, RunError, open_run
-from core.trust import AllFailed
-from core.worker import work
+from core.directory.files import Files, Unreadable
+from core.directory.members import Members
+from core.directory.record import OtherFormat, Weights, decode, encode, seal, unseal
+from core.directory.run import Run, RunError, open_run
+from core.workers.blame import AllFailed
+from core.workers.worker import work
+from tests.run_files import rewrite
 
 pytestmark = pytest.mark.faults
 COMMANDS = ("work", "status", "verify")
@@ -64,7 +65,7 @@ class _Bomb:
 def _plant_weights(run: Run, data: bytes) -> None:
     """Let all newest records name weights of the enemy's, with right checksums."""
     for id in range(run.pbt.members):
-        population = Population(run.root, Files(durable=False))
+        population = Members(run.root, Files(durable=False))
         record = population.head(id)
         assert record is not None
         folder = population.folder(id)
@@ -108,12 +109,12 @@ def test_no_trainer_of_ours_runs_a_pickle(tmp_path: Path, kind: str) -> None:
     assert not (tmp_path / "marker").exists()
 
 
-@pytest.mark.parametrize("preset", ["os:abort", "posix:abort", "pip._internal:main", "core.run:_"])
+@pytest.mark.parametrize(
+    "preset", ["os:abort", "posix:abort", "pip._internal:main", "core.directory.run:_"]
+)
 def test_a_run_json_cannot_name_what_is_no_preset(run: Run, preset: str) -> None:
     """`os:abort` is a function without arguments, too."""
-    info = unseal((run.root / "run.json").read_bytes())
-    (run.root / "run.json").unlink()
-    (run.root / "run.json").write_bytes(seal(info | {"preset": preset}))
+    rewrite(run.root, {"preset": preset})
 
     for command in ("work", "verify"):
         done = _type(command, run)
@@ -154,7 +155,7 @@ def test_what_is_no_regular_file_is_not_read(
     run: Run, tmp_path: Path, place: str, kind: str
 ) -> None:
     """A link out of the directory, a pipe on which one would wait for ever, a folder."""
-    population = Population(run.root)
+    population = Members(run.root)
     newest = population.newest(1)
     assert newest is not None
     assert newest.weights is not None
@@ -173,7 +174,7 @@ def test_what_is_no_regular_file_is_not_read(
 
     assert all("Traceback" not in done.stderr for done in found)
     assert (tmp_path / "secret").read_bytes() == encode(replace(newest, worker="enemy"))
-    assert all(record.worker != "enemy" for record in Population(run.root).history(1))
+    assert all(record.worker != "enemy" for record in Members(run.root).history(1))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_what_is_no_regular_file_is_not_read(
 )  # fmt: skip
 def test_memory_stays_bounded_whatever_the_size_of_a_file(run: Run, place: str) -> None:
     """A gigabyte, where 300 MB are all that may be had; a short one still gives the run's end."""
-    newest = Population(run.root).newest(1)
+    newest = Members(run.root).newest(1)
     assert newest is not None
     path = run.root / place.format(n=newest.member.n)
     path.unlink(missing_ok=True)
@@ -240,18 +241,18 @@ def seal_text(text: bytes) -> bytes:
 )
 def test_json_that_is_no_record_is_none(run: Run, old: str, new: str) -> None:
     """Sealed as well as ours: NaN, 1e400, wrong types, depths; the file is named."""
-    newest = Population(run.root).newest(1)
+    newest = Members(run.root).newest(1)
     assert newest is not None
     text = encode(newest).decode()
     line = _edit(text, old, new)
-    path = Population(run.root).folder(1) / "record.json"
+    path = Members(run.root).folder(1) / "record.json"
     path.unlink()
     path.write_bytes(line)
     warnings: list[str] = []
 
     with pytest.raises(Unreadable):
         decode(line)
-    found = Population(run.root, warn=warnings.append).newest(1)
+    found = Members(run.root, warn=warnings.append).newest(1)
 
     assert found == newest  # its other copy
     assert str(path) in warnings[0]
@@ -260,8 +261,8 @@ def test_json_that_is_no_record_is_none(run: Run, old: str, new: str) -> None:
 def test_a_member_with_hypers_of_another_space_is_not_compared_with(run: Run) -> None:
     """Whoever copied it would step with a name that the trainer does not know."""
     for id in (1, 2, 3, 4):
-        folder = Population(run.root).folder(id)
-        newest = Population(run.root).newest(id)
+        folder = Members(run.root).folder(id)
+        newest = Members(run.root).newest(id)
         assert newest is not None
         member = replace(newest.member, hypers={"evil": 1.0}, score=1e9, scores=(1e9,))
         (folder / "record.json").unlink()
@@ -269,13 +270,13 @@ def test_a_member_with_hypers_of_another_space_is_not_compared_with(run: Run) ->
 
     work(run, durable=False, turns=3)
 
-    records = [r for id in range(5) for r in Population(run.root).history(id)]
+    records = [r for id in range(5) for r in Members(run.root).history(id)]
     assert all("evil" not in record.member.hypers for record in records)
 
 
 def test_what_a_newer_version_has_written_is_left_as_it_is(run: Run) -> None:
     """To go on would be to set its work aside; the sentence names the file and both versions."""
-    population = Population(run.root)
+    population = Members(run.root)
     newest = population.newest(1)
     assert newest is not None
     body = unseal(encode(newest))
@@ -295,15 +296,13 @@ def test_what_a_newer_version_has_written_is_left_as_it_is(run: Run) -> None:
         name: data for name, data in before.items() if "lease" not in name
     }
     with pytest.raises(OtherFormat, match=r"record\.json"):
-        Population(run.root).newest(1)
+        Members(run.root).newest(1)
 
 
 @pytest.mark.parametrize("overrides", [{"task": "x"}, {"members": 10**12}, {"seed": "1"}, []])
 def test_settings_that_are_none_of_ours_are_refused(run: Run, overrides: object) -> None:
     """Before anything is done with them."""
-    info = unseal((run.root / "run.json").read_bytes())
-    (run.root / "run.json").unlink()
-    (run.root / "run.json").write_bytes(seal(info | {"overrides": overrides}))
+    rewrite(run.root, {"overrides": overrides})
 
     with pytest.raises((RunError, ValueError)):
         open_run(run.root)
@@ -313,7 +312,7 @@ def test_settings_that_are_none_of_ours_are_refused(run: Run, overrides: object)
 def test_a_name_that_leads_out_is_no_name_of_weights(run: Run, tmp_path: Path, name: str) -> None:
     """Neither when they are loaded nor when they are copied."""
     (tmp_path / "outside").write_bytes(b"mine")
-    population = Population(run.root, Files(durable=False))
+    population = Members(run.root, Files(durable=False))
     newest = population.head(1)
     assert newest is not None
     assert newest.weights is not None

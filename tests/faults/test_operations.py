@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from core.population import Population
-from core.record import Record
-from core.run import Run, open_run
-from core.verify import verify
+from core.audits.verify import verify
+from core.directory.members import Members
+from core.directory.record import Record
+from core.directory.run import Run, open_run
 from tests.faults.inject import End, Fault, Forge, How, NoInjector, Operation, library
 
 pytestmark = pytest.mark.faults
@@ -141,7 +141,7 @@ def _copy(root: Path, goal: Path) -> Run:
 
 
 def _histories(run: Run) -> list[list[Record]]:
-    population = Population(run.root)
+    population = Members(run.root)
     return [population.history(id) for id in range(run.pbt.members)]
 
 

@@ -7,22 +7,22 @@ from pathlib import Path
 
 import pytest
 
-from core.files import Files
+from core.audits.verify import verify
+from core.directory.files import Files
+from core.directory.members import COMPACT, Members
+from core.directory.record import Record, Weights
+from core.directory.run import Run, open_run
+from core.directory.weights import weights_name
 from core.member import Hypers, Member
 from core.pbt import WeightsLost
-from core.population import COMPACT, Population
-from core.record import Record, Weights
-from core.run import Run, open_run
-from core.verify import verify
-from core.weights import weights_name
-from core.worker import work
+from core.workers.worker import work
 
 pytestmark = pytest.mark.faults
 WEIGHTS = Weights(name="00000002-00000001", bytes=5, sha256="0" * 64, reseed=7)
 
 
-def _population(root: Path, warnings: list[str] | None = None) -> Population:
-    return Population(root, Files(durable=False), (warnings if warnings is not None else []).append)
+def _population(root: Path, warnings: list[str] | None = None) -> Members:
+    return Members(root, Files(durable=False), (warnings if warnings is not None else []).append)
 
 
 def _record(n: int, id: int = 0) -> Record:
@@ -132,10 +132,10 @@ def _writes(data: bytes) -> Callable[[Path], None]:
     return save
 
 
-def _half_done(root: Path, mode: str) -> tuple[Run, Population, list[Member]]:
+def _half_done(root: Path, mode: str) -> tuple[Run, Members, list[Member]]:
     run = open_run(root, "tests.trainers:walk", {"mode": mode, "steps": 30})
     work(run, durable=False, turns=60)
-    population = Population(root)
+    population = Members(root)
     members = [record.member for id in range(5) if (record := population.newest(id)) is not None]
     return run, population, sorted(members, key=lambda member: -member.fitness)
 

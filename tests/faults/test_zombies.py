@@ -24,14 +24,15 @@ from pathlib import Path
 
 import pytest
 
-from core.files import Files, Taken
-from core.lease import Lease, LeaseLost, Worker, read_lease
+from core.audits.verify import verify
+from core.directory.files import Files, LeaseLost
+from core.directory.heartbeat import Heartbeat
+from core.directory.lease import Lease, read_lease
+from core.directory.members import COMPACT, Members
+from core.directory.record import Record, encode
+from core.directory.run import Run, open_run
+from core.directory.weights import weights_name
 from core.member import Member
-from core.population import COMPACT, Population
-from core.record import Record, encode
-from core.run import Run, open_run
-from core.verify import verify
-from core.weights import weights_name
 from tests.faults.inject import Fault, Forge, NoInjector, Operation, library
 from tests.faults.storms import (
     PRESET,
@@ -191,7 +192,7 @@ def test_workers_that_are_stopped_at_random_moments_change_nothing(
     assert any(word in said for word in LOST)
 
 
-LOST = ("taken over", "swept away", "another worker's")  # the words of LeaseLost and of Taken
+LOST = ("taken over", "swept away", "another worker's")  # the words of LeaseLost and of LeaseLost
 WOKEN = (*LOST, "is gone")  # what it is about to load was pruned long ago: it has yet to ask
 
 
@@ -229,8 +230,8 @@ def _record(n: int, worker: str) -> Record:
 class Heir:
     """Who takes member 0 over; what it publishes is more than one compaction."""
 
-    worker: Worker
-    population: Population
+    worker: Heartbeat
+    population: Members
     lease: Lease | None = None
 
     def claim(self) -> None:
@@ -281,8 +282,8 @@ def test_what_passed_its_last_check_before_the_takeover_does_not_take_effect_aft
 
     What takes effect after the heir has claimed, but before it has swept, is what it goes on from.
     """
-    ours, theirs = (Population(tmp_path, Files(durable=False)) for _ in range(2))
-    with Worker(tmp_path) as worker, Worker(tmp_path, patience=0.0) as other:
+    ours, theirs = (Members(tmp_path, Files(durable=False)) for _ in range(2))
+    with Heartbeat(tmp_path) as worker, Heartbeat(tmp_path, patience=0.0) as other:
         heir = Heir(other, theirs)
         folder = ours.enter(0)
         held = read_lease(folder)
@@ -301,12 +302,12 @@ def test_what_passed_its_last_check_before_the_takeover_does_not_take_effect_aft
             ours.publish(replace(_record(FIRST, "zombie"), weights=weights), right)
             lease.fence()  # where the last rename has taken effect
 
-        with pytest.raises((Taken, LeaseLost)) as raised:
+        with pytest.raises(LeaseLost) as raised:
             turn()
 
         assert right.checks == CHECKS[check] + 1
         if at_once:
-            assert raised.type is Taken, "it was not the sweep that stopped it"
+            assert raised.type is LeaseLost, "it was not the sweep that stopped it"
         else:
             heir.go_on()
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -318,7 +319,7 @@ def test_what_passed_its_last_check_before_the_takeover_does_not_take_effect_aft
         published = CHECKS[check] > CHECKS["record"] or (check == "record" and not at_once)
         last = FIRST if published else FIRST - 1
         wanted = ["zombie"] * (last + 1) + ["heir"] * (COMPACT + 2)
-        history = Population(tmp_path).history(0)
+        history = Members(tmp_path).history(0)
         assert [record.worker for record in history] == wanted
         assert [record.member.n for record in history] == list(range(len(wanted)))
         assert (folder / "record.json").read_bytes() == encode(history[-1])
@@ -411,7 +412,7 @@ def test_a_worker_that_stops_right_before_what_takes_effect_changes_nothing(tmp_
 FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 HERE = """
 import select, socket, sys, time
-from core import lease
+from core.directory import lease
 from core.__main__ import main
 host = sys.argv[1]
 lease._machine = lambda: host
@@ -461,7 +462,7 @@ def _wait(*processes: subprocess.Popen[bytes]) -> None:
 
 def _times(run: Run) -> dict[str, list[float]]:
     """Return by how much the clocks of the hosts were wrong, record by record."""
-    population, found = Population(run.root), dict[str, list[float]]()
+    population, found = Members(run.root), dict[str, list[float]]()
     for record in itertools.chain(*map(population.history, range(run.pbt.members))):
         found.setdefault(record.host, []).append(record.time - time.time())
     return found

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
-from core.run import open_run
-from core.worker import work
+from core.directory.run import open_run
+from core.workers.worker import work
 
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["core.worker", "core.run", "tests.trainers"])
+_CONTEXT.set_forkserver_preload(["core.workers.worker", "core.directory.run", "tests.trainers"])
 
 
 def _be_a_worker(root: Path, turns: int | None, patience: float) -> None:

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.arms import arm
-from analysis.runs import read_runs
-from core.pool import Pool
-from core.run import open_run
-from core.verify import verify
+from analysis.data.runs import read_runs
+from analysis.tables.arms import arm
+from core.audits.verify import verify
+from core.directory.run import open_run
+from core.workers.pool import Pool
 
 pytestmark = pytest.mark.paper
 

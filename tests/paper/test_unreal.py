@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.statistics import interval
+from analysis.tables.statistics import interval
 from tasks.rl.agents.unreal import UNREAL
 from tasks.rl.problems import CATCH
 from tasks.rl.trainer import ActorCritic

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from core.run import open_run
-from core.view import View
-from slurm.launch import Launch
+from core.directory.run import open_run
+from core.status.progress import View
+from slurm.jobs.ledger import Ledger
 from tests.faults.storms import REPOSITORY, Witness, hold, undisturbed
 from tests.slurm.cluster import Cluster
 
@@ -147,7 +147,7 @@ class Launched:
         for line in self.cluster.sh(*words).splitlines():
             id, state, restarts, *node = line.split()
             found[id] = Seen(state, int(restarts), "".join(node))
-        for array in Launch(self.root).arrays():
+        for array in Ledger(self.root).arrays():
             if array.name not in array.ids and array.name in found:
                 rest = found.pop(array.name)  # those that never ran have lost their numbers
                 found = dict.fromkeys(array.ids, rest) | found
@@ -167,7 +167,7 @@ class Launched:
 
     def log(self, job: str) -> str:
         """Return what a job has printed."""
-        log = Launch(self.root).folder / "log"
+        log = Ledger(self.root).folder / "log"
         return "".join((log / f"{job}_0_log.{end}").read_text() for end in ("out", "err"))
 
     def workers(self) -> dict[str, list[int]]:

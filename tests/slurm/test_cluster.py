@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from core.population import Population
-from core.record import seal
-from core.run import open_run, read_info
-from slurm.launch import Launch
+from core.directory.members import Members
+from core.directory.run import open_run, read_info
+from slurm.jobs.ledger import Ledger
 from tests.faults.storms import REPOSITORY
+from tests.run_files import rewrite
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Start
 from tests.slurm.runs import Launched
@@ -91,7 +91,7 @@ def test_gpus(
     run.until(lambda: run.count("RUNNING") == len(run.jobs()))
     run.at_work(len(run.jobs()))
     run.finished()
-    records = [record for id in range(run.members) for record in Population(run.root).history(id)]
+    records = [record for id in range(run.members) for record in Members(run.root).history(id)]
     reports = [record.report for record in records if record.report]
     used = {(report["job"], f"{report['node']} {report['visible']}") for report in reports}
     found = sorted(place for _, place in used)
@@ -165,7 +165,12 @@ def test_code_edited_after_submission_is_not_what_runs(cluster: Cluster, tmp_pat
         shutil.copytree(REPOSITORY / name, tree / name)
     run = Launched(cluster, tmp_path / "run")
     (array,) = run.submit("--workers", "3", "--hold", cwd=tree)
-    for module in ("core/worker.py", "core/__init__.py", "slurm/job.py", "tests/trainers.py"):
+    for module in (
+        "core/workers/worker.py",
+        "core/__init__.py",
+        "slurm/jobs/job.py",
+        "tests/trainers.py",
+    ):
         (tree / module).write_text("raise SystemExit('this is another code')\n")
     cluster.sh("scontrol", "release", array)
     run.finished()
@@ -199,7 +204,7 @@ def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path
     """A snapshot that is not what was frozen fails the job; without it, all is frozen anew."""
     run = Launched(cluster, tmp_path / "run")
     (job,) = run.submit("--hold")
-    code = Path(Launch(run.root).arrays()[0].code)
+    code = Path(Ledger(run.root).arrays()[0].code)
     module = code / "project" / "core" / "worker.py"
     module.chmod(0o644)
     module.write_text(module.read_text() + "\n")
@@ -262,7 +267,7 @@ def test_what_slurm_would_not_take_is_refused(
     run = Launched(cluster, tmp_path / "run")
     assert sentence in run.refused(*options, time=time)
     assert not run.root.exists()
-    assert not Launch(run.root).folder.exists()
+    assert not Ledger(run.root).folder.exists()
 
 
 def test_a_machine_without_slurm(cluster: Cluster, tmp_path: Path) -> None:
@@ -297,8 +302,8 @@ def test_a_directory_that_a_node_does_not_see_without_a_probe(start: Start, tmp_
 def test_a_run_of_other_code_is_refused(cluster: Cluster, tmp_path: Path) -> None:
     """Unless it is said that the code makes no difference."""
     run = Launched(cluster, tmp_path / "run", steps=4)
-    begun = open_run(run.root, run.preset, {"steps": 4, "members": 6})
-    (run.root / "run.json").write_bytes(seal(dict(begun.info) | {"code": "0123456789ab"}))
+    open_run(run.root, run.preset, {"steps": 4, "members": 6})
+    rewrite(run.root, {"code": "0123456789ab"})
     assert "0123456789ab" in str(read_info(run.root)["code"])
     assert "began with the code of commit 0123456789ab" in run.refused()
     run.submit("--workers", "3", "--other-code")

@@ -1,6 +1,5 @@
 """The command line: a dry run, a missing package, a folder of runs, a wandering preset."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -10,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from core import pbt
-from core.population import Population
-from core.record import Record, seal
-from core.run import open_run
+from core.directory.members import Members
+from core.directory.record import Record
+from core.directory.run import open_run, read_info
 from slurm.__main__ import main
 from tests.faults.storms import REPOSITORY
+from tests.run_files import rewrite
 from tests.slurm.fake import Fake
 
 WALK = "tests.trainers:walk"
@@ -97,7 +97,7 @@ def test_a_dry_run_holds_an_existing_run_to_its_turns_and_its_code(
 ) -> None:
     """A turn that no job is long enough for, another commit; the run stays as it was."""
     run = open_run(tmp_path / "one", WALK)
-    population = Population(run.root)
+    population = Members(run.root)
     population.enter(0)
     population.publish(Record(member=pbt.start(0, run.pbt), seconds={"step": 5000.0}))
     assert _dry(run.root) == 2
@@ -105,7 +105,7 @@ def test_a_dry_run_holds_an_existing_run_to_its_turns_and_its_code(
 
     assert _dry(run.root, time="3:00:00") == 0
 
-    (run.root / "run.json").write_bytes(seal(dict(run.info) | {"code": "0123456789ab"}))
+    rewrite(run.root, {"code": "0123456789ab"})
     assert _dry(run.root, time="3:00:00") == 2
     assert "began with the code of commit 0123456789ab" in capsys.readouterr().err
     assert not (tmp_path / "one.slurm").exists()
@@ -251,5 +251,5 @@ def test_a_preset_that_changes_the_working_directory(tmp_path: Path) -> None:
     )
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((tmp_path / "run/run.json").read_text())["preset"] == "wanders:pbt"
+    assert read_info(tmp_path / "run")["preset"] == "wanders:pbt"
     assert not list((tmp_path / "below").iterdir())

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from core import pbt
-from core.population import Population
-from core.record import Record
-from core.run import open_run
-from slurm.lives import RETURNS
+from core.directory.members import Members
+from core.directory.record import Record
+from core.directory.run import open_run
+from slurm.jobs.lives import RETURNS
 from tests.faults.storms import REPOSITORY
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Start
@@ -43,7 +43,7 @@ def test_turns_that_were_longer_than_the_limit(cluster: Cluster, tmp_path: Path)
     """No jobs are submitted for such; one that is there says so, and tries it nevertheless."""
     run = Launched(cluster, tmp_path / "run", steps=4)
     begun = open_run(run.root, run.preset, {"steps": run.steps, "members": run.members})
-    population = Population(run.root)
+    population = Members(run.root)
     population.enter(0)
     population.publish(Record(member=pbt.start(0, begun.pbt), seconds={"step": 500.0}))
     assert "--time 10 is too short: a turn of this run takes 0:08:20" in run.refused()

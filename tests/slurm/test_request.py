@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.run import RunError
+from core.directory.run import RunError
 from slurm.request import (
     Request,
     as_json,

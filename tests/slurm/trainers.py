@@ -4,9 +4,8 @@ import os
 import time
 from dataclasses import replace
 
-from core.member import Hypers
-from core.pbt import PBT
-from core.task import Report, Task
+from core import PBT, Hypers, Task
+from core.task import Report
 from tests.trainers import SPACE, HalfSecond, Walk, half_seconds, walk
 
 

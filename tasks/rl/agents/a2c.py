@@ -7,7 +7,7 @@ together and their gradients are averaged. Loss and optimiser are A3C's.
 import torch
 from torch import Tensor, nn
 
-from core.member import Hypers
+from core import Hypers
 from tasks.rl.agents.networks import Torso, head, over_time
 from tasks.rl.agents.policy import Policy
 from tasks.rl.agents.rollout import Memory, Rollout, Seen, mean_over_batch, returns

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, normalize
 
-from core.member import Hypers
+from core import Hypers
 from tasks.rl.agents.a2c import VALUE_WEIGHT, actor_critic
 from tasks.rl.agents.networks import Torso, head, over_time
 from tasks.rl.agents.policy import Policy

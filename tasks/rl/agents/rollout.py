@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from core.member import Hypers
+from core import Hypers
 
 Memory = tuple[Tensor, ...]  # what an agent carries from step to step: each [N, ...]
 

@@ -7,7 +7,7 @@ again), reward prediction (what sign the next reward has). They shape the trunk;
 import torch
 from torch import Tensor, nn
 
-from core.member import Hypers
+from core import Hypers
 from tasks.rl.agents.a2c import A2C
 from tasks.rl.agents.replay import Replay
 from tasks.rl.agents.rollout import Rollout, mean_over_batch, returns

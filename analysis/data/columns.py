@@ -1,0 +1,361 @@
+"""All records of a run as arrays: what figures, tables and reports are made of.
+
+A row is a record. The rows of member i are first[i] to first[i + 1], in the order of their numbers;
+`parent` points to the row that was copied, `before` to the row from which a row went on: together
+they are the phylogeny of the run. It ends, and says so, where a record is not there.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.directory.record import TURN, Record
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Values = Floats | NDArray[np.str_]
+CAUSES = ("init", "train", "exploit", "rescue")
+APART = (*TURN, "claim")  # phases that are no parts of each other: together, a worker's time
+TOP = 5  # members whose mean stands for a population's best; Jaderberg et al. 2017, figure 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """The records of all members, R rows.
+
+    first: [members + 1] where each member's rows begin.
+    member, n, step: [R] whose record it is, its number, t.
+    score: [R] p; NaN before the first evaluation and for whoever diverged.
+    cause: [R] index into CAUSES.
+    donor: [R] the member that was copied here; -1 where nobody was.
+    parent: [R] the row that was copied; -1 where nobody was, and where it is not there.
+    lost: [R] whether nobody knows from which row the weights come: what was copied, here or in a
+        record of the same member before it, is not there.
+    dropped: [R] the score that a copy replaced; NaN where there was no copy.
+    decided: [R] whether a decision was taken here, be it to stay.
+    waiting: [R] whether the decision of this step was still to come (lockstep).
+    failed: [R] whether the trainer raised, so that there are no weights.
+    time: [R] when it was published, seconds since 1970 by the clock of the host.
+    spent: [R] seconds of the turn. bytes: [R] written by it.
+    hypers: by name, [R] numbers, or options as texts.
+    report: by name, [R] the numbers that selection has not seen; NaN where there are none.
+    seconds: by phase, [R].
+    weights: whether a copy takes the weights; if not, a lineage never leaves its member.
+    """
+
+    first: Ints
+    member: Ints
+    n: Ints
+    step: Ints
+    score: Floats
+    cause: Ints
+    donor: Ints
+    parent: Ints
+    lost: Bools
+    dropped: Floats
+    decided: Bools
+    waiting: Bools
+    failed: Bools
+    time: Floats
+    spent: Floats
+    bytes: Ints
+    hypers: Mapping[str, Values]
+    report: Mapping[str, Floats]
+    seconds: Mapping[str, Floats]
+    weights: bool = True
+
+    @property
+    def members(self) -> int:
+        """How many members there are, those included that have published nothing."""
+        return len(self.first) - 1
+
+    def rows(self, member: int) -> Ints:
+        """Return the rows of a member, oldest first."""
+        return np.arange(self.first[member], self.first[member + 1])
+
+    @property
+    def copied(self) -> Bools:
+        """Which rows are copies: their score and report are of what was copied."""
+        return self.cause >= CAUSES.index("exploit")
+
+    @property
+    def came(self) -> Floats:
+        """The score with which each row came to its step: of a copy, the one that it dropped.
+
+        Members that wait for nobody publish a step and the copy that follows it in one record.
+        """
+        return np.where(self.copied, self.dropped, self.score)
+
+    def course(self, steps: int) -> Floats:
+        """Return [members, steps] the score with which each member came to steps 1 to `steps`.
+
+        NaN where there is none, or where it is no finite number.
+        """
+        found = np.full((self.members, steps + 1), np.nan)
+        rows = self.trained()
+        rows = rows[self.step[rows] <= steps]
+        found[self.member[rows], self.step[rows]] = self.came[rows]
+        return np.where(np.isfinite(found), found, np.nan)[:, 1:]
+
+    def trained(self, member: int | None = None) -> Ints:
+        """Return the rows with which a member came to each step, their own scores in `came`.
+
+        Of all members, one after the other, if none is named.
+        """
+        rows = self.rows(member) if member is not None else np.arange(len(self.step))
+        came = np.ones(len(rows), dtype=np.bool_)
+        came[1:] = (np.diff(self.step[rows]) != 0) | (np.diff(self.member[rows]) != 0)
+        return rows[came & (self.step[rows] > 0)]
+
+    def left(self, member: int | None = None) -> Ints:
+        """Return the rows with which a member left each step, after any copy there."""
+        rows = self.rows(member) if member is not None else np.arange(len(self.step))
+        leaves = np.ones(len(rows), dtype=np.bool_)
+        leaves[:-1] = (np.diff(self.step[rows]) != 0) | (np.diff(self.member[rows]) != 0)
+        return rows[leaves]
+
+    def last(self) -> Ints:
+        """Return the last row of each member that has one."""
+        return (self.first[1:] - 1)[np.diff(self.first) > 0]
+
+    def copies(self) -> Ints:
+        """Return the rows of all copies, in the order of their steps."""
+        rows = np.flatnonzero(self.donor >= 0)
+        return rows[np.argsort(self.step[rows], kind="stable")]
+
+    def grid(self, steps: int) -> Ints:
+        """Return [members, steps + 1] the row with which each member left each step.
+
+        Where a record was lost, that of the step before; -1 before the first and after the last.
+        """
+        found = np.full((self.members, steps + 1), -1, dtype=np.int64)
+        rows = self.left()
+        rows = rows[self.step[rows] <= steps]
+        found[self.member[rows], self.step[rows]] = rows
+        found = np.maximum.accumulate(found, axis=1)
+        ends = np.full(self.members, -1, dtype=np.int64)
+        ends[self.member[self.last()]] = self.step[self.last()]
+        found[np.arange(steps + 1)[None, :] > ends[:, None]] = -1
+        return found
+
+    def before(self) -> Ints:
+        """Return the row from which the weights of each row come; -1 for a start, and if lost.
+
+        That of a copy is its donor's; of any other, the row before of the same member.
+        """
+        found = np.arange(len(self.member)) - 1
+        found[self.first[:-1][np.diff(self.first) > 0]] = -1
+        if self.weights:
+            found = np.where(self.copied, self.parent, found)
+            found[self.lost] = -1
+        return found
+
+    def founders(self) -> Ints:
+        """Return the member from whose start the weights of each row descend; -1 if lost."""
+        before = self.before()
+        at = np.where(before < 0, np.arange(len(before)), before)
+        while not np.array_equal(again := at[at], at):
+            at = again
+        return np.where(self.lost[at] & self.weights, -1, self.member[at])
+
+    def ancestry(self, row: int) -> Ints:
+        """Return the rows through which the weights of a row came to be, its start first."""
+        return self.ancestries([row])[0]
+
+    def ancestries(self, rows: Iterable[int]) -> list[Ints]:
+        """Return the ancestry of each of some rows."""
+        before = self.before().tolist()  # a list, because it is walked through one by one
+        found = []
+        for row in rows:
+            way = [int(row)]
+            while before[way[-1]] >= 0:
+                way.append(before[way[-1]])
+            found.append(np.array(way[::-1], dtype=np.int64))
+        return found
+
+    def age(self, ancestry: Ints) -> Ints:
+        """Return for how many steps the weights had been trained at each row of an ancestry.
+
+        That is the member's step, unless members of unlike age copy each other; and if its start
+        is lost, as far as one knows.
+        """
+        gains = np.diff(self.step[ancestry])
+        gains[self.member[ancestry[1:]] != self.member[ancestry[:-1]]] = 0  # that was a copy
+        return np.cumsum(np.concatenate((self.step[ancestry[:1]], gains)))
+
+    def ranked(self) -> Ints:
+        """Return the last row of each member that has one, best first.
+
+        Of equal ones, whose hypers made the score comes first (as core.member.rank has it).
+        """
+        last = self.last()
+        fitness = np.where(np.isfinite(self.score[last]), self.score[last], -np.inf)
+        return last[np.lexsort((self.member[last], self.donor[last] >= 0, -fitness))]
+
+    def best(self) -> int:
+        """Return the row of the result of a run: of all last rows the one with the best score."""
+        return int(self.ranked()[0])
+
+    def five(self) -> Ints:
+        """Return the last rows of the five best members, fewer of a population that has fewer."""
+        best = self.ranked()[:TOP]
+        return best[np.isfinite(self.score[best])]
+
+    def phases(self) -> dict[str, float]:
+        """Return the seconds that workers spent, by phase, without waiting; they add up."""
+        return {phase: math.fsum(self.seconds[phase]) for phase in APART if phase in self.seconds}
+
+
+COLUMNS: Mapping[str, tuple[type, Callable[[Record], float]]] = {
+    "member": (np.int64, lambda r: r.member.id),
+    "n": (np.int64, lambda r: r.member.n),
+    "step": (np.int64, lambda r: r.member.step),
+    "score": (np.float64, lambda r: r.member.score),
+    "cause": (np.int64, lambda r: CAUSES.index(r.member.cause)),
+    "dropped": (np.float64, lambda r: r.member.dropped.score if r.member.dropped else math.nan),
+    "decided": (np.bool_, lambda r: r.member.seen is not None),
+    "waiting": (np.bool_, lambda r: r.member.waiting),
+    "failed": (np.bool_, lambda r: r.failed),
+    "time": (np.float64, lambda r: r.time),
+    "spent": (np.float64, lambda r: math.fsum(r.seconds.get(phase, 0.0) for phase in TURN)),
+    "bytes": (np.int64, lambda r: r.bytes),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The rows of one member: plain columns, whom each copied, and the named ones."""
+
+    plain: Mapping[str, NDArray[np.generic]]
+    donors: Ints  # [copies, 3] row within the part, and the donor's id and n
+    astray: Bools  # whether the record of a copy before it is lost
+    hypers: Mapping[str, Values]
+    report: Mapping[str, Floats]
+    seconds: Mapping[str, Floats]
+
+
+def columns(histories: Iterable[Sequence[Record]], *, weights: bool = True) -> Columns:
+    """Return the records of all members as arrays.
+
+    Args:
+        histories: of each member in the order of their ids, oldest record first; each is taken only
+            when the one before has become arrays, so that they need not be in memory together.
+        weights: whether a copy takes the weights.
+
+    Raises:
+        ValueError: no such run is possible: somebody is his own ancestor.
+    """
+    parts = [_part(history) for history in histories]
+    first = np.concatenate(([0], np.cumsum([len(p.plain["n"]) for p in parts]))).astype(np.int64)
+    plain = {
+        name: np.concatenate([np.empty(0, kind), *(part.plain[name] for part in parts)])
+        for name, (kind, _) in COLUMNS.items()
+    }
+    donor, parent = _parents(parts, first, plain["n"].astype(np.int64))
+    astray = np.concatenate([np.empty(0, np.bool_), *(part.astray for part in parts)])
+    sizes = np.diff(first)
+    found = Columns(
+        first=first,
+        donor=donor,
+        parent=parent,
+        lost=astray | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
+        hypers=_joined([part.hypers for part in parts], sizes, math.nan),
+        report=_joined([part.report for part in parts], sizes, math.nan),
+        seconds=_joined([part.seconds for part in parts], sizes, 0.0),
+        weights=weights,
+        **plain,
+    )
+    _check(found.before())
+    return found
+
+
+def _part(history: Sequence[Record]) -> _Part:
+    donors = [
+        (row, *record.member.parent) for row, record in enumerate(history) if record.member.parent
+    ]
+    return _Part(
+        {
+            name: np.fromiter(map(value, history), kind, count=len(history))
+            for name, (kind, value) in COLUMNS.items()
+        },
+        np.array(donors, dtype=np.int64).reshape(-1, 3),
+        _astray(history),
+        {
+            name: np.array([r.member.hypers.get(name, math.nan) for r in history])
+            for name in dict.fromkeys(name for r in history for name in r.member.hypers)
+        },
+        {
+            name: _floats(_number(r.report.get(name)) for r in history)
+            for name in dict.fromkeys(
+                name for r in history for name, value in r.report.items() if _is_number(value)
+            )
+        },
+        {
+            phase: _floats(r.seconds.get(phase, 0.0) for r in history)
+            for phase in dict.fromkeys(phase for r in history for phase in r.seconds)
+        },
+    )
+
+
+def _astray(history: Sequence[Record]) -> Bools:
+    """Return which records follow a gap in which their member copied somebody."""
+    found, n, copied = [], -1, (0, None)
+    for me in (record.member for record in history):
+        now = me.last_copy, me.last_parent
+        found.append(me.n > n + 1 and me.parent is None and now != copied)
+        n, copied = me.n, now  # type: ignore[assignment]
+    return np.array(found, dtype=np.bool_)
+
+
+def _parents(parts: Sequence[_Part], first: Ints, n: Ints) -> tuple[Ints, Ints]:
+    """Return the members that were copied, and the rows; -1 of a row that is not there."""
+    donors, rows = np.full((2, first[-1]), -1, dtype=np.int64)
+    for part, begin in zip(parts, first[:-1], strict=True):
+        for row, id, number in part.donors:
+            if id < len(parts):
+                donors[begin + row] = id
+                at = first[id] + int(np.searchsorted(n[first[id] : first[id + 1]], number))
+                if at < first[id + 1] and n[at] == number:
+                    rows[begin + row] = at
+    return donors, rows
+
+
+def _joined(
+    parts: Sequence[Mapping[str, Values]], sizes: Ints, missing: float
+) -> dict[str, NDArray[np.float64]]:
+    """Return the named columns of all members, `missing` for a member that has none of a name."""
+    names = dict.fromkeys(name for part in parts for name in part)
+    return {
+        name: np.concatenate(
+            [
+                part[name] if name in part else np.full(size, missing)
+                for part, size in zip(parts, sizes, strict=True)
+            ]
+        )
+        for name in names
+    }
+
+
+def _check(before: Ints) -> None:
+    """Raise if a walk to the start never ends: a forged history could have that."""
+    at = before
+    for _ in range(len(before).bit_length() + 1):  # twice as far each time
+        at = np.where(at >= 0, at[at], -1)
+    if (at >= 0).any():
+        raise ValueError("the histories are of no run: a member descends from its own later self")
+
+
+def _floats(values: Iterable[float]) -> Floats:
+    return np.fromiter(values, dtype=np.float64)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan

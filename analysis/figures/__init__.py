@@ -1,0 +1,1 @@
+"""Figures: one file each, and a catalogue."""

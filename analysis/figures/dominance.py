@@ -1,0 +1,94 @@
+"""How many initial members still have descendants, and how many of all descend from one."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from analysis.data.columns import Columns, Floats, Ints
+from analysis.data.runs import RunData
+from analysis.figures.style import BASELINE, PBT, in_legend, whole_steps
+
+REPLAYS = 100  # of the neutral drift
+RANGE = (0.05, 0.95)  # of them, what the band holds
+ARRIVED = 0.9  # share of the members that have come to a step, for it to be drawn
+
+
+@dataclass(frozen=True, slots=True)
+class Dominance:
+    """Who has descendants after each step; a founder that is lost is none, and has no family.
+
+    steps: [T]. founders: [T] how many initial members have any, be it themselves.
+    largest: [T] which share of the members descends from the one with most.
+    """
+
+    steps: Ints
+    founders: Ints
+    largest: Floats
+
+
+def dominance(columns: Columns, steps: int) -> Dominance:
+    """Return who has descendants after each step to which nearly all members have come."""
+    grid = columns.grid(steps)
+    there = (grid >= 0).sum(axis=0)
+    shown = np.flatnonzero(there >= ARRIVED * len(columns.last()))
+    of = columns.founders()
+    counts = [
+        np.bincount(of[grid[grid[:, step] >= 0, step]] + 1, minlength=columns.members + 1)
+        for step in shown  # the first place is for those that are lost
+    ]
+    return Dominance(
+        shown,
+        np.array([(count[1:] > 0).sum() for count in counts], dtype=np.int64),
+        np.array([count[1:].max() / count.sum() for count in counts], dtype=np.float64),
+    )
+
+
+def neutral(columns: Columns, steps: Ints, replays: int = REPLAYS) -> tuple[Floats, Floats]:
+    """Return the same, [replays, T] each, had every copy been of a member drawn at random.
+
+    As many members copy after each step as in the run, and the same ones: what is left of the
+    difference is the choice of the donors.
+    """
+    rng = np.random.default_rng(0)
+    members = columns.members
+    ids = np.tile(np.arange(members), (replays, 1))
+    rows = columns.copies()
+    founders, largest = [], []
+    offsets = members * np.arange(replays)[:, None]
+    for step in steps:
+        who = np.unique(columns.member[rows[columns.step[rows] == step]])
+        if len(who) and members > 1:
+            donors = rng.integers(members - 1, size=(replays, len(who)))
+            donors += donors >= who  # anybody but itself
+            ids[:, who] = np.take_along_axis(ids, donors, axis=1)
+        counts = np.bincount((ids + offsets).ravel(), minlength=members * replays)
+        counts = counts.reshape(replays, members)
+        founders.append((counts > 0).sum(axis=1))
+        largest.append(counts.max(axis=1) / members)
+    return np.array(founders, dtype=np.float64).T, np.array(largest).T
+
+
+def draw_dominance(figure: Figure, run: RunData) -> None:
+    """Draw both over time, and as a grey band what chance alone would have made of it."""
+    found = dominance(run.columns, run.steps)
+    drifts = neutral(run.columns, found.steps)
+    left, right = figure.subplots(1, 2, sharex=True)
+    for ax, line, drift in zip((left, right), (found.founders, found.largest), drifts, strict=True):
+        low, high = np.quantile(drift, RANGE, axis=0)
+        step = "post"
+        ax.fill_between(
+            found.steps, low, high, step=step, color=BASELINE, alpha=0.3, lw=0, label="by chance"
+        )
+        ax.step(found.steps, line, where=step, color=PBT, lw=1.8, label=in_legend(run.name))
+        ax.set_xlabel("step")
+        whole_steps(ax)
+    left.set(ylabel="founders with descendants", yscale="log")
+    left.set_ylim(0.9, run.members * 1.15)
+    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if t <= run.members]
+    left.set_yticks(ticks, [str(tick) for tick in ticks])
+    left.minorticks_off()
+    right.set(ylabel="share of the largest family", ylim=(0, 1.03))
+    right.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    right.legend(loc="best")

@@ -1,0 +1,109 @@
+"""Scores of all members and hyperparameters over time, as the panels of the paper's figure 4."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+
+from analysis.data.columns import TOP, Columns, Floats
+from analysis.data.runs import RunData
+from analysis.figures.hypers import draw_hyper, varied
+from analysis.figures.style import BASELINE, PBT, in_legend, legend_above, lighten, whole_steps
+
+PANELS = 8  # hyperparameters at most that have a panel
+
+
+def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
+    """Draw the scores of a run beside its baseline's, and each hyperparameter of the run."""
+    shown = varied(run)[:PANELS]
+    grid = figure.add_gridspec(max(len(shown), 1), 3)
+    main = figure.add_subplot(grid[:, : 2 if shown else 3])
+    if baseline is not None:
+        draw_scores(main, baseline, BASELINE, baseline.name, "--")
+    draw_scores(main, run, BASELINE if run.is_baseline else PBT, run.name)
+    main.set(xlabel="step", ylabel=run.score, ylim=limits([run, baseline] if baseline else [run]))
+    whole_steps(main)
+    legend_above(main)
+    for row, name in enumerate(shown):
+        ax = figure.add_subplot(grid[row, 2])
+        draw_hyper(ax, run, name)
+        ax.sharex(main)
+        if row == len(shown) - 1:
+            ax.set_xlabel("step")
+        else:
+            ax.tick_params(labelbottom=False)
+
+
+def limits(runs: Sequence[RunData]) -> tuple[float, float]:
+    """Return the range of scores to draw: all of them, but for outliers far below the others.
+
+    One member that has nearly diverged would else press all others into a line.
+    """
+    scores = np.concatenate([run.columns.came[run.columns.trained()] for run in runs])
+    scores = scores[np.isfinite(scores)]
+    if not len(scores):
+        return 0.0, 1.0
+    low, quarter, high = (float(q) for q in np.quantile(scores, (0.0, 0.25, 1.0)))
+    low = max(low, quarter - 2 * (high - quarter))
+    margin = 0.05 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def top(columns: Columns, steps: int) -> Floats:
+    """Return [5, steps] the best scores at each step, best first; NaN for those that are not there.
+
+    Of a population of fewer than five, all. A step to which not so many have come yet has none: the
+    best of the first to come are not the best of all.
+    """
+    last = columns.last()
+    size = min(TOP, len(last))
+    best = -np.sort(-columns.course(steps), axis=0)[:size]  # NaN comes last
+    arrived = (columns.step[last][:, None] >= np.arange(1, steps + 1)).sum(axis=0)
+    return np.where(arrived >= size, best, np.nan)
+
+
+def mean(best: Floats) -> Floats:
+    """Return [steps] the means of what is there; NaN where nothing is."""
+    there = (~np.isnan(best)).sum(axis=0)
+    return np.where(there > 0, np.nansum(best, axis=0) / np.maximum(there, 1), np.nan)
+
+
+def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-") -> None:
+    """Draw the score of every member, and the mean of the top five at each step as a thick line.
+
+    The five are those that are best at that step, not at the end; the band reaches from the fifth
+    of them to the first. A score that is not a number leaves a gap.
+    """
+    table = run.columns.course(run.steps)
+    steps = np.arange(1, table.shape[1] + 1)
+    lines = [np.column_stack([steps, line]) for line in table if not np.isnan(line).all()]
+    thin = LineCollection(
+        lines, colors=colour, linewidths=0.5, alpha=0.4 if len(lines) < 100 else 0.15
+    )
+    lighten(thin, len(lines))
+    ax.add_collection(thin)
+    best = top(run.columns, run.steps)
+    worst = np.fmin.reduce(best, axis=0)  # (it knows of NaN)
+    ax.fill_between(steps, worst, best[0], color=colour, alpha=0.25, linewidth=0, zorder=2)
+    size = len(best)
+    of = f"mean of the top {size}" if size > 1 else "its one member"
+    line = ax.plot(
+        steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=in_legend(f"{label}: {of}")
+    )
+    line[0].set_marker("o" if len(steps) == 1 else "")
+    ax.autoscale_view()
+
+
+def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:
+    """Draw the mean over seeds of the mean of the top five, and the seeds' range as a band."""
+    steps = max(run.steps for run in runs)
+    lines = np.array([mean(top(run.columns, steps)) for run in runs])
+    whole = ~np.isnan(lines).any(axis=0)
+    x = np.arange(1, steps + 1)[whole]
+    low, high = lines[:, whole].min(axis=0), lines[:, whole].max(axis=0)
+    ax.fill_between(x, low, high, color=colour, alpha=0.25, linewidth=0)
+    seeds = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed"
+    middle = lines[:, whole].mean(axis=0)
+    ax.plot(x, middle, style, color=colour, lw=2.2, label=in_legend(f"{label}: {seeds}"))

@@ -1,0 +1,49 @@
+"""The figures of a report, as pictures that stand in the page itself."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from analysis.figures.catalogue import Drawing
+from analysis.figures.style import rendered
+from analysis.report.markup import Html, tag, uri
+
+MANY = 5_000  # points in a figure; more are smaller as pixels than as an SVG of their coordinates
+
+
+def embedded(drawing: Drawing) -> Html:
+    """Return a figure as an element of the page."""
+    try:
+        kind, content = picture(drawing.figure)
+    except ValueError as error:
+        return tag("p", f"“{drawing.title}” could not be drawn: {error}", class_="loud")
+    width, height = (round(96 * inches) for inches in drawing.size)
+    return tag(
+        "figure",
+        tag("h3", drawing.title),
+        tag(
+            "img",
+            src=uri(kind, content),
+            alt=f"{drawing.title}. {drawing.caption}",
+            width=str(width),
+            height=str(height),
+        ),
+        tag("figcaption", drawing.caption),
+    )
+
+
+def picture(figure: Figure) -> tuple[str, bytes]:
+    """Return a figure with its type: lines as lines unless there are very many."""
+    if points(figure) > MANY:
+        return "image/png", rendered(figure, "png")
+    return "image/svg+xml", rendered(figure, "svg")
+
+
+def points(figure: Figure) -> int:
+    """Return how many points the lines and collections of a figure have."""
+    found = 0
+    for ax in figure.axes:  # a search through all artists, each tick among them, takes long
+        found += sum(len(np.asarray(line.get_xdata())) for line in ax.lines)
+        for shown in ax.collections:
+            vertices = sum(np.shape(path.vertices)[0] for path in shown.get_paths())
+            found += max(len(np.asarray(shown.get_offsets())), vertices)
+    return found

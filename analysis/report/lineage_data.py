@@ -1,0 +1,88 @@
+"""The lineage of a run as a page reads it: every record, in typed arrays of as few bytes as do."""
+
+import base64
+from typing import Any
+
+import numpy as np
+from matplotlib import colormaps
+from numpy.typing import NDArray
+
+from analysis.data.names import HYPER, told_apart
+from analysis.data.runs import RunData
+
+Packed = dict[str, str]
+WORDS = ("copied", "dropped", "before", "decision")  # what page.js says beside the hypers
+TYPES = ("u1", "u2", "u4", "f4", "f8")  # little-endian, as every browser's typed arrays are
+PRECISION = 1e-6  # of the range of the scores: what may be lost, far less than a page shows
+
+
+def pack(values: NDArray[Any], kind: str) -> Packed:
+    """Return an array as text, with its type."""
+    assert kind in TYPES
+    return {"type": kind, "data": base64.b64encode(values.astype(f"<{kind}").tobytes()).decode()}
+
+
+def lineage(run: RunData) -> dict[str, object]:
+    """Return all records of a run, rows as in `Columns`.
+
+    Hypers and parents are given where they change: most records go on with what was there.
+    """
+    rows = run.columns
+    names = told_apart(rows.hypers, (run.score, *WORDS), HYPER)
+    copied = np.flatnonzero(rows.parent >= 0)
+    return {
+        "name": run.name,
+        "seed": run.seed,
+        "unit": run.score,
+        "weights": rows.weights,
+        "first": _counts(rows.first),
+        "step": _counts(rows.step),
+        "score": _floats(rows.score),
+        "flags": pack(rows.cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
+        "copied": _counts(copied),
+        "donor": _counts(rows.parent[copied]),
+        "lost": _counts(np.flatnonzero(rows.lost)),
+        "dropped": _floats(rows.dropped[copied]),
+        "hypers": [_hyper(names[n], values, rows.first) for n, values in rows.hypers.items()],
+    }
+
+
+def _hyper(
+    name: str, values: NDArray[np.float64] | NDArray[np.str_], first: NDArray[np.int64]
+) -> dict[str, object]:
+    new = np.ones(len(values), dtype=np.bool_)
+    new[1:] = values[1:] != values[:-1]
+    new[first[:-1][np.diff(first) > 0]] = True
+    at = np.flatnonzero(new)
+    if values.dtype.kind != "U":
+        return {"name": name, "rows": _counts(at), "values": pack(values[at], "f8")}
+    options, index = np.unique(values[at], return_inverse=True)
+    return {
+        "name": name,
+        "rows": _counts(at),
+        "values": _counts(index.astype(np.int64)),
+        "options": options.tolist(),
+    }
+
+
+def _counts(values: NDArray[np.int64]) -> Packed:
+    largest = int(values.max(initial=0))
+    kind = "u1" if largest < 2**8 else "u2" if largest < 2**16 else "u4"
+    assert largest < 2**32
+    return pack(values, kind)
+
+
+def _floats(values: NDArray[np.float64]) -> Packed:
+    """Return numbers in four bytes each where that keeps what a page can show of them."""
+    finite = values[np.isfinite(values)]
+    with np.errstate(over="ignore"):
+        short = finite.astype(np.float32).astype(np.float64)
+    reach = float(np.ptp(finite)) if len(finite) else 0.0
+    exact = bool((np.abs(short - finite) <= PRECISION * reach).all())
+    return pack(values, "f4" if exact else "f8")
+
+
+def colours() -> str:
+    """Return cividis as 256 times red, green and blue: even in grey and to the colour-blind."""
+    table = (np.array(colormaps["cividis"].colors) * 255).round()  # type: ignore[attr-defined]
+    return base64.b64encode(table.astype(np.uint8).tobytes()).decode()

@@ -1,0 +1,308 @@
+"""Is one arm better than another: equal budgets, every seed, intervals, tests that are named."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from analysis.data.numbers import COSTS, TIMES, Target, label, of_report, times
+from analysis.tables.arms import Arm, budgets, check_alike, names
+from analysis.tables.statistics import (
+    Interval,
+    Method,
+    Test,
+    difference_interval,
+    hedges_g,
+    holm,
+    interval,
+    logrank_scores,
+    permutation_test,
+    t_test,
+)
+
+AT_END, REPEATED = "selected", ("top five", "area", "peak")  # the latter of held-out numbers too
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One number in both arms.
+
+    ours, theirs: a value each seed; where the seeds are shared, in pairs.
+    means, intervals: of ours and theirs; NaN and None where there is none.
+    never: of times, in how many runs of each arm the target was never reached. Those count with the
+        time at which they were given up: the means are then of the time within that limit.
+    difference, of: the difference of the means and its interval.
+    effect: Hedges' g.
+    higher, comparisons: in how many pairs ours is the higher one (equal: half); of seeds that are
+        not shared, of all pairs that can be made.
+    t, permutation: the two tests; of times with runs that never came there, the log-rank scores are
+        permuted.
+    holm: the p of the first of them that there is, corrected for all rows of the comparison.
+    """
+
+    name: str
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+    means: tuple[float, float]
+    intervals: tuple[Interval | None, Interval | None]
+    never: tuple[int, int] = (0, 0)
+    difference: float = math.nan
+    of: Interval | None = None
+    effect: float = math.nan
+    higher: float = math.nan
+    comparisons: int = 0
+    t: Test | None = None
+    permutation: Test | None = None
+    holm: float = math.nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One arm against another.
+
+    names, seeds: of both arms; the seeds that are compared.
+    paired: whether both have these seeds.
+    equal: whether both trained as many steps a run.
+    damage: sentences: runs of which something cannot be read.
+    budgets: sentences, unequal ones first. notes: what else must be known.
+    rows: the results; costs: steps, evaluations, seconds, which are not tested.
+    step: where unfinished runs were cut; None if all are done.
+    held_out, lower: the numbers of the report that are compared; of which lower is better.
+    """
+
+    names: tuple[str, str]
+    seeds: tuple[tuple[int, ...], tuple[int, ...]]
+    paired: bool
+    score: str
+    targets: tuple[Target, ...]
+    equal: bool
+    damage: tuple[str, ...]
+    budgets: tuple[str, ...]
+    rows: tuple[Row, ...]
+    costs: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    step: int | None = None
+    method: Method = "t"
+    held_out: tuple[str, ...] = ()
+    lower: tuple[str, ...] = ()
+
+    @property
+    def n(self) -> int:
+        """The number of pairs, or of the seeds of the smaller arm."""
+        return min(map(len, self.seeds))
+
+
+def compare(
+    ours: Arm,
+    theirs: Arm,
+    *,
+    target: float | None = None,
+    held_out: Sequence[str] = (),
+    lower: Sequence[str] = (),
+    method: Method = "t",
+    step: int | None = None,
+) -> Comparison:
+    """Compare two arms in all numbers that both have.
+
+    Args:
+        target: the selected score to come to; None for the median of what `theirs` ended with.
+        held_out: numbers of the report to compare, and to time; () for all, without times, for
+            which of them should be high is not known.
+        lower: numbers of the report that should be low, which are timed too.
+        method: of the intervals.
+        step: where unfinished runs were cut, to be said.
+
+    Raises:
+        ValueError: the arms cannot be compared; the message says why.
+    """
+    check_alike(ours, theirs)
+    notes = [f"{line}." for line in dict.fromkeys((*ours.left_out, *theirs.left_out))]
+    known = [name for name in ours.held_out if name in theirs.held_out]
+    if alone := sorted(set(ours.reported) ^ set(theirs.reported)):
+        notes.append(f"Only one arm has {', '.join(alone)}.")
+    for name in (*held_out, *lower):
+        if name not in known:
+            there = ", ".join(known) if known else "none"
+            raise ValueError(
+                f"no held-out number {name!r} was reported by the best members of all runs; "
+                f"there are: {there}"
+            )
+    named = list(dict.fromkeys((*held_out, *lower)))
+    chosen = named if held_out else known
+    mine, other, paired = _seeds(ours, theirs, notes)
+    sides = ours, theirs
+    rows = []
+    for name in _names(ours, theirs, chosen, notes):
+        rows.append(_row(name, ours, theirs, (mine, other), paired, method))
+    targets = _targets(theirs, other, target, named, lower)
+    for goal in targets:
+        rows += _timed(goal, sides, (mine, other), paired, method)
+    primary = [test.p if (test := row.t or row.permutation) else math.nan for row in rows]
+    rows = [replace(row, holm=p) for row, p in zip(rows, holm(primary), strict=True)]
+    for row in rows:
+        if not np.isfinite((*row.ours, *row.theirs)).all():
+            notes.append(f"{row.name} is not compared: a seed has no such number.")
+    return Comparison(
+        names=names(ours, theirs),
+        seeds=(mine, other),
+        paired=paired,
+        score=str(ours.task["score"]),
+        targets=targets,
+        equal=ours.budget == theirs.budget,
+        damage=(*ours.damage, *theirs.damage),
+        budgets=tuple(budgets(ours, theirs)),
+        rows=tuple(rows),
+        costs=tuple(_row(n, ours, theirs, (mine, other), paired, method) for n in COSTS),
+        notes=tuple(notes),
+        step=step,
+        method=method,
+        held_out=tuple(chosen),
+        lower=tuple(lower),
+    )
+
+
+def _seeds(
+    ours: Arm, theirs: Arm, notes: list[str]
+) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
+    """Return which seeds to compare, and whether in pairs: where at least half are shared."""
+    shared = tuple(sorted(set(ours.seeds) & set(theirs.seeds)))
+    fewer = min(len(ours.seeds), len(theirs.seeds))
+    if shared and 2 * len(shared) >= fewer and (len(shared) > 1 or fewer == 1):
+        if left := sorted(set(ours.seeds) ^ set(theirs.seeds)):
+            notes.append(f"Left out, because only one arm has them: seeds {left}.")
+        return shared, shared, True
+    if fewer == 1:
+        mine, other = names(ours, theirs)
+        raise ValueError(
+            f"{mine} has seeds {list(ours.seeds)}, {other} {list(theirs.seeds)}: no seed in common "
+            "to be paired, and a single run has no spread to be tested by; run the seeds of the "
+            "one in the other, or at least two of each"
+        )
+    if shared:
+        notes.append(f"Not paired: of the seeds, both arms have {list(shared)} alone.")
+    return ours.seeds, theirs.seeds, False
+
+
+def _names(ours: Arm, theirs: Arm, held_out: Sequence[str], notes: list[str]) -> list[str]:
+    found = [AT_END, *map(label, held_out)]
+    for name in REPEATED:
+        found.append(name)
+        for other in held_out:
+            if ours.held_out[other] == theirs.held_out[other] != ():
+                found.append(of_report(name, other))
+            elif name == REPEATED[0]:
+                found.append(of_report(name, other))  # of the last step alone
+                notes.append(
+                    f"Area and peak of {other} are left out: it was not reported at the same steps "
+                    "in all runs."
+                )
+    return found
+
+
+def _row(
+    name: str,
+    ours: Arm,
+    theirs: Arm,
+    seeds: tuple[tuple[int, ...], tuple[int, ...]],
+    paired: bool,
+    method: Method,
+) -> Row:
+    mine, other = (
+        tuple(arm.numbers[name][arm.seeds.index(seed)] for seed in some)
+        for arm, some in zip((ours, theirs), seeds, strict=True)
+    )
+    return row_of(name, mine, other, paired=paired, method=method)
+
+
+def row_of(
+    name: str,
+    ours: tuple[float, ...],
+    theirs: tuple[float, ...],
+    *,
+    paired: bool,
+    method: Method = "t",
+    reached: tuple[tuple[bool, ...], tuple[bool, ...]] | None = None,
+) -> Row:
+    """Compare one number.
+
+    Args:
+        reached: of times, whether the target was reached; None of other numbers.
+    """
+    finite = [bool(np.isfinite(values).all()) for values in (ours, theirs)]
+    means = [
+        float(np.mean(v)) if f else math.nan for v, f in zip((ours, theirs), finite, strict=True)
+    ]
+    spans = [
+        interval(v, method) if f else None for v, f in zip((ours, theirs), finite, strict=True)
+    ]
+    row = Row(
+        name=name,
+        ours=ours,
+        theirs=theirs,
+        means=(means[0], means[1]),
+        intervals=(spans[0], spans[1]),
+    )
+    if not all(finite):
+        return row
+    signs = np.sign(np.subtract(ours, theirs) if paired else np.subtract.outer(ours, theirs))
+    row = replace(
+        row,
+        difference=means[0] - means[1],
+        of=difference_interval(ours, theirs, paired=paired, how=method),
+        higher=float((signs + 1).sum() / 2),
+        comparisons=signs.size,
+    )
+    if reached is None or all(map(all, reached)):
+        return replace(
+            row,
+            effect=hedges_g(ours, theirs),
+            t=t_test(ours, theirs, paired=paired),
+            permutation=permutation_test(ours, theirs, paired=paired),
+        )
+    scores = logrank_scores((*ours, *theirs), (*reached[0], *reached[1]))
+    return replace(
+        row,
+        never=(reached[0].count(False), reached[1].count(False)),
+        permutation=permutation_test(scores[: len(ours)], scores[len(ours) :], paired=paired),
+    )
+
+
+def _targets(
+    theirs: Arm,
+    seeds: Sequence[int],
+    target: float | None,
+    held_out: Sequence[str],
+    lower: Sequence[str],
+) -> tuple[Target, ...]:
+    """Return the targets; there is none where what the baseline ended with is no number."""
+    at = [theirs.seeds.index(seed) for seed in seeds]
+
+    def median(name: str) -> float:
+        return float(np.median(np.array(theirs.numbers[name])[at]))
+
+    found = [Target(median(AT_END) if target is None else target)]
+    found += [Target(median(label(n)), n, n in lower) for n in dict.fromkeys(held_out)]
+    return tuple(goal for goal in found if math.isfinite(goal.value))
+
+
+def _timed(
+    goal: Target,
+    arms: tuple[Arm, Arm],
+    seeds: tuple[tuple[int, ...], tuple[int, ...]],
+    paired: bool,
+    method: Method,
+) -> list[Row]:
+    """Return steps and seconds to a target, within the length of the shorter runs."""
+    horizon = min(arm.steps for arm in arms)
+    mine, other = (
+        [times(arm.runs[arm.seeds.index(seed)], goal, horizon) for seed in some]
+        for arm, some in zip(arms, seeds, strict=True)
+    )
+    reached = tuple(r for _, _, r in mine), tuple(r for _, _, r in other)
+    rows = []
+    for place, name in enumerate(TIMES):
+        values = [tuple(float(found[place]) for found in side) for side in (mine, other)]
+        name = of_report(name, goal.of) if goal.of else name
+        rows.append(row_of(name, *values, paired=paired, method=method, reached=reached))
+    return rows

@@ -1,0 +1,1 @@
+"""Audits: `check` holds a trainer to its contract, `verify` recomputes the decisions of a run."""

@@ -1,0 +1,1 @@
+"""The run directory: files that members publish and others read."""

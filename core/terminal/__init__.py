@@ -1,0 +1,1 @@
+"""What a person sees and types: commands, tables, live progress."""

@@ -1,0 +1,1 @@
+"""Workers: processes that take members through Algorithm 1, turn by turn, in a run directory."""

@@ -1,0 +1,269 @@
+"""A worker: claim a member, take it through Algorithm 1 to the end of its turn, let it go."""
+
+import contextlib
+import errno
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from core.directory.files import Clock, Files, LeaseLost
+from core.directory.heartbeat import Heartbeat
+from core.directory.lease import read_lease
+from core.directory.machine import kernels, unlike
+from core.directory.members import Members
+from core.directory.run import Run, check_same
+from core.pbt import worker
+from core.rules import RuleError
+from core.settings import PBT
+from core.task import TaskError
+from core.tracebacks import last_line
+from core.workers.agenda import Agenda, is_done
+from core.workers.blame import AllFailed, Blame, Doubtful
+from core.workers.guarded_trainer import GuardedTrainer
+from core.workers.turn import Turn, begin_turn
+
+# a server of the file system is gone, maybe to return; or it has forgotten a file that we had open
+PASSING = (errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE)
+PASSES = 60.0  # seconds after which that is no longer waited for
+MARGIN = 1.25  # times as long as the longest turn so far, the next one may take
+
+
+def work(
+    run: Run,
+    *,
+    device: str = "cpu",
+    durable: bool = True,
+    patience: float = 60.0,
+    turn_limit: float | None = None,
+    lifetime: float = math.inf,
+    job: str = "",
+    stop: Callable[[], bool] = lambda: False,
+    turns: int | None = None,
+) -> bool:
+    """Be a worker until all members are done, or until told to stop.
+
+    Args:
+        device: given to the trainer.
+        durable: fsync weights and records.
+        patience: seconds without a heartbeat after which another worker counts as dead.
+        turn_limit: seconds after which a turn counts as hanging; this process then ends itself.
+        lifetime: seconds after which somebody ends this process: a turn that is likely to last
+            longer than that is not begun.
+        job: the batch job of which this worker is a part, for `status`.
+        stop: asked after every turn.
+        turns: how many turns to take at most.
+
+    Returns:
+        Whether all members are done.
+
+    Raises:
+        TaskError, RuleError: the task cannot be trained at all, or a rule of the run not be used.
+        AllFailed: every member has failed.
+        Broken: the trainer works for no member here; or not any more, where it had worked before.
+        OSError: the run directory cannot be written.
+    """
+    clock = Clock()
+    seat = GuardedTrainer(run.pbt.task, device, clock)
+    end, longest = time.monotonic() + lifetime, 0.0
+    with Heartbeat(run.root, patience=patience, turn_limit=turn_limit, job=job) as me:
+        population = Members(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
+        if run.pbt.mode == "lockstep":
+            for sentence in unlike(run.root, me.name, kernels()):
+                me.warn(sentence)
+        trust = Blame(run, population, device)
+        search = _Search(run, population, me, seat, trust)
+        turn: Turn | None = None
+        pause = 0.001
+        taken = 0
+        lost: float | None = None  # since when the file system has been gone
+        try:
+            while not stop() and (turns is None or taken < turns):
+                try:
+                    looked = time.perf_counter()
+                    with clock("claim"):
+                        turn = search.next(turn)
+                    if turn is None:
+                        lost = None
+                        if search.agenda.is_empty:
+                            return True
+                        trust.give_up()
+                        time.sleep(pause)
+                        spent = time.perf_counter() - looked - pause
+                        # a tenth of the time for looks
+                        pause = min(pause * 2, max(0.02, 10 * spent))
+                        continue
+                    pause = 0.001
+                    began = time.monotonic()
+                    if taken and began + MARGIN * max(longest, turn.record.spent) > end:
+                        break
+                    taken += 1
+                    me.busy = (turn.lease.id, began)
+                    before = turn.record
+                    try:
+                        with turn.lease.or_lost():
+                            next(worker(turn.record.member, seat, turn, run.pbt), None)
+                    except Doubtful as error:
+                        me.warn(f"{error}: nothing of it is published yet", error.trace)
+                        seat.holds = None
+                        turn.release()
+                        trust.doubt(turn.lease.id, turn.record.member.step, error)
+                        turn = None
+                    except LeaseLost as error:
+                        me.warn(f"{error}; what this worker had not published is dropped")
+                        seat.holds = None
+                        turn.lease.release()
+                        turn = None
+                    for doubt in [text for text, told in seat.doubts.items() if not told]:
+                        seat.doubts[doubt] = True
+                        me.warn(doubt)
+                    me.busy = None
+                    longest = max(longest, time.monotonic() - began)
+                    if turn and turn.record is before:  # it waits for another, maybe not free
+                        turn.release()
+                        turn = None
+                        time.sleep(0.01)
+                    if turn and turn.record.error:
+                        what = last_line(turn.record.error)
+                        me.warn(f"member {turn.lease.id} failed: {what}", turn.record.error)
+                    if turn and turn.record.failed:
+                        _check_that_some_live(population, run.pbt)
+                    lost = None
+                except OSError as error:
+                    lost = time.monotonic() if lost is None else lost
+                    if error.errno not in PASSING or time.monotonic() - lost > PASSES:
+                        raise
+                    with contextlib.suppress(OSError):
+                        me.warn(f"{error}: this worker drops its turn, waits and tries again")
+                    if turn:
+                        with contextlib.suppress(OSError):  # else it is claimed again, from itself
+                            turn.release()
+                    me.busy, seat.holds, turn = None, None, None
+                    time.sleep(1.0)
+            if turn:
+                turn.release()
+            return all(
+                record is not None and is_done(record.member, run.pbt)
+                for record in map(population.newest, range(run.pbt.members))
+            )
+        except BaseException as error:
+            if turn:
+                with contextlib.suppress(OSError):  # what is under way says more
+                    turn.release()
+            if isinstance(error, TaskError | RuleError | AllFailed):
+                with contextlib.suppress(OSError):
+                    sentence, _, trace = str(error).partition("\n")
+                    me.warn(f"this worker ends: {sentence}", trace)
+            raise
+
+
+LOOKS = 20  # a worker looks at the members that others hold for one part in so many of its time
+
+
+@dataclass(slots=True)
+class _Search:
+    """A worker's search for the free member that is furthest behind."""
+
+    run: Run
+    population: Members
+    me: Heartbeat
+    seat: GuardedTrainer
+    trust: Blame
+    agenda: Agenda = field(init=False)
+    _elsewhere: set[int] = field(default_factory=set)  # held by others, when last looked at
+    _again: float = 0.0  # when to look at these again
+    _info: object = None  # what run.json looked like
+
+    def __post_init__(self) -> None:
+        self.agenda = Agenda(self.run.pbt, self._look)
+
+    def next(self, ours: Turn | None) -> Turn | None:
+        """Return a turn of another member if one is further behind; else ours, if it may go on."""
+        if ours is not None:
+            self.agenda.note(ours.record.member)
+        found = None
+        if self._elsewhere and time.perf_counter() < self._again:
+            found = self._find(ours)
+        if found is None:
+            began = time.perf_counter()
+            self._elsewhere.clear()
+            found = self._find(ours)
+            self._again = began + (LOOKS + 1) * (time.perf_counter() - began)
+        if ours is not None and found is not ours:
+            ours.release()
+        return found
+
+    def _look(self, id: int) -> int:
+        """Return a step that a member has reached: from its lease, which costs less than a record.
+
+        In lockstep, where all wait for who is furthest behind, from its record.
+        """
+        lockstep = self.run.pbt.mode == "lockstep"
+        held = None if lockstep else read_lease(self.population.folder(id))
+        if held is not None and held.step < self.run.pbt.steps:
+            return held.step
+        record = self.population.newest(id) if lockstep or held is not None else None
+        if record is not None:
+            self.agenda.note(record.member)
+        if held is not None:
+            return held.step
+        return 0 if record is None else record.member.step
+
+    def _find(self, ours: Turn | None) -> Turn | None:
+        for step, id in self.agenda.candidates(self._elsewhere | self.trust.doubtful(self._look)):
+            if ours is not None:
+                mine = ours.record.member
+                may_go = not is_done(mine, self.run.pbt) and self.agenda.may_go(mine.step)
+                if id == mine.id or (may_go and step >= mine.step):
+                    return ours
+            if turn := self._claimed(id):
+                return turn
+        return None
+
+    def _claimed(self, id: int) -> Turn | None:
+        """Return a turn of a member, if it can be had and there is something to do for it."""
+        held = read_lease(folder := self.population.enter(id))
+        lease = held and self.me.claim(id, folder, held)
+        if lease is None:
+            self._elsewhere.add(id)
+            return None
+        reached = lease.step
+        if not lease.orderly:  # if this fails the lease stays ours, and the next one must do it
+            self.population.sweep(id, before=lease.epoch)
+        try:
+            # else another run's members would be trained as ours
+            self._info = check_same(self.run, self._info)
+            with lease.or_lost():
+                turn = begin_turn(
+                    self.run, self.population, lease, self.seat, self.me.name, self.trust
+                )
+            member = turn.record.member
+            reached = member.step
+            self.agenda.note(member)
+            if is_done(member, self.run.pbt) or not self.agenda.may_go(member.step):
+                lease.release(reached)  # another worker was faster
+                return None
+            with lease.or_lost():
+                turn.sit()
+        except LeaseLost as error:
+            self.me.warn(f"{error}; another member is looked for")
+            lease.release(reached)
+            return None
+        except BaseException:
+            with contextlib.suppress(OSError):
+                lease.release(reached)
+            raise
+        return turn
+
+
+def _check_that_some_live(population: Members, pbt: PBT) -> None:
+    for id in range(pbt.members):
+        record = population.newest(id)
+        if record is None or not record.failed:
+            return
+    histories = map(population.history, range(pbt.members))
+    errors = [record.error for history in histories for record in history if record.error]
+    raise AllFailed(
+        f"every one of the {pbt.members} members has failed; the last error was:\n"
+        + (errors[-1] if errors else "(its weights are lost)")
+    )

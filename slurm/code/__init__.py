@@ -1,0 +1,1 @@
+"""The code of a run, frozen for its jobs."""

@@ -1,0 +1,227 @@
+"""Hand jobs to submitit: the parameters of an array, arrays within Slurm's limit, local jobs."""
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import submitit
+from submitit.core.utils import FailedJobError, FailedSubmissionError
+from submitit.slurm import slurm as submitit_slurm
+
+from core.directory.run import RunError, code_version
+from slurm import squeue as queue
+from slurm.code.snapshot import Snapshot
+from slurm.jobs.job import Job
+from slurm.jobs.ledger import Array, Ledger
+from slurm.request import Request, as_json, gigabytes, minutes
+
+NEVER = 10**6  # how often a job may time out, as submitit counts: it is the run that ends
+FOREVER = 60 * 24 * 365  # minutes: the limit of a local job for which none was given
+
+
+def sbatch_file(request: Request, folder: Path, jobs: int, code: Snapshot | None = None) -> str:
+    """Return the file that sbatch gets: for --dry-run, and to ask Slurm whether it would do."""
+    named = {"timeout_min": "time", "mem_gb": "mem", "name": "job_name"}
+    parameters: dict[str, Any] = {
+        named.get(key, key.removeprefix("slurm_")): value
+        for key, value in _parameters(request, jobs, code, job_name(folder.parent)).items()
+    }
+    if "mem" in parameters:
+        parameters["mem"] = submitit_slurm._convert_mem(parameters["mem"])
+    return submitit_slurm._make_sbatch_string(
+        command=f"{_python()} -u -m submitit.core._submit {shlex.quote(str(folder))}",
+        folder=folder,
+        map_count=jobs if jobs > 1 else None,
+        **parameters,
+    )
+
+
+def _python() -> str:
+    """Return the command of a job's Python: it is deaf to the signal until it has its handler.
+
+    Slurm's signal may come at any time; before there is a handler it would kill the job.
+    """
+    return f'sh -c \'trap "" USR2; exec "$@"\' sh {shlex.quote(sys.executable)}'
+
+
+def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -> dict[str, object]:
+    """Return what submitit's AutoExecutor is told."""
+    environment = {} if code is None else code.environment()
+    # after the user's lines: what `module load` puts before PYTHONPATH must not get before the code
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in environment.items()]
+    exports = [
+        f"{line}${{PYTHONPATH:+:$PYTHONPATH}}" if line.startswith("export PYTHONPATH=") else line
+        for line in exports
+    ]
+    setup = [*request.setup, *exports]
+    if request.cluster == "local":
+        limit = FOREVER if request.time is None else minutes(request.time)
+        return {"timeout_min": limit, "local_setup": setup}
+    found: dict[str, object] = {
+        "name": name,
+        "cpus_per_task": request.cpus * request.per_job,
+        "slurm_partition": request.partition,
+        "slurm_account": request.account,
+        "slurm_qos": request.qos,
+        "slurm_constraint": request.constraint,
+        "slurm_setup": setup,
+        "slurm_signal_delay_s": request.notice,
+        "slurm_array_parallelism": request.array_parallelism or jobs,
+        "slurm_srun_args": ["--export=ALL"],  # where a site exports nothing, the job needs it still
+        "slurm_additional_parameters": {"requeue": True} | dict(request.sbatch),
+    }
+    if request.time is not None:
+        found["timeout_min"] = minutes(request.time)
+    if request.mem is not None:
+        found["mem_gb"] = gigabytes(request.mem) * request.per_job
+    if request.gpus:
+        found["gpus_per_node"] = request.gpus
+    return found
+
+
+def job_name(folder: Path) -> str:
+    """Return what Slurm calls the jobs of the run beside which this folder lies."""
+    return f"pbt-{folder.name.removesuffix('.slurm')}"
+
+
+def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, int | None]]:
+    """Return the arrays that so many jobs need: how many jobs each, and its share of parallelism.
+
+    Raises:
+        RunError: there are more arrays than jobs that may run at the same time.
+    """
+    count = -(-jobs // largest)
+    sizes = [jobs // count + (i < jobs % count) for i in range(count)]
+    if parallelism is None or parallelism >= jobs:
+        return [(size, None) for size in sizes]
+    if parallelism < count:
+        raise RunError(
+            f"{jobs} jobs need {count} arrays of at most {largest} jobs (MaxArraySize), and "
+            f"--array-parallelism {parallelism} is less than that: workers are identical, so "
+            f"--workers {parallelism} does the same"
+        )
+    shares = [parallelism // count + (i < parallelism % count) for i in range(count)]
+    return list(zip(sizes, shares, strict=True))
+
+
+def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
+    """Submit, in as many arrays as Slurm's limit makes necessary; note each at once."""
+    folder = launch.folder / "log"
+    name = job_name(launch.folder)
+
+    def noted(ids: Sequence[str]) -> Array:
+        code, called = str(frozen.folder), name if request.cluster == "slurm" else ""
+        array = Array(tuple(ids), request.cluster, as_json(request), code, frozen.commit, called)
+        launch.add(array)
+        return array
+
+    if request.cluster == "debug":
+        yield from _debug(folder, job)
+        return
+    if request.cluster == "local":
+        for i in range(_local_jobs(request)):
+            executor = submitit.AutoExecutor(folder=folder, cluster="local")
+            setup = [f"export CUDA_VISIBLE_DEVICES={_gpus(i, request)}"]
+            parameters = _parameters(request, 1, frozen, name)
+            parameters["local_setup"] = [*setup, *parameters["local_setup"]]  # type: ignore[misc]
+            executor.update_parameters(**parameters)
+            with _silent(launch.folder / "local.log"):
+                yield noted([executor.submit(job).job_id])
+        return
+    sent: list[str] = []
+    for size, share in chunks(request.jobs, queue.largest_array(), request.array_parallelism):
+        executor = submitit.AutoExecutor(
+            folder=folder,
+            cluster="slurm",
+            slurm_max_num_timeout=NEVER,
+            slurm_python=_python(),
+        )
+        part = replace(request, array_parallelism=share)
+        executor.update_parameters(**_parameters(part, size, frozen, name))
+        try:
+            with executor.batch():
+                jobs = [executor.submit(job) for _ in range(size)]
+        except (FailedJobError, FailedSubmissionError, subprocess.CalledProcessError) as error:
+            before = f"; {', '.join(sent)} were submitted before it" if sent else ""
+            raise RunError(
+                f"Slurm has not taken an array of {size} jobs{before}: {error}"
+            ) from error
+        sent += [job.job_id for job in jobs]
+        array = noted([job.job_id for job in jobs])
+        if not launch.elements().keys() & {*array.ids}:
+            raise RunError(
+                f"sbatch seems to have submitted job {array.name}, but Slurm knows no job of that "
+                f"number called {name}: look at `squeue --me`. Does your sbatch print more than "
+                "its own words?"
+            )
+        yield array
+
+
+def _gpus(i: int, request: Request) -> str:
+    """Return the GPUs of the i-th local job: submitit would give all jobs the same ones."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is None and shutil.which("nvidia-smi"):
+        listed = queue.call("nvidia-smi", "-L").splitlines()
+        visible = ",".join(str(n) for n, line in enumerate(listed) if line.startswith("GPU"))
+    given = [gpu for gpu in (visible or "").split(",") if gpu]
+    mine = given[i * request.gpus : (i + 1) * request.gpus]
+    if len(mine) < request.gpus:
+        raise RunError(
+            f"{i + 1} local jobs with {request.gpus} GPUs each need {(i + 1) * request.gpus}, and "
+            f"here are {len(given)}"
+        )
+    return ",".join(mine)
+
+
+def _debug(folder: Path, job: Job) -> Iterator[Array]:
+    """Run the job here and now, in this process: for a debugger, if there is a terminal."""
+    executor = submitit.AutoExecutor(folder=folder, cluster="debug")
+    submitted = executor.submit(job)
+    if sys.stdin.isatty():
+        submitted.result()  # submitit opens the debugger where it fails
+    elif (error := submitted.exception()) is not None:
+        raise error
+    yield from ()
+
+
+@contextlib.contextmanager
+def _silent(log: Path) -> Iterator[None]:
+    """Let what is started here write to a file: it outlives us, and would hold a pipe open."""
+    sys.stdout.flush()
+    kept = os.dup(1), os.dup(2)
+    with open(log, "ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept[0], 1)
+        os.dup2(kept[1], 2)
+        os.close(kept[0])
+        os.close(kept[1])
+
+
+def would_submit(launch: Ledger, request: Request, code: str) -> str:
+    """Return what would be submitted, for --dry-run; `code` is the name of the frozen code."""
+    frozen = Snapshot(launch.folder / code, code_version(), "")
+    if request.cluster == "slurm":
+        return sbatch_file(request, launch.folder / "log", request.jobs, frozen)
+    if request.cluster == "debug":
+        return "One worker would work here, in this process."
+    setup = _parameters(request, 1, frozen, "")["local_setup"]
+    lines = "\n".join(f"  {line}" for line in setup)  # type: ignore[attr-defined]
+    return (
+        f"Local jobs that would start: {_local_jobs(request)}, workers of each: "
+        f"{request.per_job}. Each would begin with:\n{lines}"
+    )
+
+
+def _local_jobs(request: Request) -> int:
+    return min(request.jobs, request.array_parallelism or os.cpu_count() or 1)

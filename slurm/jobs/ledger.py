@@ -1,0 +1,247 @@
+"""What the launching of a run keeps: beside the run directory, in a folder of its own.
+
+The run directory holds no code, and nothing that is unpickled; what Slurm's jobs need of that kind
+lies in RUN.slurm/, which only the user and the user's jobs write:
+
+    code-<digest>/    a snapshot of the code
+    log/              submitit's: <job>_submission.sh, <job>_<element>_0_log.out, .err, pickles
+    jobs/<job>.json   an array that was submitted: of how many jobs, with which request and code
+    leave/<job>_<n>   a wish that this job should leave after its turn
+    lives/<job>_<n>.json  how often this job has come back for nothing; it alone writes it
+    done              the run is done, and what was pending is cancelled
+"""
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.directory.run import RunError
+from slurm import squeue as queue
+from slurm.squeue import Element
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Jobs that were submitted together.
+
+    ids: of the jobs, as Slurm shows them. cluster: where. request: as `slurm.request.make` reads
+    it; empty for what was submitted by a script. code: the snapshot; "" for code where it lies.
+    job_name: what Slurm calls its jobs; "" if that is not known.
+    """
+
+    ids: tuple[str, ...]
+    cluster: str = "slurm"
+    request: Mapping[str, object] = field(default_factory=dict)
+    code: str = ""
+    commit: str = ""
+    job_name: str = ""
+    time: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The number that its jobs have in common."""
+        return self.ids[0].partition("_")[0]
+
+    @property
+    def key(self) -> str:
+        """What Slurm is asked for."""
+        return self.name if self.is_whole else self.ids[0]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is all of the array, and not one element of an array of other runs too."""
+        return len(self.ids) > 1 or "_" not in self.ids[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The folder beside a run directory."""
+
+    root: Path
+
+    @property
+    def folder(self) -> Path:
+        """RUN.slurm."""
+        root = Path(os.path.realpath(self.root))  # a link to a run is that run
+        return root.with_name(root.name + ".slurm")
+
+    def add(self, array: Array) -> None:
+        """Note an array. What submitted it knows more than its jobs: theirs is no news then."""
+        path = self.folder / "jobs" / f"{array.key}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        body = {
+            "ids": array.ids,
+            "cluster": array.cluster,
+            "request": array.request,
+            "code": array.code,
+            "commit": array.commit,
+            "job_name": array.job_name,
+            "root": os.path.realpath(self.root),
+            "time": time.time(),
+        }
+        made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
+        made.write_text(json.dumps(body, indent=1) + "\n")
+        if path.exists() and not array.request:
+            made.unlink()
+        else:
+            os.replace(made, path)
+
+    def arrays(self) -> list[Array]:
+        """Return all that was submitted for this run, oldest first.
+
+        What came here with the copy of another run's folder is not ours: nor are its jobs.
+
+        Raises:
+            RunError: a file of the folder is not what was written.
+        """
+        found = []
+        for path in (self.folder / "jobs").glob("*.json"):
+            try:
+                body = json.loads(path.read_text())
+                if body["root"] != os.path.realpath(self.root):
+                    continue
+                if not body["ids"]:
+                    raise ValueError("no ids")
+                found.append(
+                    Array(
+                        tuple(map(str, body["ids"])),
+                        str(body["cluster"]),
+                        dict(body["request"]),
+                        str(body["code"]),
+                        str(body["commit"]),
+                        str(body["job_name"]),
+                        float(body["time"]),
+                    )
+                )
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise RunError(f"{path} is not what was written: {error!r}") from error
+        return sorted(found, key=lambda array: array.time)
+
+    def register(self, name: str, together: bool) -> None:
+        """Let the array be known that this job belongs to, if a script has submitted it.
+
+        Args:
+            together: whether all elements of its array work on this run.
+        """
+        array, _, task = name.partition("_")
+        known = (self.folder / "jobs" / f"{key}.json" for key in (array, name))
+        if not name or any(path.exists() for path in known):
+            return
+        ids: Sequence[str] = [name]
+        if task and together:
+            least = int(os.environ.get("SLURM_ARRAY_TASK_MIN", task))
+            most = int(os.environ.get("SLURM_ARRAY_TASK_MAX", task))
+            ids = [f"{array}_{i}" for i in range(least, most + 1)]
+        with contextlib.suppress(OSError):
+            self.add(Array(tuple(ids)))
+
+    def slurm_ids(self) -> list[str]:
+        """Return what Slurm is asked for: arrays as a whole, or elements that are this run's."""
+        return [array.key for array in self.arrays() if array.cluster == "slurm"]
+
+    def elements(self) -> dict[str, Element]:
+        """Return the jobs of this run that Slurm still knows, by their ids; one call of squeue.
+
+        Elements that were cancelled while they were pending are one line, that of their array.
+        """
+        found = queue.elements(self.slurm_ids())
+        for array in self.arrays():
+            if array.job_name:  # Slurm counts anew after a reset: the number may be another's
+                found = {
+                    id: job
+                    for id, job in found.items()
+                    if id.partition("_")[0] != array.name or job.name == array.job_name
+                }
+            if array.cluster == "slurm" and len(array.ids) > 1 and array.name in found:
+                whole = found.pop(array.name)
+                found |= {id: replace(whole, id=id) for id in array.ids if id not in found}
+        return found
+
+    # ---------------------------------------------------------------------- who leaves
+
+    def ask_to_leave(self, ids: Sequence[str]) -> None:
+        """Wish that these jobs end after their turn."""
+        (self.folder / "leave").mkdir(parents=True, exist_ok=True)
+        for id in ids:
+            (self.folder / "leave" / id).touch()
+
+    def asked_to_leave(self) -> set[str]:
+        """Return the jobs that are wished to leave and have not."""
+        with contextlib.suppress(FileNotFoundError):
+            return set(os.listdir(self.folder / "leave"))
+        return set()
+
+    def must_leave(self, name: str) -> bool:
+        """Whether this job was wished to leave."""
+        with contextlib.suppress(OSError):
+            return bool(name) and (self.folder / "leave" / name).exists()
+        return False
+
+    def has_left(self, name: str) -> None:
+        """Take the wish back, as it is fulfilled."""
+        with contextlib.suppress(OSError):
+            (self.folder / "leave" / name).unlink()
+
+    def end_all(self, name: str) -> None:
+        """Cancel what is pending still, as the run is done; the first job to know it does so."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with open(self.folder / "done", "x"):
+                pass
+        except OSError:
+            return  # another was first; or it cannot be written down: what is pending will see it
+        if not name or queue.is_local():
+            return
+        try:
+            pending = [id for id, job in self.elements().items() if job.state == "PENDING"]
+            ids = {id.partition("_")[0] if self._has_all(id) else id for id in pending}
+            queue.cancel(sorted(ids), pending_only=True)
+        except RunError as error:  # they will start, find all done, and end
+            print(f"what is pending was not cancelled: {error}", flush=True)
+
+    def _has_all(self, id: str) -> bool:
+        """Whether the array of a job is this run's as a whole."""
+        return any(array.is_whole and id in array.ids for array in self.arrays())
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let nobody else submit jobs of this run meanwhile.
+
+        Raises:
+            RunError: somebody does.
+        """
+        lock = self.folder / "submitting"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(lock, "x") as file:
+                file.write(f"{socket.gethostname()} {os.getpid()} {time.ctime()}\n")
+        except FileExistsError:
+            with contextlib.suppress(OSError):
+                who = lock.read_text().strip()
+                raise RunError(
+                    f"somebody is submitting jobs of this run ({who}): wait, or remove {lock} if "
+                    "that is over"
+                ) from None
+            raise RunError("somebody is submitting jobs of this run: try again") from None
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()  # only if nothing came of it
+
+    def forget(self, live: Sequence[str]) -> None:
+        """Take back that the run was done, and what was noted of jobs that are no more."""
+        (self.folder / "done").unlink(missing_ok=True)
+        for path in (self.folder / "lives").glob("*.json"):
+            if path.stem not in live:
+                path.unlink(missing_ok=True)
+        for id in self.asked_to_leave() - set(live):
+            self.has_left(id)

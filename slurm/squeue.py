@@ -1,0 +1,200 @@
+"""Ask Slurm, seldom: each function here is one call of one of its commands."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from core.directory.run import RunError
+
+SECONDS = 60.0  # for an answer: a controller under load is slow
+# what squeue is asked; a field without a width is neither cut nor filled up
+FIELDS = ("JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "TimeLeft", "Name")
+LIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED")
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """One job of an array as Slurm sees it.
+
+    reason: why it is pending, or how it ended; "None" for nothing to say.
+    restarts: how often it was requeued.
+    left: until its time limit, as Slurm writes it. name: what sbatch was told to call it.
+    """
+
+    id: str
+    state: str
+    reason: str
+    node: str
+    restarts: int
+    left: str
+    name: str = ""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether it works, or will."""
+        return self.state in LIVE
+
+
+def call(*words: str, seconds: float = SECONDS) -> str:
+    """Return what a command of Slurm's prints.
+
+    Raises:
+        RunError: it is not there, fails or does not answer; with its own words.
+    """
+    if shutil.which(words[0]) is None:
+        raise RunError(
+            f"there is no {words[0]} on the path: this is no machine from which Slurm can be "
+            "asked. Go to the cluster's login node (maybe `module load slurm`), or use "
+            "--cluster local"
+        )
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        raise RunError(f"{words[0]} has not answered in {seconds:.0f} s") from None
+    if done.returncode:
+        said = done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}"
+        raise RunError(f"{words[0]}: {said}")
+    return done.stdout
+
+
+def elements(ids: Sequence[str]) -> dict[str, Element]:
+    """Return the jobs of these arrays that Slurm still knows, by their ids ("1234_5" or "1234").
+
+    Works without accounting: Slurm's controller remembers a job for some minutes after its end.
+    """
+    if not ids:
+        return {}
+    form = ",".join(f"{name}:|" for name in FIELDS)
+    try:
+        said = call("squeue", "-h", "-r", "-t", "all", "-j", ",".join(ids), "-O", form)
+    except RunError as error:
+        if "Invalid job id" in str(error):
+            return {}  # of all of them Slurm has forgotten
+        raise
+    found = {}
+    for line in said.splitlines():
+        words = [word.strip() for word in line.split("|", len(FIELDS) - 1)]
+        if len(words) == len(FIELDS):
+            id, state, reason, node, restarts, left, name = words
+            count = int(restarts) if restarts.isdecimal() else 0
+            found[id] = Element(id, state, reason, node, count, left, name.removesuffix("|"))
+    return found
+
+
+def partitions() -> dict[str, dict[str, str]]:
+    """Return by partition its longest time, its GPUs, and whether it is the default."""
+    found: dict[str, dict[str, str]] = {}
+    for line in call("sinfo", "-h", "-o", "%P|%l|%G").splitlines():
+        name, limit, gres = (word.strip() for word in line.split("|", 2))
+        known = found.setdefault(name.rstrip("*"), {"limit": limit, "gres": ""})
+        known["gres"] = ",".join(filter(None, [known["gres"], gres.replace("(null)", "")]))
+        known["default"] = "yes" if name.endswith("*") else ""
+    return found
+
+
+def largest_array() -> int:
+    """Return how many jobs an array may have."""
+    found = re.search(
+        r"^MaxArraySize\s*=\s*(\d+)", call("scontrol", "show", "config"), re.MULTILINE
+    )
+    return int(found[1]) if found else 1001  # indices go from 0 to one less
+
+
+def cancel(ids: Sequence[str], *, pending_only: bool = False) -> None:
+    """Cancel jobs."""
+    if ids:
+        call("scancel", *(["--state=PENDING"] if pending_only else []), *ids)
+
+
+def own_name() -> str:
+    """Return the name of the job that this process belongs to: "1234_5", "1234", or "".
+
+    SLURM_JOB_ID will not do: that of an array's last element is the number of the whole array, and
+    what is done to it is done to all.
+    """
+    if is_local():
+        return os.environ.get("SUBMITIT_LOCAL_JOB_ID", "")
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
+def is_local() -> bool:
+    """Whether this process belongs to a job of submitit's local executor."""
+    return os.environ.get("SUBMITIT_EXECUTOR") == "local"
+
+
+def seconds_left(name: str, limit: float | None) -> float | None:
+    """Return the seconds until the time limit of the job that this process belongs to.
+
+    None if there is no limit, or none that can be known: then only Slurm's signal tells.
+
+    Args:
+        limit: what the job was submitted with, if that is known: a thousand jobs that start at one
+            time should not all ask.
+    """
+    if is_local() or not name:
+        return None
+    if limit is not None and not os.environ.get("SLURM_RESTART_COUNT"):
+        return limit  # the job has begun just now, and nobody can have changed it
+    return ask_seconds_left(name)
+
+
+def ask_seconds_left(name: str) -> float | None:
+    """Ask Slurm for the seconds until the time limit of a job; None if it does not say."""
+    try:
+        said = call("squeue", "-h", "-j", name, "-o", "%L").strip()
+    except RunError:
+        return None
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(?:(\d+):)?(\d+):)?(\d+)", said)
+    if found is None:
+        return None  # UNLIMITED
+    day, hour, minute, second = (int(part or 0) for part in found.groups())
+    return float(((24 * day + hour) * 60 + minute) * 60 + second)
+
+
+def is_own(name: str) -> bool:
+    """Whether Slurm calls this process's job by this name.
+
+    A job that was submitted from within another array's job still has that array's variables.
+    """
+    try:
+        return call("squeue", "-h", "-j", name, "-o", "%A").split() == [os.environ["SLURM_JOB_ID"]]
+    except (RunError, KeyError):
+        return False
+
+
+def requeue_self(name: str, say: Callable[[str], object]) -> bool:
+    """Ask Slurm to start this job again; say whether that was to be done.
+
+    Not if it was cancelled, or requeued by somebody else: a job can be requeued even then, and
+    whoever has cancelled it would be surprised. Tries again while Slurm's controller is away.
+
+    Raises:
+        RunError: Slurm never will.
+    """
+    while True:
+        try:
+            state = call("squeue", "-h", "-j", name, "-o", "%T").strip()
+            if state != "RUNNING":
+                return False
+            call("scontrol", "requeue", name)
+            say("requeued: it goes on when Slurm starts it again")
+            return True
+        except RunError as error:
+            if "Invalid job id" in str(error):
+                return False
+            if "disabled" in str(error) or "denied" in str(error):
+                raise RunError(
+                    f"this job may not be requeued, so it does not come back: {error}"
+                ) from error
+            say(f"cannot be requeued yet: {error}")
+            time.sleep(5)
+
+
+def expand(id: str, count: int) -> Iterable[str]:
+    """Return the ids of the jobs of an array, or of a job that is none."""
+    return [id] if count == 1 else [f"{id}_{i}" for i in range(count)]

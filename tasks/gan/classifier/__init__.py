@@ -1,0 +1,1 @@
+"""The classifiers whose opinion of images is a score."""

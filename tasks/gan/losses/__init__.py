@@ -1,0 +1,1 @@
+"""The two losses of WGAN-GP, as gradients."""

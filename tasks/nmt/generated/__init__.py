@@ -1,0 +1,1 @@
+"""The generated corpus: English sentences and their German translations."""

@@ -1,0 +1,171 @@
+"""What Slurm is asked, how often, and how its answers are read."""
+
+from pathlib import Path
+
+import pytest
+
+from core.directory.run import RunError
+from slurm import squeue as queue
+from tests.slurm.fake import Fake
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
+    """Commands of Slurm's."""
+    for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SUBMITIT_EXECUTOR"):
+        monkeypatch.delenv(name, raising=False)
+    return Fake(tmp_path, monkeypatch)
+
+
+def test_the_jobs_of_an_array_are_read_in_one_question(slurm: Fake) -> None:
+    """Their state, why they wait, where they are, how often they were requeued."""
+    jobs = queue.elements(["1234"])
+
+    assert len(slurm.asked()) == 1
+    assert jobs["1234_1"] == queue.Element("1234_1", "RUNNING", "None", "n2", 2, "50:00", "pbt")
+    assert [id for id, job in jobs.items() if job.is_live] == [
+        "1234_0",
+        "1234_1",
+        "1234_2",
+        "1234_3",
+    ]
+    assert jobs["1234_2"].reason == "Resources"
+
+
+def test_nothing_is_asked_of_no_jobs(slurm: Fake) -> None:
+    """Not even squeue."""
+    assert queue.elements([]) == {}
+    assert slurm.asked() == []
+
+
+def test_jobs_that_slurm_has_forgotten_are_none(slurm: Fake) -> None:
+    """squeue calls that an error if all of them are."""
+    slurm.says("squeue", "slurm_load_jobs error: Invalid job id specified", 1, stream=2)
+    assert queue.elements(["77"]) == {}
+
+
+def test_a_controller_that_is_away_is_an_error_in_its_own_words(slurm: Fake) -> None:
+    """With the command's name."""
+    slurm.says("squeue", "Unable to contact slurm controller", 1, stream=2)
+    with pytest.raises(RunError, match="squeue: Unable to contact slurm controller"):
+        queue.elements(["77"])
+
+
+def test_a_machine_without_slurm_is_told_so(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what can be done."""
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(RunError, match=r"no squeue on the path.*login node.*--cluster local"):
+        queue.elements(["77"])
+
+
+def test_partitions_are_read(slurm: Fake) -> None:
+    """Also where one has nodes of two kinds."""
+    slurm.says("sinfo", "debug*|infinite|(null)\ngpu|2-00:00:00|gpu:2\ngpu|2-00:00:00|(null)")
+
+    assert queue.partitions() == {
+        "debug": {"limit": "infinite", "gres": "", "default": "yes"},
+        "gpu": {"limit": "2-00:00:00", "gres": "gpu:2", "default": ""},
+    }
+
+
+def test_the_limit_of_an_array_is_read(slurm: Fake) -> None:
+    """From the controller's settings; Slurm's own default if it does not say."""
+    slurm.says("scontrol", "MaxArraySize            = 77\nMaxDBDMsgs = 3")
+    assert queue.largest_array() == 77
+    slurm.says("scontrol", "")
+    assert queue.largest_array() == 1001
+
+
+def test_the_last_element_of_an_array_is_not_the_array(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its SLURM_JOB_ID is the array's: to requeue that one would requeue all."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "1234")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
+    slurm.says("squeue", "RUNNING")
+
+    assert queue.own_name() == "1234_2"
+    assert queue.requeue_self(queue.own_name(), print)
+    assert slurm.asked()[-1] == "scontrol requeue 1234_2"
+
+
+@pytest.mark.parametrize("state", ["COMPLETING", "CANCELLED", "PENDING", ""])
+def test_a_job_that_was_cancelled_does_not_come_back(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
+    """Nor is one requeued twice."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    slurm.says("squeue", state)
+
+    assert not queue.requeue_self(queue.own_name(), print)
+    assert not any("requeue" in line for line in slurm.asked())
+
+
+def test_a_job_comes_back_although_the_controller_was_away(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks again until Slurm answers."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    slurm.says("squeue", "Unable to contact slurm controller", 1, stream=2)
+    said: list[str] = []
+
+    def back(_: float) -> None:
+        slurm.says("squeue", "RUNNING")
+
+    monkeypatch.setattr("slurm.squeue.time.sleep", back)
+
+    assert queue.requeue_self("1234", said.append)
+    assert said[0].startswith("cannot be requeued yet: squeue: Unable to contact")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("1:00:00", 3600), ("9:59", 599), ("1-00:00:01", 86401), ("0:30", 30), ("UNLIMITED", None)],
+)
+def test_the_time_that_is_left_is_read(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float | None
+) -> None:
+    """As squeue writes it."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    slurm.says("squeue", text)
+    assert queue.seconds_left("1234", None) == seconds
+
+
+def test_a_job_whose_limit_may_have_changed_asks(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that was requeued: `scontrol update` may have come in between."""
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    slurm.says("squeue", "1:00:00")
+    assert queue.seconds_left("1234", 600.0) == 3600
+
+
+def test_a_job_that_may_not_be_requeued_says_so(slurm: Fake) -> None:
+    """Rather than asking until it is killed."""
+    slurm.says("squeue", "RUNNING")
+    slurm.says("scontrol", "Requested operation is presently disabled", 1, stream=2)
+    with pytest.raises(RunError, match="may not be requeued, so it does not come back"):
+        queue.requeue_self("1234", print)
+
+
+def test_variables_of_another_array_are_not_believed(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job submitted from within an array's job has them still."""
+    monkeypatch.setenv("SLURM_JOB_ID", "99")
+    slurm.says("squeue", "77")
+    assert not queue.is_own("1234_1")
+    slurm.says("squeue", "99")
+    assert queue.is_own("1234_1")
+
+
+def test_a_limit_that_is_known_costs_no_question(
+    slurm: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand jobs that start at one time do not all ask."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1234")
+    monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
+    assert queue.seconds_left("1234", 600.0) == 600
+    assert slurm.asked() == []
