@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar, cast, get_args
 
+import msgspec
+
 from core.directory import format_2
 from core.directory.files import Unreadable
 from core.member import Cause, Dropped, Hypers, Member
@@ -219,7 +221,10 @@ def _numbers(value: object) -> Iterator[int | float]:
 
 def seal(body: Mapping[str, object]) -> bytes:
     """Return JSON on one line that ends with the checksum of what stands before it."""
-    text = _dump(body)
+    try:
+        text: bytes = SEALER.encode(body)
+    except (UnicodeEncodeError, TypeError):  # half a letter, say, which json writes as an escape
+        text = _dump(body)
     return text[:-1] + b',"checksum":"' + _checksum(text).encode() + b'"}\n'
 
 
@@ -303,9 +308,10 @@ def _plain(value: object) -> object:
     raise TypeError(f"{value!r} cannot be written into a record: give numbers, lists or texts")
 
 
-ENCODER = json.JSONEncoder(
-    allow_nan=False, separators=(",", ":"), default=_plain
-)  # once: to make it takes long
+# made once: to make one takes long. A digest needs the very text of json; a record any JSON, so the
+# faster one writes it
+ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
+SEALER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _record(body: Mapping[str, object]) -> Record:
@@ -412,8 +418,17 @@ def _place(value: object) -> tuple[int, int] | None:
 
 
 def _seen(pairs: list[object]) -> Mapping[int, int | None]:
-    found = {}
-    for pair in pairs:
-        id, n = _a(list, pair)
-        found[_count(id)] = None if n is None else _count(n)
+    found: dict[int, int | None] = {}
+    for pair in pairs:  # a thousand of them at a decision by truncation: checked in one line each
+        if type(pair) is not list or len(pair) != 2 or not (_is_place(*pair)):
+            raise ValueError(f"{str(pair)[:40]} is no member and number of a record")
+        found[pair[0]] = pair[1]
     return found
+
+
+def _is_place(id: object, n: object) -> bool:
+    return (
+        type(id) is int
+        and 0 <= id <= GREATEST
+        and (n is None or (type(n) is int and 0 <= n <= GREATEST))
+    )

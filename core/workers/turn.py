@@ -60,15 +60,17 @@ class Turn:
 
     def seen_by(self, me: Member) -> Peers | None:
         """Return the others' newest records (in lockstep: those of this very step), and `me`."""
-        if self.pbt.mode == "lockstep":
-            with self.seat.clock("read"):
-                if not (me.waiting and self.population.have_all_come(me.step, self.pbt.members)):
-                    return None
+        lockstep = self.pbt.mode == "lockstep"
+        if lockstep and not (
+            me.waiting and self.population.have_all_come(me.step, self.pbt.members)
+        ):
+            return None
         return Peers(me, self.pbt.members, self._look)
 
     def _look(self, id: int) -> Member | None:
         """Return another member as this one may see it; None if it cannot be compared with."""
-        began, me, record = time.perf_counter(), self.record.member, None
+        me = self.record.member
+        record: Record | None
         try:
             if self.pbt.mode == "lockstep":
                 record = self.population.at_step(id, me.step)
@@ -77,7 +79,6 @@ class Turn:
         except (FileNotFoundError, Unreadable) as error:
             self.population.complain(f"{error}; member {me.id} decides without it")
             record = None
-        self.seat.clock.add("read", time.perf_counter() - began)
         if record is None or record.member.step == 0:
             return None  # not evaluated yet: to rank it last would flatter the others
         return record.member
