@@ -4,7 +4,7 @@
 """
 
 from core.directory.described import RunError
-from core.member import Hypers, Member, Value
+from core.member import FRESH, Hypers, Member, Value
 from core.peers import Peers
 from core.rules import RuleError
 from core.running import Result, run
@@ -19,6 +19,7 @@ from core.task import Reports, Reseeds, Task, TaskError, Trainer
 
 __all__ = [
     "EVERYWHERE",
+    "FRESH",
     "PBT",
     "Among",
     "Anneal",

@@ -4,13 +4,14 @@ import copy
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Literal, NoReturn, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 Value = float | str  # a number, or one of the named options of a Choice
 Hypers = Mapping[str, Value]
-Cause = Literal["init", "train", "exploit", "rescue"]
+Cause = Literal["init", "train", "exploit", "rescue", "restart"]
 
 WINDOW = 10  # scores that a member remembers; Jaderberg et al. 2017, section 4.1.1: the last ten
 
@@ -77,7 +78,8 @@ class Member:
     scores: the sample behind the score: what `eval` returned if it returned several numbers, else
         its last ten numbers since the weights were last copied. Oldest first.
     hypers: h, by name, each in its own unit; in force from this moment on.
-    cause: what made this record; a "rescue" is an exploit by a member that had diverged or failed.
+    cause: what made this record; a "rescue" is an exploit by a member that had diverged or failed,
+        a "restart" a fresh start, with weights that were never trained.
     parent: (id, n) of the record that was copied at this moment, if any was.
     seen: at a decision, by id, the number of the record of each member that the rule looked at
         (None: it had not been evaluated yet, or could not be read); None where nothing was decided.
@@ -153,14 +155,20 @@ class Member:
         """Return the member after it was ready and looked at the records `seen`."""
         return replace(self, seen=seen, waiting=False, last_ready=self.step)
 
-    def copied(self, donor: "Member", hypers: Hypers) -> "Member":
-        """Return the member as a copy of `donor` that goes on with `hypers`, not yet evaluated."""
+    def copied(self, donor: "Member | None", hypers: Hypers) -> "Member":
+        """Return the member as a copy of `donor` that goes on with `hypers`, not yet evaluated.
+
+        Args:
+            donor: None for a fresh start, which has no parent.
+        """
+        parent = None if donor is None else (donor.id, donor.n)
+        cause: Cause = "exploit" if self.healthy else "rescue"
         return replace(
             self,
             hypers=hypers,
-            cause="exploit" if self.healthy else "rescue",
-            parent=(donor.id, donor.n),
-            last_parent=(donor.id, donor.n),
+            cause="restart" if donor is None else cause,
+            parent=parent,
+            last_parent=parent,
             dropped=Dropped(score=self.score, scores=self.scores, hypers=self.hypers),
             last_copy=self.step,
             scores=(),
@@ -169,6 +177,15 @@ class Member:
     def rescored(self, scores: tuple[float, ...]) -> "Member":
         """Return the member after the evaluation that follows a copy."""
         return replace(self, score=_mean(scores), scores=_window((), scores))
+
+
+class FreshStart(Enum):
+    """What an exploit rule returns, in place of a member, to let the member begin anew."""
+
+    FRESH = "fresh"
+
+
+FRESH = FreshStart.FRESH
 
 
 def rank(me: Member) -> tuple[float, bool, int]:

@@ -96,7 +96,7 @@ class Slot:
         crowd = self.crowd
         if crowd.pbt.mode == "lockstep" and not (me.waiting and crowd.have_all_come(me.step)):
             return None
-        return Peers(me, crowd.pbt.members, lambda id: crowd.look(id, me.step))
+        return Peers(me, crowd.pbt.members, lambda id: crowd.look(id, me.step), past=crowd.past)
 
     def weights(self, member: Member) -> Snapshot:
         """Return a donor's weights, once those of this member are kept for the others."""
@@ -109,10 +109,16 @@ class Slot:
         seed = random_seed(self.crowd.pbt.seed, "reseed", self.id, self.member.n + 1)
         return Snapshot(state, seed)
 
+    def fresh(self, me: Member) -> int:
+        """Return the seed of weights that were never trained, once those of now are kept."""
+        if self.crowd.is_waited_for(self):
+            self.keep()
+        return random_seed(self.crowd.pbt.seed, "restart", self.id, self.member.n + 1)
+
     def state_at(self, n: int) -> object:
         """Return the weights of a record; raise WeightsLost if they are gone."""
         if n not in self.kept:
-            if n != self.member.n and not self._is_as_at(n):
+            if not self._is_as_at(n):
                 raise WeightsLost(f"the weights of member {self.id} at record {n} are gone")
             self.kept[n] = self.crowd.copy_of(self.seat, self.id, n)
         return self.kept[n]
@@ -120,13 +126,13 @@ class Slot:
     def _is_as_at(self, n: int) -> bool:
         """Whether no weights have changed since a record: it waited, and then stayed."""
         since = self.records[n + 1 :]
-        return all(one.member.parent is None and self.records[n].member.waiting for one in since)
+        return all(one.member.dropped is None and self.records[n].member.waiting for one in since)
 
     def keep(self) -> None:
-        """Keep the weights as they are now for the members that have not decided yet."""
-        n = self.arrivals[-1]
-        if self.member.step and not self.records[n].failed and self._is_as_at(n):
-            self.state_at(n)
+        """Keep the weights as they are now, for members that may copy them later."""
+        for n in {self.arrivals[-1], self.member.n}:
+            if self.member.step and not self.records[n].failed and self._is_as_at(n):
+                self.state_at(n)
 
     def update(self, me: Member, trainer: Learner) -> Member:
         """Add the record of this turn to the history."""
@@ -162,8 +168,8 @@ class Slot:
         return record.member
 
     def _forget(self) -> None:
-        """Drop the weights of all but the last two steps, as a run directory does."""
-        oldest = self.arrivals[max(self.member.step - 1, 0)]
+        """Drop the weights of all but the last steps, as a run directory does."""
+        oldest = self.arrivals[max(self.member.step - self.crowd.pbt.keep, 0)]
         for n in [n for n in self.kept if n < oldest]:
             self.crowd.drop(self.kept.pop(n))
 
@@ -231,8 +237,11 @@ class Crowd:
             alive = [slot for slot in alive if not slot.is_done]
 
     def is_waited_for(self, slot: Slot) -> bool:
-        """Whether another member has still to decide at this step, and may want these weights."""
-        return self.waiting[slot.member.step] > slot.member.waiting
+        """Whether another member may want a slot's weights after its trainer has gone on.
+
+        One that has still to decide at this step, or any if the run keeps older weights.
+        """
+        return self.pbt.keep > 1 or self.waiting[slot.member.step] > slot.member.waiting
 
     def have_all_come(self, step: int) -> bool:
         """Whether every member has come to a step; looks only at those that had not before."""
@@ -266,6 +275,10 @@ class Crowd:
         """Let go of a state that no member can copy any more."""
         if isinstance(state, Path):
             state.unlink(missing_ok=True)
+
+    def past(self, id: int, n: int) -> list[Member]:
+        """Return the records of a member up to a number."""
+        return [record.member for record in self.slots[id].records[: n + 1]]
 
     def publish(self, record: Record) -> None:
         """Hold a record to what a run directory would take."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from numpy.random import Generator
 
-from core.member import Hypers, Member
+from core.member import FRESH, Hypers, Member
 from core.peers import Peers
 from core.rules import LookFailed, naming, refused, truth
 from core.settings import PBT, first_hypers, follow
@@ -33,13 +33,13 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
                 me = me if me.waiting else population.update(replace(me, waiting=True), trainer)
                 yield me
             choice = exploit(me, seen, population, pbt)        #     h', θ' ← exploit(h, θ, p, P)
-            me = me.decided(choice.seen)
-            if choice.donor.id != me.id:                       #     if θ ≠ θ'
-                if choice.weights:
+            if choice.moves:                                   #     if θ ≠ θ'
+                if choice.weights is not None:
                     trainer.load(choice.weights)
                 hypers = explore(me, choice, pbt)              #       h, θ ← explore(h', θ', P)
                 me = me.copied(choice.donor, hypers)
                 me = me.rescored(trainer.eval())               #       p ← eval(θ)
+            me = me.decided(seen.seen)
         me = population.update(me, trainer)                    #   update P with (θ, h, p, t + 1)
         yield me
     # fmt: on
@@ -77,6 +77,10 @@ class Population(Protocol):
         """Return weights that nobody can take away any more; raise WeightsLost if they are gone."""
         ...
 
+    def fresh(self, me: Member) -> Token:
+        """Return weights that were never trained, from a seed of their own."""
+        ...
+
     def update(self, me: Member, trainer: Learner) -> Member:
         """Publish the member with the trainer's weights; return it with the record's number."""
         ...
@@ -84,26 +88,42 @@ class Population(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What exploit came to: whom to copy (oneself: nobody), and after a look at which records."""
+    """What exploit chose.
 
-    donor: Member
-    rng: Generator  # where exploit left it; explore goes on drawing from it
-    seen: Mapping[int, int | None]
+    donor: the record to copy: another member's, or an older one of the member's own; the member as
+        it is, to stay; None to begin anew, with fresh weights and hypers from the priors.
+    moves: whether it copies a record or begins anew.
+    seen: the members that the rule could look at; explore may look at more of them.
+    rng: where exploit left it; explore goes on drawing from it.
+    weights: of the donor, or fresh ones; None where none are inherited.
+    """
+
+    donor: Member | None
+    moves: bool
+    seen: Peers
+    rng: Generator
     weights: Token | None
 
 
 def exploit(me: Member, seen: Peers, population: Population, pbt: PBT) -> Decision:
-    """Ask the run's exploit; ask again, without him, while the chosen one's weights are lost."""
+    """Ask the run's exploit; while the weights of its choice are lost, ask again without it."""
     while True:
         donor, rng = decide(me, seen, pbt)
+        moves = not is_same(me, donor)
         weights = None
-        if donor.id != me.id and "weights" in pbt.inherit:
+        if moves and "weights" in pbt.inherit:
             try:
-                weights = population.weights(donor)
+                weights = population.fresh(me) if donor is None else population.weights(donor)
             except WeightsLost:
+                assert donor is not None, "fresh weights cannot be lost"
                 seen.leave_out(donor.id)
                 continue
-        return Decision(donor, rng, seen.seen, weights)
+        return Decision(donor, moves, seen, rng, weights)
+
+
+def is_same(me: Member, donor: Member | None) -> bool:
+    """Whether a donor is the member itself as it is now, and no older record of it."""
+    return donor is not None and (donor.id, donor.step) == (me.id, me.step)
 
 
 def is_ready(me: Member, pbt: PBT) -> bool:
@@ -130,34 +150,50 @@ def report_due(me: Member, before: Member, pbt: PBT) -> Literal["ask", "keep", "
         me: as it is published now. before: as it was published last.
     """
     is_last = not me.waiting and me.step >= pbt.steps
-    if me.parent is not None or not before.waiting:
+    if me.dropped is not None or not before.waiting:
         return "ask" if is_last or is_reported(me, pbt) else "none"
     return "keep" if is_last else "none"
 
 
-def decide(me: Member, seen: Peers, pbt: PBT) -> tuple[Member, Generator]:
-    """Return whom `me` copies (itself: nobody) if it sees `seen`: a function of just these.
+def decide(me: Member, seen: Peers, pbt: PBT) -> tuple[Member | None, Generator]:
+    """Return the record that `me` copies if it sees `seen`: a function of just these.
 
-    Whoever has diverged is never copied, whatever the rule; whoever failed too often stays.
+    `me` itself means to stay, None to begin anew. A record that has diverged is never copied,
+    whatever the rule; a member that has failed too often stays.
 
     Raises:
-        RuleError: the rule raised, or did not return a member that it was shown.
+        RuleError: the rule raised, or did not return a record that it was shown.
     """
     rng = random_numbers(pbt.seed, "decision", me.id, me.step)
     try:
         with naming("exploit", pbt.exploit):
-            donor = pbt.exploit(me, seen, rng)
+            chosen = pbt.exploit(me, seen, rng)
     except LookFailed as failed:
         raise failed.__cause__ or failed from None
-    if not (donor is me or (isinstance(donor, Member) and seen.has_shown(donor))):
-        raise refused("exploit", pbt.exploit, f"returned {donor!r}")
-    return (donor if donor.healthy and me.failures <= pbt.rescues else me), rng
+    donor = chosen if isinstance(chosen, Member) else None
+    shown = donor is not None and (donor is me or seen.has_shown(donor))
+    if not shown and chosen is not FRESH:
+        raise refused("exploit", pbt.exploit, f"returned {chosen!r}")
+    if donor is not None and (back := seen.age(donor)) > 0 and back >= pbt.keep:
+        raise refused(
+            "exploit",
+            pbt.exploit,
+            f"returned a record of member {donor.id} of {back} steps back, and weights are kept for "
+            f"fewer than keep={pbt.keep} steps: give the PBT keep={back + 1} or more",
+        )
+    stays = me.failures > pbt.rescues or (donor is not None and not donor.healthy)
+    return (me if stays else donor), rng
 
 
 def explore(me: Member, choice: Decision, pbt: PBT) -> Hypers:
-    """Return the hypers that `me` goes on with after it copied the donor."""
-    inherited = choice.donor.hypers if "hypers" in pbt.inherit else me.hypers
-    return pbt.task.space.explored(inherited, pbt.explore, choice.rng)
+    """Return the hypers that `me` goes on with: what it inherits, explored."""
+    space, inherited = pbt.task.space, me.hypers
+    if "hypers" in pbt.inherit:
+        inherited = space.sample(choice.rng) if choice.donor is None else choice.donor.hypers
+    try:
+        return space.explored(inherited, pbt.explore, choice.rng, choice.seen)
+    except LookFailed as failed:
+        raise failed.__cause__ or failed from None
 
 
 def start(id: int, pbt: PBT) -> Member:

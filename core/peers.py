@@ -24,14 +24,17 @@ class Peers:
         me: the member that decides.
         members: the size of the population.
         look: returns the newest member of an id, None to leave it out.
-        keep: which of them this view shows; all of its kin share what was looked at.
+        keep: which of them this view shows; all views of a decision share what was looked at.
+        past: returns the records of a member up to a number, oldest first.
     """
 
     me: Member
     members: int
     look: Callable[[int], Member | None]
     keep: Callable[[Member], bool] = lambda _: True
+    past: Callable[[int, int], Sequence[Member]] = lambda id, n: ()
     _seen: dict[int, Member | None] = field(default_factory=dict)
+    _shown: dict[int, Sequence[Member]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, me: Member, population: Sequence[Member]) -> "Peers":
@@ -63,19 +66,43 @@ class Peers:
 
     def where(self, keep: Callable[[Member], bool]) -> "Peers":
         """Return a view of those of whom `keep` is true."""
-        return Peers(
-            self.me, self.members, self.look, lambda one: self.keep(one) and keep(one), self._seen
-        )
+        both = lambda one: self.keep(one) and keep(one)  # noqa: E731
+        return Peers(self.me, self.members, self.look, both, self.past, self._seen, self._shown)
+
+    def history(self, id: int) -> Sequence[Member]:
+        """Look at all records of a member up to the one that is shown, oldest first.
+
+        Any of them may be copied, as long as its weights are kept (`PBT.keep`). Of `me`, these are
+        the records that it has published, which end before what it is now.
+        """
+        if id not in self._shown:
+            if id == self.me.id and id not in self._seen:
+                self._seen[id] = self.me  # so that `seen` says that its past was looked at
+            member = self._seen.get(id) if id == self.me.id else self._get(id)
+            try:
+                self._shown[id] = () if member is None else tuple(self.past(id, member.n))
+            except Exception as error:  # it is no fault of the rule that looks
+                raise LookFailed(id) from error
+        return self._shown[id]
 
     def leave_out(self, id: int) -> None:
-        """Go on as if a member could not be looked at."""
+        """Go on as if a member could not be looked at; of `me`, its past."""
         self._seen[id] = None
+        self._shown[id] = ()
 
     def has_shown(self, member: Member) -> bool:
-        """Whether this is `me`, or a member that was looked at, as it was shown."""
-        known = self.me if member.id == self.me.id else self._seen.get(member.id)
+        """Whether this is `me`, or a record that was looked at, as it was shown."""
+        newest = self.me if member.id == self.me.id else self._seen.get(member.id)
         # repr: a score that is not a number does not equal itself
-        return member is known or member == known or repr(member) == repr(known)
+        return any(
+            member is known or member == known or repr(member) == repr(known)
+            for known in (newest, *self._shown.get(member.id, ()))
+        )
+
+    def age(self, member: Member) -> int:
+        """Return how many steps a record lies behind the newest of its member that was shown."""
+        newest = self.me if member.id == self.me.id else self._seen.get(member.id)
+        return 0 if newest is None else newest.step - member.step
 
     @property
     def seen(self) -> Mapping[int, int | None]:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.directory.described import RunError
-from core.settings import PBT, takes
+from core.rules import takes
+from core.settings import PBT
 from core.tracebacks import of_user, place, said
 
 OURS = ("core", "tasks", "analysis", "slurm")  # the packages of this program

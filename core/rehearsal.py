@@ -15,6 +15,7 @@ from core.strategies.exploit import Among
 from core.strategies.ready import Every, SinceLastReady, never
 from core.streams import random_numbers
 
+BEGINS_ANEW = -1  # in place of the id of a donor
 FEW = 8  # members of the made-up population
 MANY = 20_000  # steps up to which a rule is asked about each of them
 
@@ -33,7 +34,7 @@ def rehearse(pbt: PBT) -> None:
         return
     _repeats("ready", pbt.ready, lambda: [is_ready(me, pbt) for me in members])
     _repeats("exploit", pbt.exploit, lambda: [_donor(me, members, pbt) for me in members])
-    _repeats("explore", pbt.explore, lambda: [_explored(me, pbt) for me in members])
+    _repeats("explore", pbt.explore, lambda: [_explored(me, members, pbt) for me in members])
 
 
 def _made_up(pbt: PBT, step: int) -> list[Member]:
@@ -47,12 +48,20 @@ def _made_up(pbt: PBT, step: int) -> list[Member]:
 
 
 def _donor(me: Member, members: Iterable[Member], pbt: PBT) -> int:
-    return decide(me, Peers.of(me, list(members)), pbt)[0].id
+    donor, _ = decide(me, _peers(me, members), pbt)
+    return BEGINS_ANEW if donor is None else donor.id
 
 
-def _explored(me: Member, pbt: PBT) -> object:
+def _peers(me: Member, members: Iterable[Member]) -> Peers:
+    """Return a population in which each member has one record."""
+    known = {member.id: member for member in members}
+    return Peers(me, len(known), known.get, past=lambda id, n: [known[id]])
+
+
+def _explored(me: Member, members: Iterable[Member], pbt: PBT) -> object:
     rng = random_numbers(pbt.seed, "decision", me.id, me.step)
-    return dict(pbt.task.space.explored(me.hypers, pbt.explore, rng))
+    peers = _peers(me, members)
+    return dict(pbt.task.space.explored(me.hypers, pbt.explore, rng, peers))
 
 
 def _repeats(role: str, rule: object, ask: Callable[[], object]) -> None:

@@ -1,10 +1,15 @@
 """Rules are anybody's own code: what one raises or returns is told by its name and its line."""
 
-from collections.abc import Mapping
+import functools
+import inspect
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from typing import TypeVar
 
 from core.tracebacks import of_user, said
 from core.values import plain
+
+T = TypeVar("T")
 
 
 class RuleError(ValueError):
@@ -21,8 +26,10 @@ class LookFailed(Exception):
 MUST: Mapping[str, str] = {
     "ready": "ready(member) returns True or False",
     "report": "report(member) returns True or False",
-    "exploit": "exploit(me, population, rng) returns a member of the population, or me to stay",
-    "explore": "explore(hypers, space, rng) returns the new hypers, a value for every name",
+    "exploit": "exploit(me, population, rng) returns a member that it was shown, me to stay, or "
+    "FRESH to begin anew",
+    "explore": "explore(hypers, space, rng), or explore(hypers, space, rng, population), returns "
+    "the new hypers, a value for every name",
     "schedule": "schedule(start, step) returns the hypers of that step, a value for every name",
     "constraint": "constraint(hypers) returns whether the values go together",
 }
@@ -59,6 +66,39 @@ class naming:  # noqa: N801  (it reads like the function that it is used as)
             f"the {self.role} rule {name(self.rule)} raised {said(error)}. Mend it, and go on: "
             f"nothing of this turn is published. Its traceback:\n{of_user(error)}"
         ) from error
+
+
+def ask(explore: Callable[..., T], *arguments: object) -> T:
+    """Call an explore rule; the last argument, the population, is for one that asks for it."""
+    return explore(*arguments) if looks(explore) else explore(*arguments[:3])
+
+
+def looks(explore: Callable[..., object]) -> bool:
+    """Whether an explore rule looks at the population: its fourth argument is called so."""
+    try:
+        signature = _signature(explore)
+    except TypeError:  # it cannot be hashed
+        signature = inspect.signature(explore)
+    return signature is not None and [*signature.parameters][3:4] == ["population"]
+
+
+@functools.cache
+def _signature(function: Callable[..., object]) -> inspect.Signature | None:
+    try:
+        return inspect.signature(function)
+    except ValueError:  # of some functions of C nobody knows
+        return None
+
+
+def takes(function: Callable[..., object], count: int) -> bool:
+    """Whether a function can be called with so many arguments; True where that is not known."""
+    try:
+        inspect.signature(function).bind(*(None,) * count)
+    except TypeError:
+        return False
+    except ValueError:  # of some functions of C nobody knows
+        return True
+    return True
 
 
 def refused(role: str, rule: object, what: str) -> RuleError:

@@ -1,12 +1,12 @@
 """A run, described: `PBT` holds all settings, and refuses those that cannot be used."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from typing import Literal
 
 from core.member import Hypers, ReadOnly, Value
-from core.rules import MUST, RuleError, naming, refused
+from core.rules import MUST, RuleError, looks, naming, refused, takes
 from core.space import Choice, Integer, Space
 from core.strategies.exploit import Exploit
 from core.strategies.explore import Explore, keep
@@ -36,6 +36,8 @@ class PBT:
         of what another run found); or a rule by which each member goes on from its own start
         (core/strategies/schedules.py).
     report: the steps at which `Trainer.report` is asked, besides the last one.
+    keep: the steps of a member whose weights can be copied, counted from its newest: more than 1
+        for rules that copy older records.
     rescues: how many times a member whose trainer raised may start again from a donor.
     seed: of everything that is drawn by the engine or by a trainer.
     mode: "asynchronous" as in the paper; in "lockstep" a member decides when all have published
@@ -55,6 +57,7 @@ class PBT:
     start: tuple[Hypers, ...] = ()
     schedule: tuple[tuple[int, Hypers], ...] | Rule = ()
     report: Ready = Every(1)
+    keep: int = 1
     rescues: int = 3
     seed: int = 0
     mode: Mode = "asynchronous"
@@ -64,7 +67,7 @@ class PBT:
             raise ValueError(f"task must be a Task(trainer, space), got {self.task!r}")
         for role in ("ready", "exploit", "explore", "report"):
             check_is_rule(role, getattr(self, role))
-        for name, least in (("members", 1), ("steps", 1), ("seed", 0), ("rescues", 0)):
+        for name, least in (("members", 1), ("steps", 1), ("seed", 0), ("rescues", 0), ("keep", 1)):
             value = plain(getattr(self, name))
             self._keep(name, value)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
@@ -125,22 +128,12 @@ def check_is_rule(role: str, rule: object) -> None:
             f"{role} must be a rule such as {example.get(role, 'Perturb()')}, got {rule!r}: "
             f"{MUST[role]}"
         )
-    if not takes(rule, ARGUMENTS[role]):
+    count = ARGUMENTS[role] + (role == "explore" and looks(rule))
+    if not takes(rule, count):
         raise ValueError(
             f"{role}={getattr(rule, '__qualname__', rule)} takes {inspect.signature(rule)}: "
             f"{MUST[role]}"
         )
-
-
-def takes(function: Callable[..., object], count: int) -> bool:
-    """Whether a function can be called with so many arguments; True where that is not known."""
-    try:
-        inspect.signature(function).bind(*(None,) * count)
-    except TypeError:
-        return False
-    except ValueError:  # of some functions of C nobody knows
-        return True
-    return True
 
 
 def check_hypers(hypers: Hypers, space: Space, what: str, *, may_fall: bool = False) -> Hypers:

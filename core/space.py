@@ -10,7 +10,7 @@ from typing import Protocol
 from numpy.random import Generator
 
 from core.member import Hypers, ReadOnly, Value
-from core.rules import naming, refused, truth
+from core.rules import ask, naming, refused, truth
 from core.values import check_names, finite, number_of, plain, whole
 
 EVERYWHERE = (-math.inf, math.inf)
@@ -396,10 +396,15 @@ class Space(Mapping[str, Prior]):
     def explored(
         self,
         hypers: Hypers,
-        explore: Callable[[Hypers, "Space", Generator], Hypers],
+        explore: Callable[..., Hypers],
         rng: Generator,
+        population: object = None,
     ) -> Hypers:
         """Return what `explore` makes of `hypers`, legal and allowed; `hypers` if it finds none.
+
+        Args:
+            explore: (hypers, space, rng), or (hypers, space, rng, population).
+            population: what a rule of the second kind may look at.
 
         The rule gets a copy each time, which it may change. What it returns is what counts.
 
@@ -408,7 +413,7 @@ class Space(Mapping[str, Prior]):
         """
         for _ in itertools.repeat(None, TRIES if self.constraint else 1):
             with naming("explore", explore):
-                new = explore(dict(hypers), self, rng)
+                new = ask(explore, dict(hypers), self, rng, population)
             if not isinstance(new, Mapping):
                 raise refused("explore", explore, f"returned {new!r}")
             try:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.random import Generator, SeedSequence
 
-PURPOSES = ("start", "trainer", "decision", "reseed")
+PURPOSES = ("start", "trainer", "decision", "reseed", "restart")  # new ones at the end
 SEED_BITS = 31  # of a trainer's seeds: what the generators of numpy, scikit-learn and SB3 take
 
 

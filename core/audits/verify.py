@@ -12,7 +12,7 @@ from core.directory.members import Members
 from core.directory.record import Record
 from core.directory.run import Run
 from core.member import WINDOW, Member
-from core.pbt import Decision, decide, explore, is_ready, scheduled, start
+from core.pbt import Decision, decide, explore, is_ready, is_same, scheduled, start
 from core.peers import Peers
 from core.settings import PBT
 from core.streams import random_seed
@@ -133,16 +133,25 @@ def _check_decision(
             return [f"{_name(me)} did not see member {id} as it came to this step"]
         if n is not None and _find(histories.get(id, ()), n) is None:
             return [f"{_name(me)} saw record {n} of member {id}, which is not there"]
-    peers = Peers(before, pbt.members, functools.partial(_look, me.seen, histories))
+    look = functools.partial(_look, me.seen, histories)
+    past = functools.partial(_past, histories)
+    peers = Peers(before, pbt.members, look, past=past)
+    if me.seen.get(me.id, 0) is None:
+        peers.leave_out(me.id)
     try:
         donor, rng = decide(before, peers, pbt)
     except LookupError as error:
         return [f"{_name(me)} decided without a look at member {error}, which its rule looks at"]
-    after = before.decided(me.seen)
-    if donor.id != me.id:
-        hypers = explore(before, Decision(donor, rng, me.seen, None), pbt)
+    after = before
+    if not is_same(before, donor):
+        try:
+            hypers = explore(before, Decision(donor, True, peers, rng, None), pbt)
+        except LookupError as error:
+            return [f"{_name(me)} explored without a look at member {error}, at which it looks"]
         after = after.copied(donor, hypers)
-        problems += _check_weights(record, donor, histories, run)
+        if donor is not None:
+            problems += _check_weights(record, donor, histories, run)
+    after = after.decided(me.seen)
     return problems + _differences(me, after)
 
 
@@ -225,6 +234,11 @@ def _look(
     n = seen[id]
     found = None if n is None else _find(histories[id], n)
     return None if found is None else found.member
+
+
+def _past(histories: Mapping[int, Sequence[Record]], id: int, n: int) -> list[Member]:
+    """Return the records of a member up to a number."""
+    return [record.member for record in histories[id] if record.member.n <= n]
 
 
 def _find(history: Sequence[Record], n: int) -> Record | None:

@@ -74,15 +74,20 @@ def epochs(info: Mapping[str, object]) -> list[dict[str, object]]:
     """Return what format 3 calls epochs: a run of format 2 has one."""
     of_all = ("format", "id", "checksum")
     epoch = {name: value for name, value in info.items() if name not in of_all}
-    return [epoch | {"settings": named(epoch.get("settings", {}))}]
+    return [epoch | {"settings": settings(cast(Mapping[str, object], epoch["settings"]))}]
 
 
-def named(settings: object) -> object:
-    """Return settings with public names."""
+def settings(described: Mapping[str, object]) -> dict[str, object]:
+    """Return settings as format 3 has them: with public names, and with what was no setting yet."""
+    new = {"keep": 1}  # what every run did then
+    return new | cast(dict[str, object], _named(described))
+
+
+def _named(settings: object) -> object:
     if isinstance(settings, Mapping):
-        return {key: named(value) for key, value in settings.items()}
+        return {key: _named(value) for key, value in settings.items()}
     if isinstance(settings, list):
-        return [named(value) for value in settings]
+        return [_named(value) for value in settings]
     return NAMES.get(settings, settings) if isinstance(settings, str) else settings
 
 

@@ -1,6 +1,8 @@
 """Which hyperparameters a copy goes on with: a rule is (hypers, space, rng) -> hypers.
 
-A rule with parameters is a frozen dataclass with `__call__`; one without is a function.
+A rule that looks at the population, as one with a model does, has a fourth argument that is called
+`population`; it holds the member that decides (core/peers.py). A rule with parameters is a frozen
+dataclass with `__call__`; one without is a function.
 """
 
 import math
@@ -10,9 +12,11 @@ from dataclasses import dataclass
 from numpy.random import Generator
 
 from core.member import Hypers
+from core.peers import Peers
+from core.rules import ask
 from core.space import Space
 
-Explore = Callable[[Hypers, Space, Generator], Hypers]
+Explore = Callable[..., Hypers]
 
 
 def _check_factors(factors: tuple[float, ...]) -> None:
@@ -131,9 +135,11 @@ class Chain:
 
     rules: tuple[Explore, ...]
 
-    def __call__(self, hypers: Hypers, space: Space, rng: Generator) -> Hypers:
+    def __call__(
+        self, hypers: Hypers, space: Space, rng: Generator, population: Peers | None = None
+    ) -> Hypers:
         for rule in self.rules:
-            hypers = rule(hypers, space, rng)
+            hypers = ask(rule, hypers, space, rng, population)
         return hypers
 
 

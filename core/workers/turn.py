@@ -65,7 +65,12 @@ class Turn:
             me.waiting and self.population.have_all_come(me.step, self.pbt.members)
         ):
             return None
-        return Peers(me, self.pbt.members, self._look)
+        return Peers(me, self.pbt.members, self._look, past=self._past)
+
+    def _past(self, id: int, n: int) -> list[Member]:
+        """Return the records of a member up to a number."""
+        history = (record.member for record in self.population.history(id))
+        return [member for member in history if member.n <= n]
 
     def _look(self, id: int) -> Member | None:
         """Return another member as this one may see it; None if it cannot be compared with."""
@@ -106,6 +111,11 @@ class Turn:
             loadable = WeightsFile(path, seed)
             self.known[loadable] = replace(source, name=name, reseed=seed)
             return loadable
+
+    def fresh(self, me: Member) -> int:
+        """Return the seed of weights that were never trained."""
+        before = self.record.member
+        return random_seed(self.pbt.seed, "restart", me.id, before.n + 1, bits=self.bits)
 
     def update(self, me: Member, trainer: Learner) -> Member:
         """Publish the member: its weights first, then the record that names them."""
@@ -186,9 +196,9 @@ class Turn:
             return {}
 
     def _prune(self) -> None:
-        """Keep the weights of the last two steps: what another may still want to copy."""
+        """Keep the weights of the last steps: what another may still want to copy."""
         record, keep = self.record, []
-        id, oldest = record.member.id, record.member.step - 1
+        id, oldest = record.member.id, record.member.step - self.pbt.keep
         while record.member.step >= oldest:
             if record.weights is not None:
                 keep.append(record.weights.name)

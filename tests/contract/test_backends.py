@@ -4,10 +4,12 @@ A backend is a function (pbt, folder) -> histories. To add one, add it to BACKEN
 """
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core import (
@@ -33,10 +35,41 @@ from core.audits.verify import examine
 from core.directory.members import Members
 from core.directory.record import Record, decode, encode
 from core.directory.run import Run, open_run
+from core.member import FRESH, FreshStart, Hypers, Member
+from core.peers import Peers
+from core.rules import RuleError
+from core.space import Space
 from core.workers.worker import work
 from tasks.toy.presets import figure_2_pbt
 from tasks.toy.presets import pbt as toy
 from tests import trainers
+
+
+def restarts(me: Member, population: Peers, rng: np.random.Generator) -> Member | FreshStart:
+    """Begin anew if it is the worst of all."""
+    return FRESH if me.id == min(population, key=lambda one: (one.fitness, one.id)).id else me
+
+
+def backtracks(me: Member, population: Peers, rng: np.random.Generator) -> Member:
+    """Go back to its own best record, if that is better than it is now."""
+    past = [one for one in population.history(me.id) if one.step > me.step - 3]
+    best = max(past, key=lambda one: (one.fitness, -one.n), default=me)
+    return best if best.fitness > me.fitness else me
+
+
+def copies_the_past(me: Member, population: Peers, rng: np.random.Generator) -> Member:
+    """Copy what the best member was two steps ago."""
+    best = max(population, key=lambda one: (one.fitness, one.id))
+    past = [one for one in population.history(best.id) if one.step == me.step - 2]
+    return me if best.id == me.id or not past else past[0]
+
+
+def follows(hypers: Hypers, space: Space, rng: np.random.Generator, population: Peers) -> Hypers:
+    """Take the mean of what all members have ever trained with: a model of the simplest kind."""
+    moments = [one for id in range(population.members) for one in population.history(id)]
+    means = {n: np.mean([float(one.hypers[n]) for one in moments]) for n in ("h0", "h1")}
+    return {**hypers, **{name: float(mean) for name, mean in means.items()}}
+
 
 Backend = Callable[[PBT, Path], Sequence[Sequence[Record]]]
 
@@ -80,6 +113,13 @@ RUNS: dict[str, PBT] = {
     "hypers": replace(SHORT, inherit=("hypers",)),
     "nothing": replace(SHORT, inherit=(), explore=Noise(0.1)),
     "keep": replace(SHORT, explore=keep),
+    "restart": replace(SHORT, exploit=restarts),
+    "restart of hypers alone": replace(SHORT, exploit=restarts, inherit=("hypers",)),
+    "restart of what draws": replace(trainers.walk(), steps=8, exploit=restarts),
+    "older of its own": replace(trainers.walk(), steps=12, exploit=backtracks, keep=4),
+    "older of another": replace(SHORT, exploit=copies_the_past, keep=3),
+    "model": replace(SHORT, explore=follows),
+    "model in a chain": replace(SHORT, explore=Chain((follows, Perturb()))),
     "search": replace(SHORT, ready=never),
     "annealed": replace(SHORT, ready=never, schedule=Anneal(("h0", "h1"), hold=2, fall=4)),
     "replay": replace(SHORT, ready=never, schedule=((0, {"h0": 1.0, "h1": 0.5, "updates": 1}),)),
@@ -124,7 +164,9 @@ def test_the_decisions_of_a_run_in_memory_can_be_recomputed(mode: str) -> None:
 
 def test_the_runs_of_this_test_do_what_they_are_for(tmp_path: Path) -> None:
     """Members copy, fail, diverge and are rescued: nothing here agrees because nothing happens."""
-    copied = {n: sum(r["parent"] is not None for r in run(p).table()) for n, p in RUNS.items()}
+    causes = {n: Counter(row["cause"] for row in run(p).table()) for n, p in RUNS.items()}
+    moves = ("exploit", "rescue", "restart")
+    copied = {name: sum(found[cause] for cause in moves) for name, found in causes.items()}
     still = {"search", "annealed", "replay", "among"}
 
     assert all(copied[name] for name in RUNS if name not in still), copied
@@ -132,3 +174,13 @@ def test_the_runs_of_this_test_do_what_they_are_for(tmp_path: Path) -> None:
     assert any(one.cause == "rescue" for one in run(RUNS["diverged"]).history(0)) or any(
         me.cause == "rescue" for id in range(5) for me in run(RUNS["diverged"]).history(id)
     )
+
+
+def test_an_older_record_whose_weights_are_not_kept_is_refused(tmp_path: Path) -> None:
+    """Before anything is trained on other weights; with the setting that keeps them."""
+    pbt = replace(trainers.walk(), steps=12, exploit=backtracks)
+
+    with pytest.raises(RuleError, match=r"steps back, .* give the PBT keep=\d or more"):
+        run(pbt)
+    with pytest.raises(RuleError, match="keep="):
+        run(pbt, tmp_path / "run", durable=False)

@@ -263,7 +263,7 @@ def test_an_exploit_returns_a_member_that_it_was_shown() -> None:
 
     for invention in inventions:
         pbt = replace(walk(), exploit=partial(_returns, invention))
-        with pytest.raises(RuleError, match="returns a member of the population, or me to stay"):
+        with pytest.raises(RuleError, match="returns a member that it was shown, me to stay"):
             decide(members[0], Peers.of(members[0], members), pbt)
 
 

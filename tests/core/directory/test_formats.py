@@ -10,9 +10,10 @@ import pytest
 
 from analysis.data.runs import read_run
 from core.audits.verify import verify
+from core.directory import format_2
 from core.directory.described import describe, differences
 from core.directory.files import Unreadable
-from core.directory.format_2 import NAMES, named
+from core.directory.format_2 import NAMES
 from core.directory.members import Members
 from core.directory.record import FORMAT, Record, decode, encode, seal, unseal
 from core.directory.run import RunError, open_run, read_info, resolve
@@ -91,7 +92,7 @@ def test_every_preset_is_described_as_in_format_2() -> None:
     different = {}
     for preset, settings in before.items():
         now = json.loads(json.dumps(describe(resolve(preset))))
-        if lines := differences(named(settings), now):
+        if lines := differences(format_2.settings(settings), now):
             different[preset] = lines
 
     assert len(before) == 263

@@ -35,7 +35,9 @@ def ask(
     exploit: Exploit, me: Member, members: Sequence[Member], rng: np.random.Generator
 ) -> Member:
     """Return whom `me` copies among these."""
-    return exploit(me, Peers.of(me, members), rng)
+    donor = exploit(me, Peers.of(me, members), rng)
+    assert isinstance(donor, Member), "no rule of the paper begins anew"
+    return donor
 
 
 # ------------------------------------------------------------------------------- every rule
