@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from core.directory.record import FORMAT, seal
 from core.directory.run import read_info
+from core.directory.sealed import FORMAT, seal
 
 
 def rewrite(root: Path, changes: Mapping[str, object]) -> None:

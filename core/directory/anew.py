@@ -13,7 +13,8 @@ from core.directory.files import Unreadable
 from core.directory.heartbeat import Heartbeat
 from core.directory.lease import FREE, read_lease
 from core.directory.members import Members
-from core.directory.record import OtherFormat, Record
+from core.directory.record import Record
+from core.directory.sealed import OtherFormat
 from core.pbt import is_ready
 from core.settings import PBT
 

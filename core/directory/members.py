@@ -13,23 +13,20 @@ before the record that names them. A record's number is taken by creating recent
 can happen once: that is what makes two records of one moment impossible.
 """
 
-import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.directory.files import (
     NO_FENCE,
-    STALE,
     Fence,
     Files,
     Identity,
     LeaseLost,
     Unreadable,
     make_folder,
-    opened,
     read,
     read_news,
     rename,
@@ -37,18 +34,18 @@ from core.directory.files import (
     tail,
     take,
 )
+from core.directory.history import LARGEST_RECORD, SEGMENT, History
 from core.directory.lease import lay_out
-from core.directory.record import OtherFormat, Record, decode, encode, last_number
+from core.directory.record import Record, decode, encode, last_number
+from core.directory.sealed import OtherFormat
 from core.directory.weights import WeightsFiles
 from core.space import Space
 from core.values import check_names
 
 COMPACT = 32  # records that join the history at once; twice as many are single files at most
-SEGMENT = 256  # records in a file of the history: what is written anew to add some
 LARGE = 100  # members, from which on a record that was just looked at is not looked at again
 LOOKS = 10  # as long as so many looks at all of them take
 REMEMBER = 3  # records of a member that are kept in memory
-LARGEST_RECORD = 16 * 2**20  # bytes; more is not ours, and is not read into memory
 PLACES = ("recent", "history", "weights")  # the folders of a member that are written to
 
 
@@ -70,6 +67,7 @@ class Members:
     space: Space | None = None
     lean: bool = False
     weights: WeightsFiles = field(init=False)
+    past: History = field(init=False)
     _heads: dict[int, tuple[str, Identity, Record, float]] = field(default_factory=dict)
     _records: dict[int, dict[int, Record]] = field(default_factory=dict)
     _entered: set[int] = field(default_factory=set)
@@ -79,6 +77,7 @@ class Members:
 
     def __post_init__(self) -> None:
         self.weights = WeightsFiles(self.files, self.folder, self.enter, self.warn)
+        self.past = History(self.folder, self._decoded, self.complain)
 
     def folder(self, id: int) -> Path:
         """Return the folder of a member."""
@@ -162,8 +161,8 @@ class Members:
                 return self.record(id, n)
             except (Unreadable, FileNotFoundError):
                 continue
-        for segment in reversed(self._segments(id)):
-            if lines := self._lines(id, segment):
+        for segment in reversed(self.past.segments(id)):
+            if lines := self.past.lines(id, segment):
                 return lines[-1]
         return None
 
@@ -187,7 +186,7 @@ class Members:
                 right.fence()
                 self._set_aside(self._path(id, n), id)
                 copy = newest if newest is not None and newest.member.n == n else None
-                copy = copy or self._in_history(id, n)
+                copy = copy or self.past.find(id, n)
                 if copy is None:
                     self.warn(f"{error}; it is set aside, and its step is trained again")
                     continue
@@ -230,13 +229,9 @@ class Members:
         try:
             return self._remember(self._single(id, n))
         except FileNotFoundError:
-            if (record := self._in_history(id, n)) is not None:
+            if (record := self.past.find(id, n)) is not None:
                 return self._remember(record)
         raise FileNotFoundError(f"no record {n} of member {id} in {self.root}")
-
-    def _in_history(self, id: int, n: int) -> Record | None:
-        lines = self._lines(id, self._segment(id, n))
-        return next((record for record in lines if record.member.n == n), None)
 
     def _single(self, id: int, n: int) -> Record:
         """Read a record from its own file."""
@@ -287,33 +282,9 @@ class Members:
                 continue
             except Unreadable as error:
                 self.complain(str(error))
-        for segment in self._segments(id):
-            records |= {record.member.n: record for record in self._lines(id, segment)}
+        for segment in self.past.segments(id):
+            records |= {record.member.n: record for record in self.past.lines(id, segment)}
         return [records[n] for n in sorted(records)]
-
-    def _lines(self, id: int, segment: Path) -> list[Record]:
-        """Return the records of a file of the history; what is unreadable is warned of."""
-        for _ in range(STALE):
-            try:
-                return list(self._read_lines(id, segment))
-            except FileNotFoundError as error:
-                if error.__cause__ is None:
-                    return []
-                time.sleep(0.01)  # it is being replaced
-            except Unreadable as error:
-                self.complain(str(error))
-                return []
-        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(segment))
-
-    def _read_lines(self, id: int, segment: Path) -> Iterator[Record]:
-        with opened(segment) as descriptor, open(descriptor, "rb", closefd=False) as file:
-            for number, line in enumerate(
-                iter(lambda: file.readline(LARGEST_RECORD), b""), start=1
-            ):
-                try:
-                    yield self._decoded(line, id, segment)
-                except Unreadable as error:
-                    self.complain(f"line {number}: {error}")
 
     def _decoded(self, data: bytes, id: int, path: Path | str, n: int | None = None) -> Record:
         """Return a record that must be of this member, and of this number if one is given."""
@@ -330,19 +301,6 @@ class Members:
             wanted = f"member {id}" if n is None else f"record {n} of member {id}"
             raise Unreadable(f"{path} holds record {me.n} of member {me.id}, not {wanted}")
         return record
-
-    def _segments(self, id: int) -> list[Path]:
-        """Return the files of the history, oldest first."""
-        folder = self.folder(id) / "history"
-        try:
-            with stale_is_gone():
-                names = os.listdir(folder)
-        except FileNotFoundError:
-            return []
-        return [folder / name for name in sorted(names) if name.endswith(".jsonl")]
-
-    def _segment(self, id: int, n: int) -> Path:
-        return self.folder(id) / "history" / f"{n - n % SEGMENT:08d}.jsonl"
 
     def _recent(self, id: int) -> list[int]:
         try:
@@ -397,7 +355,7 @@ class Members:
         if not (recent := sorted(self._recent(id))):
             return
         for first in range(recent[0] - recent[0] % SEGMENT, newest + 1, SEGMENT):
-            segment = self._segment(id, first)
+            segment = self.past.segment(id, first)
             last = last_number(past := tail(segment, LARGEST_RECORD))
             new = []
             # by number, not as listed: a listing may have a hole where a file is

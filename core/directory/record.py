@@ -1,22 +1,17 @@
 """A record: one published moment of a member, as one line of JSON that checks itself."""
 
-import hashlib
-import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar, cast, get_args
 
-import msgspec
-
 from core.directory import format_2
 from core.directory.files import Unreadable
+from core.directory.sealed import DECODER, FORMAT, OtherFormat, dump, seal, unseal
 from core.member import Cause, Dropped, Hypers, Member
 from core.task import Report
 
-FORMAT = 3  # of records and of run.json, as they are written
-READ = (2, 3)  # the formats that are read; a reader refuses any other
 GREATEST = 2**53  # of any whole number in a record
 LONGEST = 32  # bytes of a number or a letter in JSON
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
@@ -119,10 +114,6 @@ def record_of(
     )
 
 
-class OtherFormat(ValueError):
-    """Written whole and well, but by another version of this program."""
-
-
 def encode(record: Record) -> bytes:
     """Return the record as one line of JSON, its checksum last."""
     body: dict[str, object] = {"format": FORMAT} | _fields(record)
@@ -161,7 +152,7 @@ def last_number(lines: bytes) -> int:
 
 def identity(record: Record) -> bytes:
     """Return what two runs that are the same run have in common here."""
-    return _dump({"member": _fields(record.member), "report": record.report})
+    return dump({"member": _fields(record.member), "report": record.report})
 
 
 def plain_report(said: object) -> Report:
@@ -181,12 +172,12 @@ def plain_report(said: object) -> Report:
             found[name] = plain
             continue
         try:
-            found[name] = DECODER.decode(_dump({"": entry}).decode())[""]
+            found[name] = DECODER.decode(dump({"": entry}).decode())[""]
             for number in _numbers(found[name]):
                 float(number)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"report() says {name!r}, but {error}") from error
-    if _may_be_large(found) and (size := len(_dump(found))) > LARGEST_REPORT:
+    if _may_be_large(found) and (size := len(dump(found))) > LARGEST_REPORT:
         raise ValueError(f"report() has {size} bytes, of {LARGEST_REPORT} at most")
     return cast(Report, found)
 
@@ -219,99 +210,12 @@ def _numbers(value: object) -> Iterator[int | float]:
             yield from _numbers(item)
 
 
-def seal(body: Mapping[str, object]) -> bytes:
-    """Return JSON on one line that ends with the checksum of what stands before it."""
-    try:
-        text: bytes = SEALER.encode(body)
-    except (UnicodeEncodeError, TypeError):  # half a letter, say, which json writes as an escape
-        text = _dump(body)
-    return text[:-1] + b',"checksum":"' + _checksum(text).encode() + b'"}\n'
-
-
-def unseal(line: bytes, *, lean: bool = False) -> dict[str, object]:
-    """Return what was sealed; if `lean`, without the pairs of "seen".
-
-    Raises:
-        Unreadable: one bit is other, or it is not JSON of finite numbers.
-        OtherFormat: another version of this program has written it.
-    """
-    tail = len(b',"checksum":"0123456789abcdef"}\n')
-    text = line[:-tail] + b"}"
-    if len(line) <= tail or line != text[:-1] + b',"checksum":"' + _checksum(text).encode() + (
-        b'"}\n'
-    ):
-        raise Unreadable("the checksum does not match")
-    # a quote inside of a text is written \", so these are names of fields, in our order
-    if lean and (begin := text.find(b',"seen":[[')) > 0:
-        end = text.find(b"]]", begin)
-        if text.startswith(b']],"dropped":', end):
-            text = text[:begin] + b',"seen":[' + text[end + 1 :]
-    try:
-        body = DECODER.decode(text.decode())
-    except (ValueError, RecursionError) as error:
-        raise Unreadable(f"it is no JSON of ours: {error}") from error
-    if not isinstance(body, dict):
-        raise Unreadable("it is no JSON object")
-    if body.get("format") not in READ:
-        raise OtherFormat(
-            f"the format is {str(body.get('format'))[:20]!r}, this program reads 2 and 3: use "
-            "the version of the program that wrote it, or begin anew in another directory"
-        )
-    return body
-
-
-def _finite(text: str) -> float:
-    """Return a number; refuse NaN, Infinity and 1e400, which JSON's reader lets through."""
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:20]} is no finite number")
-    return number
-
-
-DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)  # once: it takes long
-
-
-def _dump(body: Mapping[str, object]) -> bytes:
-    try:
-        text = ENCODER.encode(body)
-    except ValueError:  # a number that is not finite, which is rare
-        text = ENCODER.encode(_plain(body))
-    return text.encode()
-
-
-def _checksum(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
 def _fields(value: Member | Record | Weights | Dropped) -> dict[str, object]:
     """Return the fields of one of our records, not copied: a decision may have seen a thousand."""
     found = {name: getattr(value, name) for name in type(value).__slots__}
     if isinstance(value, Member) and value.seen is not None:
         found["seen"] = sorted(value.seen.items())  # JSON has no whole numbers for keys
     return found
-
-
-def _plain(value: object) -> object:
-    """Return `value` as JSON can say it; a number that is not finite becomes null."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, Dropped):
-        return _plain(_fields(value))
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence):
-        return [_plain(item) for item in value]
-    if hasattr(value, "tolist"):  # an array, a tensor, or a number of one
-        return _plain(value.tolist())
-    raise TypeError(f"{value!r} cannot be written into a record: give numbers, lists or texts")
-
-
-# made once: to make one takes long. A digest needs the very text of json; a record any JSON, so the
-# faster one writes it
-ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
-SEALER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _record(body: Mapping[str, object]) -> Record:

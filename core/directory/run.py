@@ -23,7 +23,7 @@ from core.directory.described import describe as describe
 from core.directory.described import differences as differences
 from core.directory.files import Files, Unreadable, read
 from core.directory.machine import kernels
-from core.directory.record import FORMAT, OtherFormat, seal, unseal
+from core.directory.sealed import FORMAT, OtherFormat, seal, unseal
 from core.member import Hypers
 from core.presets import EXAMPLE as EXAMPLE
 from core.presets import GIVEN, told

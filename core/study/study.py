@@ -22,7 +22,6 @@ from core.directory.anew import clear, is_untouched
 from core.directory.files import Files
 from core.directory.lease import FREE, read_lease
 from core.directory.members import Members
-from core.directory.record import FORMAT, seal
 from core.directory.run import (
     Run,
     RunError,
@@ -34,6 +33,7 @@ from core.directory.run import (
     read_sealed,
     resolve_any,
 )
+from core.directory.sealed import FORMAT, seal
 from core.rules import RuleError
 from core.settings import PBT
 from core.status.places import STUDY as FILE

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.directory.members import SEGMENT
+from core.directory.history import SEGMENT
 from core.directory.record import TURN, Record, Weights, encode
 from core.directory.run import open_run
 from core.member import Hypers, Member

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from core.directory.members import SEGMENT
-from core.directory.record import FORMAT, Record, Weights, encode, seal
+from core.directory.history import SEGMENT
+from core.directory.record import Record, Weights, encode
+from core.directory.sealed import FORMAT, seal
 from core.member import Hypers, Member
 
 Draw = Callable[[np.random.Generator], Hypers]

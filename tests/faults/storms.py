@@ -27,7 +27,8 @@ from unittest.mock import patch
 
 from core.audits.verify import Verdict, verify
 from core.directory import lease
-from core.directory.members import COMPACT, SEGMENT, Members
+from core.directory.history import SEGMENT
+from core.directory.members import COMPACT, Members
 from core.directory.record import Record, decode
 from core.directory.run import Run, open_run
 from core.member import Hypers

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from core.audits.verify import verify
-from core.directory.members import COMPACT, SEGMENT
+from core.directory.history import SEGMENT
+from core.directory.members import COMPACT
 from core.directory.run import open_run
 from core.workers.worker import work
 from tests.faults.workers import Crowd

@@ -16,8 +16,9 @@ import pytest
 
 from core.directory.files import Files, Unreadable
 from core.directory.members import Members
-from core.directory.record import OtherFormat, Weights, decode, encode, seal, unseal
+from core.directory.record import Weights, decode, encode
 from core.directory.run import Run, RunError, open_run
+from core.directory.sealed import OtherFormat, seal, unseal
 from core.workers.blame import AllFailed
 from core.workers.worker import work
 from tests.run_files import rewrite

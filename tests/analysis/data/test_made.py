@@ -8,7 +8,7 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.data.made import RECORD
-from core.directory.record import seal, unseal
+from core.directory.sealed import seal, unseal
 from tests.analysis.runs import run_of
 from tests.analysis.written import write_run
 

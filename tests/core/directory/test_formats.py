@@ -15,8 +15,9 @@ from core.directory.described import describe, differences
 from core.directory.files import Unreadable
 from core.directory.format_2 import NAMES
 from core.directory.members import Members
-from core.directory.record import FORMAT, Record, decode, encode, seal, unseal
+from core.directory.record import Record, decode, encode
 from core.directory.run import RunError, open_run, read_info, resolve
+from core.directory.sealed import FORMAT, seal, unseal
 from core.member import Member
 from core.workers.worker import work
 

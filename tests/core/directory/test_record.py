@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.directory.files import Unreadable
-from core.directory.record import OtherFormat, Record, Weights, decode, encode, seal, unseal
+from core.directory.record import Record, Weights, decode, encode
+from core.directory.sealed import OtherFormat, seal, unseal
 from core.member import Dropped, Member
 
 RECORD = Record(

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.directory.record import seal
 from core.directory.run import RunError, describe, differences, open_run, read_info, resolve
+from core.directory.sealed import seal
 from core.settings import PBT
 from core.strategies.exploit import Truncation
 from core.strategies.explore import Perturb
