@@ -2,15 +2,57 @@
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.data.names import numbered
-from analysis.figures.style import BASELINE, PBT
+from analysis.figures.drawing import Drawing
+from analysis.figures.style import BASELINE, PBT, WIDTH
 from analysis.tables.ablation import Ablation, Level, half, interaction, shown
+
+
+def figure(study: Ablation) -> list[Drawing]:
+    """Return the paper's figure 5 of a study. Drawn for every study."""
+    whiskers = "its whisker the 95 % t interval over seeds; " if len(study.seeds) > 1 else ""
+    mark = "bar" if len(study.seeds) > 1 else "line"
+    return [
+        Drawing(
+            "ablation",
+            "The arms of the study, axis by axis",
+            f"Each {mark} is the mean of all arms with that level, {whiskers}a dot is one arm. "
+            f"The dotted line is what all are measured by, {_measure(study)} with the same seed.",
+            (WIDTH, 3),
+            lambda figure: draw_axes(figure, study),
+        )
+    ]
+
+
+def interaction_figures(study: Ablation) -> Iterator[Drawing]:
+    """Return a map for each two axes of a study. Drawn for axes of which an arm has both."""
+    for one, other in itertools.combinations(study.axes, 2):
+        if study.meet(one, other):
+            yield _interaction_figure(study, one, other)
+
+
+def _interaction_figure(study: Ablation, one: str, other: str) -> Drawing:
+    what = "ratio to" if study.is_ratio else "difference from"
+    intervals = "; ± is half of the 95 % t interval over seeds" if len(study.seeds) > 1 else ""
+    return Drawing(
+        f"interaction_{one}_{other}",
+        f"{one} and {other} together",
+        f"Left, the mean {what} {_measure(study)} of the arms with each pair of levels; right, "
+        f"what each pair has beyond the sum of both axes{intervals}. White is no effect, and both "
+        "sides have one scale of colours.",
+        (WIDTH, 2.6),
+        lambda figure: draw_interaction(figure, study, one, other),
+    )
+
+
+def _measure(study: Ablation) -> str:
+    return study.measure or "the random search"
 
 
 def draw_axes(figure: Figure, study: Ablation) -> None:

@@ -12,9 +12,31 @@ from matplotlib.figure import Figure
 from analysis.data.names import REPORTED, numbered, told_apart
 from analysis.data.numbers import OWN
 from analysis.data.runs import RunData, by_arm, folders
-from analysis.figures.style import BASELINE, BLACK, PBT
+from analysis.figures.drawing import Drawing, drawing_of
+from analysis.figures.style import BASELINE, BLACK, PBT, WIDTH
 
 MOST = 4  # numbers at most that have a panel
+
+
+def figure(runs: Sequence[RunData], lower: Sequence[str]) -> Drawing | None:
+    """Return each arm beside its baseline. Drawn if there is an arm with its baseline."""
+    drawn = panels(runs, lower)
+    if not drawn:
+        return None
+    count = sum(len(panel.bars) for panel in drawn)
+    return drawing_of(
+        runs,
+        name="bars",
+        title="Against the baselines",
+        caption="The dashed line is the best member of the baseline. From there to that of the "
+        "run: blue where it is better, an empty frame where it is worse, hatched where no run says "
+        "which of a reported number is better. Circles are seeds, and error bars one standard "
+        "error to either side. The axis need not begin at 0. Where an arm has one seed, there "
+        "are no bars: a circle is the baseline, a dot the run, and the line between them is "
+        "dashed where the run is worse, dotted where nobody knows.",
+        size=(min(WIDTH, 1.2 + 1.2 * count), 3.2),
+        draw=lambda figure: draw_panels(figure, drawn),
+    )
 
 
 @dataclass(frozen=True, slots=True)

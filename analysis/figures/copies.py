@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.data.columns import Bools, Columns, Floats, Ints
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
 from analysis.figures.style import (
     BASELINE,
     BLACK,
@@ -18,6 +19,7 @@ from analysis.figures.style import (
     ORANGE,
     PBT,
     SEVERAL,
+    WIDTH,
     YELLOW,
     lighten,
     whole_steps,
@@ -28,6 +30,40 @@ ARROWS = 200  # copies at most for a line each, from the donor to whoever copied
 NARROWEST = 8.0  # points between two steps with copies, for such lines
 ROOM = (380.0, 230.0)  # points of the axes, about
 COLOURS, MARKS = (*SEVERAL, BLACK, YELLOW), (*MARKERS, "X", "d")  # of those that are copied most
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return who copied whom in a run. Drawn if a member was copied."""
+    if not len(run.columns.copies()):
+        return None
+    return drawing_of(
+        [run],
+        name=f"copies_{name}",
+        title=f"Who copied whom in {name}",
+        caption="A mark is a copy: its place is its step and the member that copied, its colour "
+        "and shape the member that was copied (the eight that were copied most; grey dots: any "
+        "other). Lines lead from there, where there is room for them. Right: "
+        f"how often each was copied.{what_copies_take(run)}",
+        size=(WIDTH, 4.2),
+        draw=lambda figure: draw_copies(figure, run),
+    )
+
+
+def improved_figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return how many copies beat their donors. Drawn if weights were copied early enough."""
+    if not len(run.columns.copies()) or not run.columns.weights or not len(improved(run).later):
+        return None
+    return drawing_of(
+        [run],
+        name=f"improved_{name}",
+        title=f"Whether copies of {name} improved on their donors",
+        caption="Left, the share of copies whose score is above the donor's at the copy, so many "
+        "steps later (of who copied again before, the score until then); dashed, the same of the "
+        "donors. Right, each copy after the usual time between two "
+        f"decisions.{what_copies_take(run)}",
+        size=(WIDTH, 2.9),
+        draw=lambda figure: draw_improved(figure, run),
+    )
 
 
 def draw_copies(figure: Figure, run: RunData) -> None:

@@ -8,11 +8,29 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.data.columns import Columns, Floats, Ints
 from analysis.data.runs import RunData
-from analysis.figures.style import BASELINE, PBT, in_legend, whole_steps
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
+from analysis.figures.style import BASELINE, PBT, WIDTH, in_legend, whole_steps
 
 REPLAYS = 100  # of the neutral drift
 RANGE = (0.05, 0.95)  # of them, what the band holds
 ARRIVED = 0.9  # share of the members that have come to a step, for it to be drawn
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return how many founders have descendants. Drawn if weights were copied."""
+    if not len(run.columns.copies()) or not run.columns.weights:
+        return None
+    return drawing_of(
+        [run],
+        name=f"dominance_{name}",
+        title=f"Founders of {name}",
+        caption="Left, how many initial members still have descendants; right, which share of all "
+        "descends from the most frequent of them. Grey: the same if donors were drawn at "
+        f"random ({RANGE[0]:.0%} to {RANGE[1]:.0%} of replays of the same "
+        f"copies).{what_copies_take(run)}",
+        size=(WIDTH, 2.7),
+        draw=lambda figure: draw_dominance(figure, run),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from analysis.data.columns import Columns, Floats, Ints
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
 from analysis.figures.scores import limits
-from analysis.figures.style import BLUE, PINK, YELLOW, lighten
+from analysis.figures.style import BLUE, PINK, WIDTH, YELLOW, lighten
 
 DEAD_ENDS = 600  # nodes of a forest at most, if it is to show the branches that died out, too
 ROUNDS = 40_000  # of the layout's forces, for one node: of many nodes there can be fewer
@@ -23,6 +24,26 @@ SMALL = 6  # nodes of a tree that is drawn larger beside a large one
 LARGEST = 20.0  # how long the largest tree may be, in edges of a small one
 PIECES = 8  # of one colour each, in an edge
 SCORES = LinearSegmentedColormap.from_list("scores", ["#000000", "#0033cc", "#00d5e5"])
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return the phylogenetic forest of a run. Drawn if weights were copied in it."""
+    if not len(run.columns.copies()) or not run.columns.weights:
+        return None
+    found = forest(run.columns)
+    left = ""
+    if found.extinct:
+        left = f" {found.extinct} nodes of branches that died out are left out."
+    return drawing_of(
+        [run],
+        name=f"forest_{name}",
+        title=f"Phylogeny of {name}",
+        caption="Circles are initial members, squares final ones; an edge is the way of weights "
+        "through the training, its colour the score on the way, from black to cyan; it "
+        f"branches where they were copied. Lengths mean nothing.{left}{what_copies_take(run)}",
+        size=(WIDTH, 5),
+        draw=lambda figure: draw_forest(figure, run, found),
+    )
 
 
 @dataclass(frozen=True, slots=True)

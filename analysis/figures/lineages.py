@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 
 from analysis.data.columns import Columns, Ints
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
 from analysis.figures.hypers import called, heights, scale, stairs, varied
 from analysis.figures.style import (
     BASELINE,
     BLACK,
     PBT,
+    WIDTH,
     in_legend,
     legend_above,
     lighten,
@@ -23,6 +25,45 @@ from analysis.figures.style import (
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 1.00)  # of the training; Jaderberg et al. 2017, figure 7
 ROWS = 6  # hyperparameters at most that are drawn
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return the lineages of a run. Drawn if a member was copied and a hyperparameter varies."""
+    rows = len(varied(run)[:ROWS])
+    if not len(run.columns.copies()) or not rows:
+        return None
+    return drawing_of(
+        [run],
+        name=f"lineages_{name}",
+        title=f"Lineages of {name}",
+        caption="Each line is what the weights of one member had been trained with when so much of "
+        "the training was done, through all whom they were copied from; the darker, the more "
+        f"members have this past in common{_black(baseline)}.{what_copies_take(run)}",
+        size=(WIDTH, 0.7 + 1.1 * rows),
+        draw=lambda figure: draw_lineages(figure, run, baseline),
+    )
+
+
+def schedule_figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return the best member's schedule. Drawn if one was copied and a hyperparameter varies."""
+    rows = len(varied(run)[:ROWS])
+    if not len(run.columns.copies()) or not rows:
+        return None
+    return drawing_of(
+        [run],
+        name=f"schedule_{name}",
+        title=f"The schedule that the best member of {name} came by",
+        caption="The score and the hyperparameters of the best member's weights from their first "
+        "step on, through all whom they were copied from; dotted: another member went "
+        f"on{_black(baseline)}.{what_copies_take(run)}",
+        size=(WIDTH, 2.2 + 0.9 * rows),
+        draw=lambda figure: draw_winner(figure, run, baseline),
+    )
+
+
+def _black(baseline: RunData | None) -> str:
+    """Return what a caption says of the black line; nothing if there is no baseline."""
+    return f"; black and dashed: the best member of {baseline.name}" if baseline else ""
 
 
 @dataclass(frozen=True, slots=True)

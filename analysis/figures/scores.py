@@ -1,4 +1,4 @@
-"""Scores of all members and hyperparameters over time, as the panels of the paper's figure 4."""
+"""Scores and hyperparameters over time, as in the paper's figure 4, and scores over seeds."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,34 @@ from matplotlib.figure import Figure
 
 from analysis.data.columns import TOP, Columns, Floats
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of
 from analysis.figures.hypers import draw_hyper, varied
-from analysis.figures.style import BASELINE, PBT, in_legend, legend_above, lighten, whole_steps
+from analysis.figures.style import (
+    BASELINE,
+    PBT,
+    WIDTH,
+    in_legend,
+    legend_above,
+    lighten,
+    whole_steps,
+)
 
 PANELS = 8  # hyperparameters at most that have a panel
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing:
+    """Return the scores and hyperparameters of a run. Drawn for every run."""
+    beside = "" if baseline is None else f"; grey and dashed: the baseline, {baseline.name}"
+    return drawing_of(
+        [run] if baseline is None else [run, baseline],
+        name=f"scores_{name}",
+        title=f"Scores and hyperparameters of {name}",
+        caption=f"A thin line is a member, the thick one the mean of the {TOP} that are best at "
+        f"each step, its band reaches from the worst to the best of these{beside}. Beside it the "
+        "hyperparameters of all members.",
+        size=(WIDTH, max(3.2, 1.15 * len(varied(run)[:PANELS]))),
+        draw=lambda figure: draw_run(figure, run, baseline),
+    )
 
 
 def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
@@ -94,6 +118,34 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     )
     line[0].set_marker("o" if len(steps) == 1 else "")
     ax.autoscale_view()
+
+
+def seeds_figure(
+    arm: Sequence[RunData], label: str, baselines: Sequence[RunData]
+) -> Drawing | None:
+    """Return the scores of an arm over its seeds. Drawn for two seeds or more, of no baseline."""
+    if arm[0].is_baseline or len(arm) < 2:
+        return None
+    return drawing_of(
+        [*arm, *baselines],
+        name=f"seeds_{label}",
+        title=f"{label} over its seeds",
+        caption=f"The mean over the seeds of the mean of the top {TOP}; the band reaches from "
+        "the lowest to the highest seed.",
+        size=(WIDTH * 0.65, 3),
+        draw=lambda figure: draw_arm(figure, arm, baselines),
+    )
+
+
+def draw_arm(figure: Figure, arm: Sequence[RunData], baselines: Sequence[RunData]) -> None:
+    """Draw the seeds of an arm, and behind them those of its baseline."""
+    ax = figure.subplots()
+    if baselines:
+        draw_seeds(ax, baselines, BASELINE, baselines[0].name, "--")
+    draw_seeds(ax, arm, PBT, arm[0].name, "-")
+    ax.set(xlabel="step", ylabel=arm[0].score)
+    whole_steps(ax)
+    legend_above(ax)
 
 
 def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:

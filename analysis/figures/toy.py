@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of
 from analysis.figures.style import BLACK, RED
 
 PANELS = {  # preset -> title, in the paper's order
@@ -35,6 +36,22 @@ PAPER: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
         (0.108, 0.292, 0.356, 0.378, 0.386, 0.389, 0.389, 0.390),
     ),
 }
+
+
+def figure(runs: Sequence[RunData], lower: Sequence[str]) -> Drawing | None:
+    """Return the paper's figure 2. Drawn if a run is one of its panels."""
+    panels = [run for run in runs if is_figure_2(run)]
+    if not panels:
+        return None
+    return drawing_of(
+        panels,
+        name="figure_2",
+        title="The toy of the paper's figure 2",
+        caption="Left, the way of θ of both workers, a dot for each update, on the contours of Q; "
+        "right, Q(θ) at each step (lines) and the values of the paper (circles).",
+        size=(8, 4.4),
+        draw=lambda figure: draw_figure_2(figure, panels),
+    )
 
 
 def is_figure_2(run: RunData) -> bool:

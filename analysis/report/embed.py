@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.catalogue import Drawing
+from analysis.figures.drawing import Drawing
 from analysis.figures.style import rendered
 from analysis.report.markup import Html, tag, uri
 

@@ -28,7 +28,8 @@ from analysis.data.names import HYPER, numbered, some, told_apart
 from analysis.data.places import run_directories
 from analysis.data.runs import STUDY, by_arm, folders, identity
 from analysis.figures import bars
-from analysis.figures.catalogue import Drawing, figures, saved
+from analysis.figures.catalogue import figures, saved
+from analysis.figures.drawing import Drawing
 from analysis.report.embed import embedded
 from analysis.report.evidence import Evidence, read_evidence
 from analysis.report.lineage_data import colours, lineage

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from analysis.__main__ import main
 from analysis.data.made import Output
 from analysis.data.runs import folders, read_runs
-from analysis.figures.catalogue import Drawing, figures, saved
+from analysis.figures.catalogue import figures, saved
+from analysis.figures.drawing import Drawing
 from analysis.figures.samples import picture
 from analysis.figures.scores import draw_run, draw_scores, limits
 from analysis.figures.style import new_figure, save

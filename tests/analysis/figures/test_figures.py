@@ -14,10 +14,11 @@ from matplotlib.patches import Rectangle
 
 from analysis.data.runs import RunData, by_arm, read_runs
 from analysis.figures.bars import Bar, Panel, bars, bottom, draw_bars, said
-from analysis.figures.catalogue import Drawing, figures
+from analysis.figures.catalogue import figures
 from analysis.figures.copies import draw_copies, improved
 from analysis.figures.costs import draw_costs, totals
 from analysis.figures.dominance import dominance, neutral
+from analysis.figures.drawing import Drawing
 from analysis.figures.forest import draw_forest, forest, places
 from analysis.figures.hypers import draw_hyper, is_logarithmic, options, stairs, varied
 from analysis.figures.lineages import SHARES, draw_lineages, draw_winner, lineage

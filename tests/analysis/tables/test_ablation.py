@@ -171,6 +171,10 @@ def test_the_command_writes_figures_table_and_numbers(study: Path, tmp_path: Pat
     names = {path.name for path in tmp_path.iterdir()}
     assert {"ablation.png", "ablation.pdf", "ablation.md", "ablation.json"} <= names
     assert "interaction_exploit_members.png" in names
+    captions = (tmp_path / "captions.md").read_text()
+    assert "(ablation). Each bar is the mean of all arms with that level" in captions
+    assert "the random search with the same seed." in captions
+    assert "(interaction_exploit_members). " in captions
     body = json.loads((tmp_path / "ablation.json").read_text())
     assert body["arms"]["tournament-3"]["levels"] == {"exploit": "tournament", "members": 3.0}
     assert body["results"]["baseline"] == [_best(study, "baseline", seed) for seed in (1, 2, 3)]
