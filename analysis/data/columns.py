@@ -33,8 +33,8 @@ class Columns:
     cause: [R] index into CAUSES.
     donor: [R] the member that was copied here; -1 where nobody was.
     parent: [R] the row that was copied; -1 where nobody was, and where it is not there.
-    lost: [R] whether nobody knows from which row the weights come: what was copied, here or in a
-        record of the same member before it, is not there.
+    origin_lost: [R] whether it is unknown from which row the weights come, because the record that
+        was copied, here or earlier by the same member, is not there.
     dropped: [R] the score that a copy replaced; NaN where there was no copy.
     decided: [R] whether a decision was taken here, be it to stay.
     waiting: [R] whether the decision of this step was still to come (lockstep).
@@ -55,7 +55,7 @@ class Columns:
     cause: Ints
     donor: Ints
     parent: Ints
-    lost: Bools
+    origin_lost: Bools
     dropped: Floats
     decided: Bools
     waiting: Bools
@@ -83,26 +83,26 @@ class Columns:
         return self.cause >= CAUSES.index("exploit")
 
     @property
-    def came(self) -> Floats:
+    def score_before_copy(self) -> Floats:
         """The score with which each row came to its step: of a copy, the one that it dropped.
 
         Members that wait for nobody publish a step and the copy that follows it in one record.
         """
         return np.where(self.copied, self.dropped, self.score)
 
-    def course(self, steps: int) -> Floats:
+    def score_grid(self, steps: int) -> Floats:
         """Return [members, steps] the score with which each member came to steps 1 to `steps`.
 
         NaN where there is none, or where it is no finite number.
         """
         found = np.full((self.members, steps + 1), np.nan)
-        rows = self.trained()
+        rows = self.first_of_step()
         rows = rows[self.step[rows] <= steps]
-        found[self.member[rows], self.step[rows]] = self.came[rows]
+        found[self.member[rows], self.step[rows]] = self.score_before_copy[rows]
         return np.where(np.isfinite(found), found, np.nan)[:, 1:]
 
-    def trained(self, member: int | None = None) -> Ints:
-        """Return the rows with which a member came to each step, their own scores in `came`.
+    def first_of_step(self, member: int | None = None) -> Ints:
+        """Return the rows with which a member came to each step.
 
         Of all members, one after the other, if none is named.
         """
@@ -111,7 +111,7 @@ class Columns:
         came[1:] = (np.diff(self.step[rows]) != 0) | (np.diff(self.member[rows]) != 0)
         return rows[came & (self.step[rows] > 0)]
 
-    def left(self, member: int | None = None) -> Ints:
+    def last_of_step(self, member: int | None = None) -> Ints:
         """Return the rows with which a member left each step, after any copy there."""
         rows = self.rows(member) if member is not None else np.arange(len(self.step))
         leaves = np.ones(len(rows), dtype=np.bool_)
@@ -127,13 +127,13 @@ class Columns:
         rows = np.flatnonzero(self.donor >= 0)
         return rows[np.argsort(self.step[rows], kind="stable")]
 
-    def grid(self, steps: int) -> Ints:
+    def row_grid(self, steps: int) -> Ints:
         """Return [members, steps + 1] the row with which each member left each step.
 
         Where a record was lost, that of the step before; -1 before the first and after the last.
         """
         found = np.full((self.members, steps + 1), -1, dtype=np.int64)
-        rows = self.left()
+        rows = self.last_of_step()
         rows = rows[self.step[rows] <= steps]
         found[self.member[rows], self.step[rows]] = rows
         found = np.maximum.accumulate(found, axis=1)
@@ -151,7 +151,7 @@ class Columns:
         found[self.first[:-1][np.diff(self.first) > 0]] = -1
         if self.weights:
             found = np.where(self.copied, self.parent, found)
-            found[self.lost] = -1
+            found[self.origin_lost] = -1
         return found
 
     def founders(self) -> Ints:
@@ -160,7 +160,7 @@ class Columns:
         at = np.where(before < 0, np.arange(len(before)), before)
         while not np.array_equal(again := at[at], at):
             at = again
-        return np.where(self.lost[at] & self.weights, -1, self.member[at])
+        return np.where(self.origin_lost[at] & self.weights, -1, self.member[at])
 
     def ancestry(self, row: int) -> Ints:
         """Return the rows through which the weights of a row came to be, its start first."""
@@ -200,7 +200,7 @@ class Columns:
         """Return the row of the result of a run: of all last rows the one with the best score."""
         return int(self.ranked()[0])
 
-    def five(self) -> Ints:
+    def top_rows(self) -> Ints:
         """Return the last rows of the five best members, fewer of a population that has fewer."""
         best = self.ranked()[:TOP]
         return best[np.isfinite(self.score[best])]
@@ -232,7 +232,7 @@ class _Part:
 
     plain: Mapping[str, NDArray[np.generic]]
     donors: Ints  # [copies, 3] row within the part, and the donor's id and n
-    astray: Bools  # whether the record of a copy before it is lost
+    after_gap: Bools  # whether the record of a copy before it is lost
     hypers: Mapping[str, Values]
     report: Mapping[str, Floats]
     seconds: Mapping[str, Floats]
@@ -256,13 +256,13 @@ def columns(histories: Iterable[Sequence[Record]], *, weights: bool = True) -> C
         for name, (kind, _) in COLUMNS.items()
     }
     donor, parent = _parents(parts, first, plain["n"].astype(np.int64))
-    astray = np.concatenate([np.empty(0, np.bool_), *(part.astray for part in parts)])
+    after_gap = np.concatenate([np.empty(0, np.bool_), *(part.after_gap for part in parts)])
     sizes = np.diff(first)
     found = Columns(
         first=first,
         donor=donor,
         parent=parent,
-        lost=astray | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
+        origin_lost=after_gap | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
         hypers=_joined([part.hypers for part in parts], sizes, math.nan),
         report=_joined([part.report for part in parts], sizes, math.nan),
         seconds=_joined([part.seconds for part in parts], sizes, 0.0),
@@ -283,7 +283,7 @@ def _part(history: Sequence[Record]) -> _Part:
             for name, (kind, value) in COLUMNS.items()
         },
         np.array(donors, dtype=np.int64).reshape(-1, 3),
-        _astray(history),
+        _after_gap(history),
         {
             name: np.array([r.member.hypers.get(name, math.nan) for r in history])
             for name in dict.fromkeys(name for r in history for name in r.member.hypers)
@@ -301,7 +301,7 @@ def _part(history: Sequence[Record]) -> _Part:
     )
 
 
-def _astray(history: Sequence[Record]) -> Bools:
+def _after_gap(history: Sequence[Record]) -> Bools:
     """Return which records follow a gap in which their member copied somebody."""
     found, n, copied = [], -1, (0, None)
     for me in (record.member for record in history):

@@ -73,9 +73,9 @@ def until(data: Columns, step: int) -> Columns:
     return replace(data, **cut)  # type: ignore[arg-type]  # each by its own name
 
 
-def course(data: Columns) -> Floats:
+def score_grid(data: Columns) -> Floats:
     """Return [members, steps] the score with which each member came to each step."""
-    return data.course(int(data.step.max()))
+    return data.score_grid(int(data.step.max()))
 
 
 def leaders(scores: Floats) -> Ints:
@@ -94,8 +94,8 @@ def reported(data: Columns, name: str) -> Floats:
 
 def results(data: Columns) -> dict[str, float]:
     """Return the numbers of a run that need no target; NaN where there is none."""
-    best, five = data.best(), data.five()
-    scores, steps = course(data), np.arange(int(data.step.max()))
+    best, five = data.best(), data.top_rows()
+    scores, steps = score_grid(data), np.arange(int(data.step.max()))
     first = leaders(scores)
     every = np.concatenate((data.score, data.dropped))
     selected = float(data.score[best])
@@ -145,15 +145,15 @@ def of_report(own: str, name: str) -> str:
 def costs(data: Columns) -> dict[str, float]:
     """Return what a run took: steps that were trained, evaluations, seconds of workers."""
     pairs = np.stack((data.member, data.step))[:, data.step > 0]
-    steps = np.unique(pairs, axis=1).shape[1] - lost(data)
+    steps = np.unique(pairs, axis=1).shape[1] - untrained_steps(data)
     copies = int((data.copied & ~data.failed).sum())
     seconds = math.fsum(data.phases().values())
     return dict(zip(COSTS, (float(steps), float(steps + copies), seconds), strict=True))
 
 
-def lost(data: Columns) -> int:
+def untrained_steps(data: Columns) -> int:
     """Return how many steps of failed members were not trained."""
-    return int(data.failed[data.trained()].sum())
+    return int(data.failed[data.first_of_step()].sum())
 
 
 def highest(data: Columns, name: str) -> float:
@@ -170,7 +170,7 @@ def times(data: Columns, target: Target, horizon: int) -> tuple[float, float, bo
     Of a run that did not reach it within `horizon` steps: that step, and the seconds until it.
     A number of the report counts when the member that is best at the step says so.
     """
-    scores = course(data)
+    scores = score_grid(data)
     if not target.of:
         met = np.asarray(target.met(scores).any(axis=0))
     else:

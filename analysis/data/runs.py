@@ -141,7 +141,7 @@ class RunData:
             said.append(f"without {missing}, which have published nothing")
         if self.problems:
             said.append(f"without what cannot be read ({len(self.problems)} records or files)")
-        if lost := int(self.columns.lost.sum()):
+        if lost := int(self.columns.origin_lost.sum()):
             said.append(f"without the record that was copied in {lost} of its copies")
         return "; ".join(said)
 

@@ -152,7 +152,7 @@ def draw_bars(ax: Axes, panel: Panel) -> None:
     high = max(tops)
     room = 0.05 * (high - low)
     for x, bar in enumerate(bars):
-        ax.text(x, high + room, said(bar), ha="center", va="bottom", fontsize=7)
+        ax.text(x, high + room, means_as_text(bar), ha="center", va="bottom", fontsize=7)
     ax.set_xticks(range(len(bars)), [f"{textwrap.fill(b.label, 14)}\n{_seeds(b)}" for b in bars])
     ax.set(ylabel=panel.label, ylim=(low, high + 5 * room), xlim=(-0.6, len(bars) - 0.4))
 
@@ -193,7 +193,7 @@ def _draw_points(ax: Axes, x: int, bar: Bar, way: int) -> float:
     return max(*bar.ours, *bar.theirs)
 
 
-def said(bar: Bar) -> str:
+def means_as_text(bar: Bar) -> str:
     """Return both means of a bar, with as many digits as tell them apart."""
     ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
     apart = abs(ours - theirs) or abs(ours) or 1.0

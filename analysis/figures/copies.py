@@ -144,7 +144,7 @@ def outcome(columns: Columns, table: Floats, members: Ints, steps: Ints, later: 
     """Return what came of the members, each at its step, at most so many steps later.
 
     Args:
-        table: of Columns.course.
+        table: of Columns.score_grid.
     """
     last = np.zeros(columns.members, dtype=np.int64)
     last[columns.member[columns.last()]] = columns.step[columns.last()]
@@ -182,7 +182,7 @@ def improved(run: RunData) -> Improved:
     rows = _of_known(columns)
     parents = columns.parent[rows]
     goal = columns.score[parents]
-    table = columns.course(run.steps)
+    table = columns.score_grid(run.steps)
     shares: list[tuple[int, float, float]] = []
     for later in range(1, min(run.steps, LONG * gap(columns) + 1)):
         mine = outcome(columns, table, columns.member[rows], columns.step[rows], later)
@@ -231,7 +231,7 @@ def draw_pairs(ax: Axes, run: RunData, later: int) -> None:
     columns = run.columns
     rows = _of_known(columns)
     goal = columns.score[columns.parent[rows]]
-    table = columns.course(run.steps)
+    table = columns.score_grid(run.steps)
     found = outcome(columns, table, columns.member[rows], columns.step[rows], later)
     there = np.isfinite(found.score)
     for name, at, colour, marker in (

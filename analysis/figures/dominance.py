@@ -48,7 +48,7 @@ class Dominance:
 
 def dominance(columns: Columns, steps: int) -> Dominance:
     """Return who has descendants after each step to which nearly all members have come."""
-    grid = columns.grid(steps)
+    grid = columns.row_grid(steps)
     there = (grid >= 0).sum(axis=0)
     shown = np.flatnonzero(there >= ARRIVED * len(columns.last()))
     of = columns.founders()

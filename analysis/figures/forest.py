@@ -229,7 +229,7 @@ def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
     lighten(edges, len(pieces) // PIECES // 4)
     ax.add_collection(edges)
     dot = float(np.clip(6000 / size, 4, 30))
-    lost = run.columns.lost[found.starts]
+    lost = run.columns.origin_lost[found.starts]
     for nodes, label, colour, marker, area, order in (
         (found.ends, "final members", BLUE, "s", dot, 3),
         (found.starts[~lost], "initial members", PINK, "o", max(1.6 * dot, 20.0), 4),

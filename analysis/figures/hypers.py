@@ -31,7 +31,7 @@ def is_text(values: Values) -> bool:
     return values.dtype.kind == "U"
 
 
-def options(run: RunData, name: str) -> list[str]:
+def shown_options(run: RunData, name: str) -> list[str]:
     """Return the options of a hyperparameter that is named, in the order of its prior."""
     listed = [
         str(option)
@@ -62,7 +62,7 @@ def heights(run: RunData, name: str, columns: Columns | None = None) -> Floats:
     if not is_text(run.columns.hypers[name]):
         return values.astype(np.float64)
     found = np.full(len(values), np.nan)
-    for place, option in enumerate(options(run, name)):
+    for place, option in enumerate(shown_options(run, name)):
         found[values == option] = place
     return found
 
@@ -70,7 +70,7 @@ def heights(run: RunData, name: str, columns: Columns | None = None) -> Floats:
 def scale(ax: Axes, run: RunData, name: str) -> None:
     """Give the y axis what the hyperparameter needs: places for options, or a logarithm."""
     if is_text(run.columns.hypers[name]):
-        categories(ax, options(run, name))
+        categories(ax, shown_options(run, name))
     elif is_logarithmic(run, name):
         log_scale(ax)
 
@@ -94,7 +94,7 @@ def draw_hyper(ax: Axes, run: RunData, name: str) -> None:
         return
     lines, values = [], heights(run, name)
     for member in range(run.columns.members):
-        rows = run.columns.left(member)
+        rows = run.columns.last_of_step(member)
         if len(rows):
             steps = run.columns.step[rows]
             lines.append(stairs(steps, values[rows], float(steps[-1])))
@@ -107,11 +107,11 @@ def draw_hyper(ax: Axes, run: RunData, name: str) -> None:
 
 def draw_shares(ax: Axes, run: RunData, name: str) -> None:
     """Draw which share of the members has each option of a hyperparameter, at each step."""
-    grid = run.columns.grid(run.steps)
+    grid = run.columns.row_grid(run.steps)
     grid = grid[:, (grid >= 0).any(axis=0)]
     values = np.where(grid >= 0, run.columns.hypers[name][grid], "")
     there = (grid >= 0).sum(axis=0)
-    names = options(run, name)
+    names = shown_options(run, name)
     shares = np.array([(values == option).sum(axis=0) / there for option in names])
     steps = np.arange(shares.shape[1])
     areas = ax.stackplot(

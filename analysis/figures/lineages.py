@@ -81,7 +81,7 @@ class Lineage:
     end: float
 
 
-def lineage(columns: Columns, ancestry: Ints) -> Lineage:
+def trained_with(columns: Columns, ancestry: Ints) -> Lineage:
     """Return what the weights at the end of an ancestry were trained with."""
     ages = columns.age(ancestry)
     last = np.ones(len(ages), dtype=np.bool_)
@@ -92,7 +92,7 @@ def lineage(columns: Columns, ancestry: Ints) -> Lineage:
 
 def final_at(columns: Columns, step: int, steps: int) -> Ints:
     """Return the row with which each member left a step, of those who had come so far."""
-    rows = columns.grid(steps)[:, step]
+    rows = columns.row_grid(steps)[:, step]
     return rows[rows >= 0]
 
 
@@ -103,7 +103,7 @@ def draw_lineages(figure: Figure, run: RunData, baseline: RunData | None) -> Non
     marks = [max(1, round(share * run.steps)) for share in SHARES]
     for column, (step, share) in enumerate(zip(marks, SHARES, strict=True)):
         ends = final_at(run.columns, step, run.steps)
-        ways = [lineage(run.columns, rows) for rows in run.columns.ancestries(ends)]
+        ways = [trained_with(run.columns, rows) for rows in run.columns.ancestries(ends)]
         axes[0, column].set_title(f"{share:.0%} of training")
         for row, name in enumerate(names):
             ax = axes[row, column]
@@ -133,7 +133,7 @@ def draw_ways(ax: Axes, run: RunData, name: str, ways: Sequence[Lineage]) -> Non
 def draw_schedule(ax: Axes, run: RunData, baseline: RunData, name: str, end: float) -> None:
     """Draw what the baseline's best member trained with, as a black dashed line to `end`."""
     theirs = baseline.columns
-    way = lineage(theirs, theirs.ancestry(theirs.best()))
+    way = trained_with(theirs, theirs.ancestry(theirs.best()))
     there = way.ages <= end
     line = stairs(way.ages[there], heights(run, name, theirs)[way.rows[there]], end)
     ax.plot(line[:, 0], line[:, 1], color=BLACK, lw=1.0, ls="--")
@@ -148,7 +148,7 @@ def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
     heights_of = [1.7, *(1.0 for _ in names)]
     axes = figure.subplots(len(heights_of), 1, sharex=True, height_ratios=heights_of)
     rows = run.columns.ancestry(run.columns.best())
-    ages, way = run.columns.age(rows), lineage(run.columns, rows)
+    ages, way = run.columns.age(rows), trained_with(run.columns, rows)
     _draw_score(axes[0], run, rows, PBT, "-", 1.5)
     if baseline is not None:
         theirs = baseline.columns

@@ -37,7 +37,7 @@ def has_samples(run: RunData) -> bool:
     return str(run.best().report.get("samples", "")).startswith(PNG)
 
 
-def picture(data: str) -> np.ndarray:
+def pixels(data: str) -> np.ndarray:
     """Return a reported PNG as an array, [Y, X] or [Y, X, 3]."""
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.removeprefix(PNG)))))
 
@@ -49,7 +49,7 @@ def draw_samples(figure: Figure, runs: Sequence[RunData]) -> None:
     axes = figure.subplots(rows, columns, squeeze=False).flat
     for ax, run, name in zip(axes, runs, folders(runs), strict=False):
         best = run.best()
-        ax.imshow(picture(str(best.report["samples"])), cmap="gray", interpolation="nearest")
+        ax.imshow(pixels(str(best.report["samples"])), cmap="gray", interpolation="nearest")
         title = f"{name}\nmember {best.member.id}: {best.member.score:.2f}"
         ax.set_title(title, fontsize=7)
     for ax in figure.axes:

@@ -65,7 +65,9 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
 
     One member that has nearly diverged would else press all others into a line.
     """
-    scores = np.concatenate([run.columns.came[run.columns.trained()] for run in runs])
+    scores = np.concatenate(
+        [run.columns.score_before_copy[run.columns.first_of_step()] for run in runs]
+    )
     scores = scores[np.isfinite(scores)]
     if not len(scores):
         return 0.0, 1.0
@@ -83,12 +85,12 @@ def top(columns: Columns, steps: int) -> Floats:
     """
     last = columns.last()
     size = min(TOP, len(last))
-    best = -np.sort(-columns.course(steps), axis=0)[:size]  # NaN comes last
+    best = -np.sort(-columns.score_grid(steps), axis=0)[:size]  # NaN comes last
     arrived = (columns.step[last][:, None] >= np.arange(1, steps + 1)).sum(axis=0)
     return np.where(arrived >= size, best, np.nan)
 
 
-def mean(best: Floats) -> Floats:
+def mean_of_top(best: Floats) -> Floats:
     """Return [steps] the means of what is there; NaN where nothing is."""
     there = (~np.isnan(best)).sum(axis=0)
     return np.where(there > 0, np.nansum(best, axis=0) / np.maximum(there, 1), np.nan)
@@ -100,7 +102,7 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     The five are those that are best at that step, not at the end; the band reaches from the fifth
     of them to the first. A score that is not a number leaves a gap.
     """
-    table = run.columns.course(run.steps)
+    table = run.columns.score_grid(run.steps)
     steps = np.arange(1, table.shape[1] + 1)
     lines = [np.column_stack([steps, line]) for line in table if not np.isnan(line).all()]
     thin = LineCollection(
@@ -114,7 +116,13 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     size = len(best)
     of = f"mean of the top {size}" if size > 1 else "its one member"
     line = ax.plot(
-        steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=in_legend(f"{label}: {of}")
+        steps,
+        mean_of_top(best),
+        style,
+        color=colour,
+        lw=2.2,
+        zorder=3,
+        label=in_legend(f"{label}: {of}"),
     )
     line[0].set_marker("o" if len(steps) == 1 else "")
     ax.autoscale_view()
@@ -151,7 +159,7 @@ def draw_arm(figure: Figure, arm: Sequence[RunData], baselines: Sequence[RunData
 def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:
     """Draw the mean over seeds of the mean of the top five, and the seeds' range as a band."""
     steps = max(run.steps for run in runs)
-    lines = np.array([mean(top(run.columns, steps)) for run in runs])
+    lines = np.array([mean_of_top(top(run.columns, steps)) for run in runs])
     whole = ~np.isnan(lines).any(axis=0)
     x = np.arange(1, steps + 1)[whole]
     low, high = lines[:, whole].min(axis=0), lines[:, whole].max(axis=0)

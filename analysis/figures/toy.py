@@ -64,7 +64,7 @@ def draw_figure_2(figure: Figure, runs: Sequence[RunData]) -> None:
     by_name = {run.name: run for run in runs}
     names = [name for name in PANELS if name in by_name]
     parts = figure.subfigures(1, 2, squeeze=False)[0]
-    for part, draw in zip(parts, (draw_paths, draw_scores), strict=True):
+    for part, draw in zip(parts, (draw_paths, draw_q), strict=True):
         axes = part.subplots(2, 2, sharex=True, sharey=True, squeeze=False).flat
         for ax, name in zip(axes, names, strict=False):
             draw(ax, by_name[name])
@@ -88,7 +88,7 @@ def draw_paths(ax: Axes, run: RunData) -> None:
 def path(run: RunData, member: int) -> np.ndarray:
     """Return θ after every update, [updates, 2], the start first."""
     points = [(0.9, 0.9)]
-    came = set(run.columns.n[run.columns.trained(member)].tolist())
+    came = set(run.columns.n[run.columns.first_of_step(member)].tolist())
     for record in run.history(member):
         if record.member.n not in came:
             continue
@@ -98,12 +98,12 @@ def path(run: RunData, member: int) -> np.ndarray:
     return np.array(points)
 
 
-def draw_scores(ax: Axes, run: RunData) -> None:
+def draw_q(ax: Axes, run: RunData) -> None:
     """Draw Q of both workers against the plotted step, and the paper's values as circles."""
     ax.axhline(1.2, color="0.5", ls=":", lw=0.8)
     paper = PAPER[run.name]
     for member, colour, there in zip((0, 1), (BLACK, RED), paper, strict=True):
-        scores = run.columns.came[run.columns.trained(member)]
+        scores = run.columns.score_before_copy[run.columns.first_of_step(member)]
         ax.plot(range(len(scores)), scores, color=colour)
         ax.plot(range(len(there)), there, "o", mfc="none", mec=colour, ms=3.5, mew=0.6)
     ax.set(xlabel="step", ylabel="Q(θ)", ylim=(0, 1.25))

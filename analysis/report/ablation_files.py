@@ -21,7 +21,7 @@ def command(options: argparse.Namespace) -> int:
     )
     drawings = list(figures_of_study(study))
     text = ablation.ranking(study)
-    files = {"ablation.md": text, "ablation.json": ablation.as_json(study)}
+    files = {"ablation.md": text, "ablation.json": ablation.study_as_json(study)}
     made = Source(_asked(options, number), [study.read])
     figures = [file for drawing in drawings for file in files_of(drawing)]
     output.plan(dict.fromkeys([*figures, *files], made))

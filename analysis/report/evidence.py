@@ -88,7 +88,7 @@ class Evidence:
 
     def top(self) -> float:
         """Return the mean of the five best last scores; NaN of none."""
-        scores = self.columns.score[self.columns.five()]
+        scores = self.columns.score[self.columns.top_rows()]
         return float(scores.mean()) if len(scores) else float("nan")
 
 

@@ -22,7 +22,7 @@ def pack(values: NDArray[Any], kind: str) -> Packed:
     return {"type": kind, "data": base64.b64encode(values.astype(f"<{kind}").tobytes()).decode()}
 
 
-def lineage(run: RunData) -> dict[str, object]:
+def packed_lineage(run: RunData) -> dict[str, object]:
     """Return all records of a run, rows as in `Columns`.
 
     Hypers and parents are given where they change: most records go on with what was there.
@@ -41,7 +41,7 @@ def lineage(run: RunData) -> dict[str, object]:
         "flags": pack(rows.cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
         "copied": _counts(copied),
         "donor": _counts(rows.parent[copied]),
-        "lost": _counts(np.flatnonzero(rows.lost)),
+        "lost": _counts(np.flatnonzero(rows.origin_lost)),
         "dropped": _floats(rows.dropped[copied]),
         "hypers": [_hyper(names[n], values, rows.first) for n, values in rows.hypers.items()],
     }

@@ -32,14 +32,13 @@ from analysis.figures.catalogue import figures, saved
 from analysis.figures.drawing import Drawing
 from analysis.report.embed import embedded
 from analysis.report.evidence import Evidence, read_evidence
-from analysis.report.lineage_data import colours, lineage
+from analysis.report.lineage_data import colours, packed_lineage
 from analysis.report.markup import Html, data, date, details, join, number, table, tag, value
 from analysis.report.provenance import provenance
 from analysis.report.troubles import count, members_said, troubles
 from analysis.report.verdict import Verdict, seeds_compared, verdicts
 from analysis.tables.compare import Comparison
-from analysis.tables.comparison_files import difference, higher, mean
-from analysis.tables.comparison_files import number as plain
+from analysis.tables.comparison_files import difference, higher, mean_as_text, number_as_text
 from core.directory.run import RunError, read_info
 
 HERE = Path(__file__).parent
@@ -188,7 +187,7 @@ def page(
             ),
         ),
         data({"colours": colours(), "runs": len(runs)}, "page"),
-        *(data(lineage(run.data), f"run-{i}") for i, run in enumerate(runs)),
+        *(data(packed_lineage(run.data), f"run-{i}") for i, run in enumerate(runs)),
         tag("script", Html(script)),
     )
     return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
@@ -258,7 +257,7 @@ def _numbers(found: Comparison) -> Html:
     several = found.n > 1
     head = ["", "difference", *found.names, "higher in"]
     rows = [
-        [row.name, difference(row), mean(row, 0), mean(row, 1), higher(found, row)]
+        [row.name, difference(row), mean_as_text(row, 0), mean_as_text(row, 1), higher(found, row)]
         for row in found.rows
     ]
     if several:
@@ -266,7 +265,11 @@ def _numbers(found: Comparison) -> Html:
         for shown, row in zip(rows, found.rows, strict=True):
             test = row.t or row.permutation
             p = test.p if test else math.nan
-            shown += [plain(row.effect, ".2f", "+"), plain(p, ".2g"), plain(row.holm, ".2g")]
+            shown += [
+                number_as_text(row.effect, ".2f", "+"),
+                number_as_text(p, ".2g"),
+                number_as_text(row.holm, ".2g"),
+            ]
     what = "means ± half of their 95 % intervals" if several else "no interval"
     return table(numbered(head), rows, caption=f"n = {seeds_compared(found)}, {what}")
 

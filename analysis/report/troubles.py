@@ -18,7 +18,7 @@ def troubles(runs: Sequence[Evidence]) -> Html:
         if run.data.problems:
             found.append(tag("h4", "Records that cannot be read, and are left out"))
             found.append(_sentences(run.data.problems))
-        if lost := int(run.columns.lost.sum()):
+        if lost := int(run.columns.origin_lost.sum()):
             copies = count(lost, "copy", "copies")
             found.append(tag("p", f"What {copies} took is not there: ancestries end there."))
         if run.warned:

@@ -351,7 +351,7 @@ def _seed(name: str) -> int:
     return int(name.rpartition("/")[2])
 
 
-def as_json(study: Ablation) -> str:
+def study_as_json(study: Ablation) -> str:
     """Return every number as JSON."""
     arms = {
         arm: {

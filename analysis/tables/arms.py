@@ -9,7 +9,16 @@ from typing import cast
 import numpy as np
 
 from analysis.data.columns import Columns
-from analysis.data.numbers import COSTS, costs, label, last_step, lost, report_steps, results, until
+from analysis.data.numbers import (
+    COSTS,
+    costs,
+    label,
+    last_step,
+    report_steps,
+    results,
+    until,
+    untrained_steps,
+)
 from analysis.data.runs import RunData
 from core.directory.run import differences
 
@@ -27,7 +36,7 @@ class Arm:
     reported: the names of all numbers that any of them reported.
     held_out: by name, the steps at which the number was reported, in all runs.
     code: the commits.
-    lost: of all runs together, steps of failed members that were not trained.
+    untrained_steps: of all runs together, steps of failed members that were not trained.
     left_out: sentences: numbers of the report that cannot be compared, and why.
     damage: sentences: runs of which something cannot be read, or in which nobody copied.
     """
@@ -42,7 +51,7 @@ class Arm:
     task: Mapping[str, object]
     held_out: Mapping[str, tuple[int, ...]]
     code: str
-    lost: int
+    untrained_steps: int
     reported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
@@ -115,7 +124,7 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
         task=_task(first),
         held_out=held_out,
         code=", ".join(sorted({run.code for run in runs})),
-        lost=sum(map(lost, data)),
+        untrained_steps=sum(map(untrained_steps, data)),
         reported=tuple(reported),
         left_out=tuple(left_out),
         damage=(
@@ -204,9 +213,10 @@ def budgets(ours: Arm, theirs: Arm) -> list[str]:
             f"{code}."
         ]
     for arm, name in ((ours, mine), (theirs, other)):
-        if arm.lost:
+        if arm.untrained_steps:
             found.append(
-                f"UNEQUAL STEPS: of {name}, {arm.lost} steps of failed members were not trained."
+                f"UNEQUAL STEPS: of {name}, {arm.untrained_steps} steps of failed members were "
+                "not trained."
             )
     for cost, limit, why in zip(
         COSTS[1:], (0.0, NEAR), (" (each copy is evaluated once more)", ""), strict=True

@@ -87,9 +87,9 @@ def command(options: argparse.Namespace) -> int:
     )
     [name] = file_names(["_against_".join(cut(name, LONGEST // 2 - 5) for name in found.names)])
     files = {
-        f"{name}.md": (text := as_markdown(found)),
-        f"{name}.csv": as_csv(ours, theirs, found),
-        f"{name}.json": as_json(found),
+        f"{name}.md": (text := comparison_as_markdown(found)),
+        f"{name}.csv": comparison_as_csv(ours, theirs, found),
+        f"{name}.json": comparison_as_json(found),
     }
     output.plan(dict.fromkeys(files, source("compare", runs, against)))
     paths = [output.write(file, content) for file, content in files.items()]
@@ -127,7 +127,7 @@ def title(found: Comparison) -> str:
     return f"{found.names[0]} against {found.names[1]}: {seeds}"
 
 
-def as_markdown(found: Comparison) -> str:
+def comparison_as_markdown(found: Comparison) -> str:
     """Return a comparison as Markdown."""
     return "\n".join(
         [title(found) + "\n"]
@@ -153,7 +153,7 @@ def _seeds(found: Comparison) -> Table:
     def cell(row: Row, side: int, seed: int) -> str:
         if seed not in found.seeds[side]:
             return NONE
-        return number((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
+        return number_as_text((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
 
     header = ["seed", *(f"{row.name}, {name}" for row in shown for name in found.names)]
     lines = [
@@ -163,7 +163,7 @@ def _seeds(found: Comparison) -> Table:
 
 
 def _means(found: Comparison) -> Table:
-    rows = [[row.name, *(mean(row, side) for side in (0, 1))] for row in found.rows]
+    rows = [[row.name, *(mean_as_text(row, side) for side in (0, 1))] for row in found.rows]
     title = "Means, with 95 % intervals:" if found.n > 1 else "Numbers:"
     return Table(title, numbered(["", *found.names]), rows)
 
@@ -171,7 +171,7 @@ def _means(found: Comparison) -> Table:
 def _differences(found: Comparison) -> Table:
     rows = []
     for row in found.rows:
-        effect = number(row.effect, ".2f", sign="+")
+        effect = number_as_text(row.effect, ".2f", sign="+")
         rows.append([row.name, difference(row), effect, higher(found, row)])
     kind = "Paired differences" if found.paired else "Differences of means"
     header = ["", "difference", "g", "higher in"]
@@ -185,7 +185,7 @@ def _tested(found: Comparison) -> Table:
     rows = []
     for row in found.rows:
         ps = [test.p if test else math.nan for test in (row.t, row.permutation)]
-        rows.append([row.name, *(number(p, ".2g") for p in (*ps, row.holm))])
+        rows.append([row.name, *(number_as_text(p, ".2g") for p in (*ps, row.holm))])
     return Table("Tests:", header, rows)
 
 
@@ -193,7 +193,9 @@ def _costs(found: Comparison) -> Table:
     rows = []
     for row in found.costs:
         ratio = row.means[0] / row.means[1] if row.means[1] else math.nan
-        rows.append([f"{row.name} a run", *map(number, row.means), number(ratio, ".3f")])
+        rows.append(
+            [f"{row.name} a run", *map(number_as_text, row.means), number_as_text(ratio, ".3f")]
+        )
     return Table("What it cost (means):", ["", *found.names, "ratio"], rows)
 
 
@@ -263,7 +265,7 @@ def difference(row: Row) -> str:
     return span(row.difference, row.of, sign="+")
 
 
-def mean(row: Row, side: int) -> str:
+def mean_as_text(row: Row, side: int) -> str:
     """Return the mean of a number in an arm with its interval."""
     text = span(row.means[side], row.intervals[side])
     return f"≥ {text}" if row.never[side] else text
@@ -271,7 +273,7 @@ def mean(row: Row, side: int) -> str:
 
 def span(value: float, of: Interval | None, sign: str = "") -> str:
     """Return a number with its interval."""
-    text = number(value, ".4g" if sign else ".5g", sign)
+    text = number_as_text(value, ".4g" if sign else ".5g", sign)
     if of is None or math.isnan(value):
         return text
     if of.method != "BCa bootstrap":
@@ -279,12 +281,12 @@ def span(value: float, of: Interval | None, sign: str = "") -> str:
     return f"{text} [{of.low:{sign}.4g}, {of.high:{sign}.4g}]"
 
 
-def number(value: float, form: str = ".5g", sign: str = "") -> str:
+def number_as_text(value: float, form: str = ".5g", sign: str = "") -> str:
     """Return a number as a table shows it."""
     return NONE if math.isnan(value) else f"{value:{sign}{form}}"
 
 
-def as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
+def comparison_as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
     """Return all numbers of all seeds that are compared, a row a seed."""
     rows = [*found.rows, *found.costs]
     seeds = sorted({*found.seeds[0], *found.seeds[1]})
@@ -299,7 +301,7 @@ def as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
     return comma_separated(numbered(header), lines)
 
 
-def as_json(found: Comparison) -> str:
+def comparison_as_json(found: Comparison) -> str:
     """Return all of a comparison as JSON; what is no number is null."""
     return json.dumps(_plain(asdict(found)), indent=1, ensure_ascii=False) + "\n"
 

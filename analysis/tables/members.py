@@ -18,13 +18,13 @@ def command(options: argparse.Namespace) -> int:
     output = Output(options.out, options.overwrite)
     runs = read_places(run_directories(options.runs, note), note)
     warn(runs)
-    text = as_csv(runs)
+    text = members_as_csv(runs)
     output.plan({"members.csv": source("members", runs)})
     print(output.write("members.csv", text))
     return 0
 
 
-def as_csv(runs: Sequence[RunData]) -> str:
+def members_as_csv(runs: Sequence[RunData]) -> str:
     """Return the members, a row each: our columns, the hyperparameters, the numbers of the report.
 
     A hyperparameter that has the name of one of our columns is called "NAME (hyperparameter)"; a

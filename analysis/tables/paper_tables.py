@@ -54,7 +54,7 @@ def command(options: argparse.Namespace) -> int:
         text = "\n".join([markdown(table), *(f"{note}\n" for note in said)])
         files[f"{paper.name}.md"] = text
         files[f"{paper.name}.tex"] = latex(table, f"tab:{paper.name}")
-        files[f"{paper.name}.csv"] = as_csv(paper, filled)
+        files[f"{paper.name}.csv"] = table_as_csv(paper, filled)
         parts += [table, *said]
     output.plan(dict.fromkeys(files, source("tables", runs)))
     for name, content in files.items():
@@ -191,7 +191,7 @@ def _ours(ours: Ours | None) -> str:
     return f"{ours.mean:.4g}{spread} ({ours.n})"
 
 
-def as_csv(paper: PaperTable, filled: Filled) -> str:
+def table_as_csv(paper: PaperTable, filled: Filled) -> str:
     """Return a table with a row a cell."""
     header = ["row", "column", "paper", "paper ±", "ours", "ours, deviation", "seeds", "number"]
     header += ["preset", "members", "steps", "code"]

@@ -14,7 +14,7 @@ from analysis.data.made import Output
 from analysis.data.runs import folders, read_runs
 from analysis.figures.catalogue import figures, saved
 from analysis.figures.drawing import Drawing
-from analysis.figures.samples import picture
+from analysis.figures.samples import pixels
 from analysis.figures.scores import draw_run, draw_scores, limits
 from analysis.figures.style import new_figure, save
 from analysis.figures.toy import PANELS, path
@@ -93,10 +93,10 @@ def test_a_step_is_reached_before_and_left_after_its_decision(
     columns = run.columns
 
     for id in range(5):
-        assert columns.step[columns.trained(id)].tolist() == list(range(1, 13))
-        assert columns.step[columns.left(id)].tolist() == list(range(13))
-    assert (columns.parent[columns.trained()] < 0).all()
-    assert (columns.parent[columns.left()] >= 0).any()
+        assert columns.step[columns.first_of_step(id)].tolist() == list(range(1, 13))
+        assert columns.step[columns.last_of_step(id)].tolist() == list(range(13))
+    assert (columns.parent[columns.first_of_step()] < 0).all()
+    assert (columns.parent[columns.last_of_step()] >= 0).any()
 
 
 def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -> None:
@@ -185,11 +185,11 @@ def test_a_reported_picture_is_read_back() -> None:
     black = torch.ones(64, 1, 8, 8)
     black[9] = -1.0  # the second digit of the second row is blank
 
-    pixels = picture(grid(black))
+    found = pixels(grid(black))
 
-    assert pixels.shape == (80, 80)
-    assert (pixels[10:20, 10:20] == 255).all()
-    assert (pixels == 0).sum() == 63 * 64
+    assert found.shape == (80, 80)
+    assert (found[10:20, 10:20] == 255).all()
+    assert (found == 0).sum() == 63 * 64
 
 
 def test_drawing_changes_no_global_style(

@@ -89,7 +89,7 @@ def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
     founders, before = found.founders(), found.before()
     there = before >= 0
     assert (founders[there] == founders[before[there]]).all()
-    alive = [len(set(founders[rows[rows >= 0]])) for rows in found.grid(steps).T]
+    alive = [len(set(founders[rows[rows >= 0]])) for rows in found.row_grid(steps).T]
     assert alive[0] == members
     assert alive == sorted(alive, reverse=True)
     for way in found.ancestries(found.last()):
@@ -98,11 +98,11 @@ def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
 
 def test_the_grid_has_the_row_with_which_each_step_was_left(run: RunData) -> None:
     """Of a member that is not there yet, none."""
-    grid = run.columns.grid(25)
+    grid = run.columns.row_grid(25)
 
     assert (grid[:, 21:] == -1).all()
     for id in range(8):
-        assert grid[id, :21].tolist() == run.columns.left(id).tolist()
+        assert grid[id, :21].tolist() == run.columns.last_of_step(id).tolist()
 
 
 def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ def test_members_that_never_reported_are_absent(tmp_path: Path) -> None:
     assert run.columns.members == 8
     assert not run.is_done
     assert run.state.startswith("not done: 127 of 160 steps; without 1 of 8 members, which ")
-    assert (run.columns.grid(20)[4, 8:] == -1).all()
+    assert (run.columns.row_grid(20)[4, 8:] == -1).all()
 
 
 def test_what_is_inherited_decides_where_a_lineage_goes(run: RunData) -> None:
@@ -227,7 +227,7 @@ def test_an_ancestry_ends_at_a_copy_of_a_lost_record() -> None:
     found = _without(_copying(), 0, 1)
 
     copy, last = found.rows(1)[2:]
-    assert found.lost.tolist() == [row == copy for row in range(len(found.n))]
+    assert found.origin_lost.tolist() == [row == copy for row in range(len(found.n))]
     assert (found.donor[copy], found.parent[copy], found.before()[copy]) == (0, -1, -1)
     assert found.founders()[[copy, last]].tolist() == [-1, -1]
     assert found.ancestry(int(last)).tolist() == [copy, last]
@@ -241,10 +241,10 @@ def test_an_ancestry_ends_where_a_copy_is_lost() -> None:
     found = _without(_copying(), 1, 2)
 
     after = int(found.rows(1)[-1])
-    assert np.flatnonzero(found.lost).tolist() == [after]
+    assert np.flatnonzero(found.origin_lost).tolist() == [after]
     assert found.founders()[after] == -1
     own = _without(_copying(), 2, 1)
-    assert not own.lost.any()
+    assert not own.origin_lost.any()
     assert own.founders()[own.rows(2)].tolist() == [2, 2]
 
 
@@ -252,4 +252,4 @@ def test_a_copy_in_the_record_of_its_step_came_with_what_it_dropped() -> None:
     """So do members publish that wait for nobody; its own score is of what it copied."""
     found = _without(_copying(), 1, 1)
 
-    assert found.course(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]
+    assert found.score_grid(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]

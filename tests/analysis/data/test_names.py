@@ -22,14 +22,14 @@ from analysis.figures.bars import labels, panels
 from analysis.figures.hypers import called
 from analysis.report import ablation_files
 from analysis.report.evidence import Evidence
-from analysis.report.lineage_data import lineage
+from analysis.report.lineage_data import packed_lineage
 from analysis.report.page import page
-from analysis.tables.ablation import Ablation, as_json, interaction
+from analysis.tables.ablation import Ablation, interaction, study_as_json
 from analysis.tables.arms import Arm, arm
 from analysis.tables.compare import compare
-from analysis.tables.comparison_files import as_csv, as_markdown
+from analysis.tables.comparison_files import comparison_as_csv, comparison_as_markdown
 from analysis.tables.members import OWN
-from analysis.tables.members import as_csv as members
+from analysis.tables.members import members_as_csv as members
 from analysis.tables.tabular import Table, markdown
 from core.directory.settings_file import Settings
 from core.member import Hypers, Value
@@ -146,14 +146,14 @@ def test_a_comparison_keeps_its_own_numbers_beside_a_report_of_the_same_names() 
     assert rows["area, x"] == 4.0
     assert rows["“area, x” (reported)"] == 5.0
     assert rows["top five, “area, x” (reported)"] == 5.0
-    assert "| selected (reported), a |" in as_markdown(found)
+    assert "| selected (reported), a |" in comparison_as_markdown(found)
 
 
 def test_the_columns_of_a_comparison_have_names_of_their_own() -> None:
     """Even where a number and an arm together read as another number of another arm."""
     ours, theirs = _arms({"x": 1.0, "x of b": 2.0}, ("c", "b of c"))
 
-    header, *_ = csv.reader(io.StringIO(as_csv(ours, theirs, compare(ours, theirs))))
+    header, *_ = csv.reader(io.StringIO(comparison_as_csv(ours, theirs, compare(ours, theirs))))
 
     assert len(set(header)) == len(header)
 
@@ -242,7 +242,7 @@ def test_an_ablation_of_a_report_named_selected_says_so() -> None:
     study = replace(_study({"a": {}}), number=label("selected"), asked="selected")
 
     assert study.said == "selected (reported)"
-    assert json.loads(as_json(study))["number"] == "selected (reported)"
+    assert json.loads(study_as_json(study))["number"] == "selected (reported)"
 
 
 def _evidence(run: Written, path: str = "run") -> Evidence:
@@ -265,7 +265,7 @@ def test_a_page_tells_hyperparameters_from_its_own_columns(
     for name in ("score", "state", "step"):
         assert text.count(f">{name} (hyperparameter)</button>") == 1
     assert text.count(">copied (hyperparameter)</button>") == 1
-    said = [hyper["name"] for hyper in lineage(run)["hypers"]]  # type: ignore[attr-defined]
+    said = [hyper["name"] for hyper in packed_lineage(run)["hypers"]]  # type: ignore[attr-defined]
     ours = {"height (m)", "copied", "dropped", "before", "decision"}
     assert not ours & set(said)
     assert len(set(said)) == len(ODD)

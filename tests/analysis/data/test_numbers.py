@@ -10,12 +10,12 @@ import pytest
 from analysis.data.numbers import (
     Target,
     costs,
-    course,
     highest,
     last_step,
     report_steps,
     reported,
     results,
+    score_grid,
     times,
     until,
 )
@@ -91,8 +91,8 @@ def test_a_copy_counts_as_what_it_was_until_it_came() -> None:
 
     data = run.columns
 
-    assert data.came[-1] == 1.0
-    assert course(data)[3].tolist() == [1.0, 1.0, 1.0]
+    assert data.score_before_copy[-1] == 1.0
+    assert score_grid(data)[3].tolist() == [1.0, 1.0, 1.0]
     assert (results(data)["selected"], results(data)["peak"]) == (9.5, 9.5)
     assert results(data)["area"] == results(before.columns)["area"]
     assert costs(before.columns) == {"steps": 12.0, "evaluations": 12.0, "seconds": 12.0}
@@ -105,7 +105,7 @@ def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
     history = [*run.histories[3][:-2], replace(run.histories[3][-1])]
     data = run.having([*run.histories[:3], history]).columns
 
-    assert course(data)[3].tolist() == [1.0, 1.0, 1.0]
+    assert score_grid(data)[3].tolist() == [1.0, 1.0, 1.0]
     assert costs(data)["evaluations"] == 13.0
     said = reported(data, "twice")
     assert said[3, :2].tolist() == [2.0, 2.0]

@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.data.runs import RunData, by_arm, read_runs
-from analysis.figures.bars import Bar, Panel, bars, bottom, draw_bars, said
+from analysis.figures.bars import Bar, Panel, bars, bottom, draw_bars, means_as_text
 from analysis.figures.catalogue import figures
 from analysis.figures.copies import draw_copies, improved
 from analysis.figures.costs import draw_costs, totals
 from analysis.figures.dominance import dominance, neutral
 from analysis.figures.drawing import Drawing
 from analysis.figures.forest import draw_forest, forest, places
-from analysis.figures.hypers import draw_hyper, is_logarithmic, options, stairs, varied
-from analysis.figures.lineages import SHARES, draw_lineages, draw_winner, lineage
+from analysis.figures.hypers import draw_hyper, is_logarithmic, shown_options, stairs, varied
+from analysis.figures.lineages import SHARES, draw_lineages, draw_winner, trained_with
 from analysis.figures.scores import top
 from analysis.figures.style import new_figure, rendered
 from core.directory.members import Members
@@ -156,7 +156,7 @@ def test_named_options_are_drawn_as_shares(run: RunData) -> None:
         ax = figure.subplots()
         draw_hyper(ax, run, "optimiser")
 
-    assert options(run, "optimiser") == list(OPTIONS)
+    assert shown_options(run, "optimiser") == list(OPTIONS)
     assert not is_logarithmic(run, "optimiser")
     top_area = ax.collections[-1].get_paths()[0]
     assert np.asarray(top_area.vertices)[:, 1].max() == pytest.approx(1)
@@ -263,7 +263,7 @@ def test_the_winners_schedule_is_that_of_its_ancestry(pair: tuple[RunData, RunDa
     best = run.best().member
     slow = _way(run, best.id, best.n)
 
-    way = lineage(run.columns, run.columns.ancestry(run.columns.best()))
+    way = trained_with(run.columns, run.columns.ancestry(run.columns.best()))
     with new_figure(7, 4) as figure:
         draw_winner(figure, run, baseline)
 
@@ -360,7 +360,7 @@ def test_an_axis_begins_at_0_unless_the_difference_would_be_lost() -> None:
     assert bottom([Bar("a", (2.0,), (1.0,))]) == 0
     assert bottom([Bar("a", (100.1,), (100.0,))]) == pytest.approx(99.95)
     assert bottom([Bar("a", (-1.0,), (-2.0,))]) == -2.5
-    assert said(Bar("a", (8.12,), (7.731,))) == "7.73 → 8.12"
+    assert means_as_text(Bar("a", (8.12,), (7.731,))) == "7.73 → 8.12"
 
 
 def test_seeds_are_one_arm_and_have_one_bar(tmp_path: Path) -> None:

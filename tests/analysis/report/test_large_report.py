@@ -41,7 +41,7 @@ def _large(members: int, steps: int) -> Evidence:
         cause=np.where(ready, 2, np.where(step > 0, 1, 0)),
         donor=np.where(ready, member[parent], -1),
         parent=parent,
-        lost=np.zeros(rows, dtype=np.bool_),
+        origin_lost=np.zeros(rows, dtype=np.bool_),
         dropped=np.full(rows, np.nan),
         decided=ready,
         waiting=np.zeros(rows, dtype=np.bool_),

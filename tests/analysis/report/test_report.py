@@ -17,7 +17,7 @@ from analysis.figures.style import new_figure
 from analysis.report import page as report
 from analysis.report.embed import MANY, picture
 from analysis.report.evidence import read_evidence
-from analysis.report.lineage_data import lineage
+from analysis.report.lineage_data import packed_lineage
 from analysis.report.markup import Html, data, tag
 from analysis.report.page import HERE, page
 from core.directory.members import Members
@@ -291,7 +291,7 @@ def test_options_of_a_choice_are_shown_as_texts(tmp_path: Path) -> None:
     found = _page(root := write_run(tmp_path / "run", draw=draw))
 
     assert re.search(r"12 -?[\d.]+ (adam|sgd) [\d.]+", found.sections["members"])
-    kind = lineage(read_evidence(root).data)["hypers"][0]  # type: ignore[index]
+    kind = packed_lineage(read_evidence(root).data)["hypers"][0]  # type: ignore[index]
     assert kind["options"] == ["adam", "sgd"]
 
 
@@ -393,7 +393,7 @@ def test_the_lineage_holds_every_record(tmp_path: Path, offset: float) -> None:
     """Decoded here as the page does it; scores keep what tells them apart."""
     run = read_evidence(write_run(tmp_path / "run", members=300, steps=5))
     run.columns.score[:] += offset
-    packed = lineage(run.data)
+    packed = packed_lineage(run.data)
 
     def unpack(name: str) -> np.ndarray:
         import base64

@@ -18,7 +18,11 @@ from analysis.__main__ import main
 from analysis.data.runs import RunData, read_runs
 from analysis.tables.arms import arm, common_step
 from analysis.tables.compare import Comparison, compare, row_of
-from analysis.tables.comparison_files import as_csv, as_json, as_markdown
+from analysis.tables.comparison_files import (
+    comparison_as_csv,
+    comparison_as_json,
+    comparison_as_markdown,
+)
 from core.directory.run import open_run
 from core.directory.settings_file import Settings
 from core.workers.worker import work
@@ -79,7 +83,7 @@ def test_seeds_that_are_not_shared_are_compared_without_pairs() -> None:
     assert row.t.p == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
     assert row.permutation.p == pytest.approx(2 / math.comb(7, 3))
     assert (row.higher, row.comparisons) == (12.0, 12)
-    text = as_markdown(found)
+    text = comparison_as_markdown(found)
     assert "3 seeds against 4 others" in text
     assert "p, Welch's t" in text
     assert "| 10 | – | 1 |" in text
@@ -105,7 +109,7 @@ def test_a_low_number_is_timed_downwards() -> None:
     found = _compared(ours, theirs, lower=["twice"])
 
     assert found.rows[_row(found, "steps to target, twice")].ours == (2, 2)
-    assert "The target of twice is at most -6." in as_markdown(found)
+    assert "The target of twice is at most -6." in comparison_as_markdown(found)
 
 
 def test_a_number_of_one_arm_alone_is_named() -> None:
@@ -158,7 +162,7 @@ def test_times_to_the_baselines_end_are_compared() -> None:
     assert row.t is None
     assert row.permutation is not None
     assert row.permutation.p == 0.25  # three log-rank scores of one sign
-    text = as_markdown(found)
+    text = comparison_as_markdown(found)
     assert "≥ 3" in text
     assert "0 of 3 runs of walk (first) and 1 of 3 of walk (second) never came there" in text
     assert _compared(ours, theirs, target=0.5).rows[-2].theirs == (2, 2, 2)
@@ -182,7 +186,7 @@ def test_holm_corrects_for_all_numbers_that_are_tested() -> None:
 
     ps = [(row.t or row.permutation, row.holm) for row in found.rows]
     assert all(test is not None and holm >= test.p for test, holm in ps)
-    assert f"{len(ps)} numbers are tested" in as_markdown(found)
+    assert f"{len(ps)} numbers are tested" in comparison_as_markdown(found)
 
 
 def test_unequal_budgets_are_said_aloud_and_first() -> None:
@@ -201,7 +205,7 @@ def test_unequal_budgets_are_said_aloud_and_first() -> None:
     assert back[2].startswith("Equal budgets: 4 steps a run")
     equal = _compared(_ending([3.0, 4.0]), _ending([3.0, 4.0]))
     assert [line[:30] for line in equal.budgets] == ["Equal budgets: 4 steps a run; "]
-    lines = as_markdown(_compared(ours, theirs)).splitlines()
+    lines = comparison_as_markdown(_compared(ours, theirs)).splitlines()
     assert lines[2].startswith("UNEQUAL BUDGETS")
 
 
@@ -211,15 +215,15 @@ def test_steps_that_failed_members_did_not_train_are_counted(tmp_path: Path) -> 
 
     found = arm(runs)
 
-    assert found.lost > 0
-    assert found.numbers["steps"] == (found.budget - found.lost,)
-    said = f"{found.lost} steps of failed members were not trained"
+    assert found.untrained_steps > 0
+    assert found.numbers["steps"] == (found.budget - found.untrained_steps,)
+    said = f"{found.untrained_steps} steps of failed members were not trained"
     assert any(said in line for line in compare(found, found).budgets)
 
 
 def test_one_pair_has_no_interval_and_no_test() -> None:
     """None is claimed, and it is said."""
-    text = as_markdown(_compared(_ending([3.0]), _ending([1.0])))
+    text = comparison_as_markdown(_compared(_ending([3.0]), _ending([1.0])))
 
     assert "1 seed" in text
     assert "no interval is claimed, and nothing can be tested" in text
@@ -259,9 +263,9 @@ def test_what_is_no_number_is_null_or_empty_in_the_files() -> None:
     ours, theirs = _ending([3.0]), _ending([1.0])
     found = _compared(ours, theirs)
 
-    assert "NaN" not in as_json(found)
-    assert json.loads(as_json(found))["rows"][0]["holm"] is None
-    assert "nan" not in as_csv(arm(ours), arm(theirs), found)
+    assert "NaN" not in comparison_as_json(found)
+    assert json.loads(comparison_as_json(found))["rows"][0]["holm"] is None
+    assert "nan" not in comparison_as_csv(arm(ours), arm(theirs), found)
 
 
 def test_arms_of_one_name_are_told_apart() -> None:
@@ -269,14 +273,16 @@ def test_arms_of_one_name_are_told_apart() -> None:
     found = _compared(_ending([3.0, 4.0]), _ending([1.0, 2.0]))
 
     assert found.names == ("walk (first)", "walk (second)")
-    assert "| 0 | 3 | 1 | 6 | 2 |" in as_markdown(found)
+    assert "| 0 | 3 | 1 | 6 | 2 |" in comparison_as_markdown(found)
 
 
 def test_a_run_with_unreadable_records_is_said_first() -> None:
     """It is compared as far as it can be read."""
     whole, torn = _ending([3.0, 4.0])
 
-    text = as_markdown(_compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0])))
+    text = comparison_as_markdown(
+        _compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0]))
+    )
 
     said = "NOT WHOLE: run-1 is without what cannot be read (1 records or files)."
     assert text.splitlines()[2] == said
@@ -293,7 +299,7 @@ def test_a_diverged_arm_is_said_and_not_averaged() -> None:
     assert math.isnan(row.difference)
     assert "selected is not compared: a seed has no such number." in found.notes
     assert found.rows[_row(found, "peak")].means == (2.0, 1.5)
-    assert "nan" not in as_markdown(found)
+    assert "nan" not in comparison_as_markdown(found)
 
 
 def test_a_number_that_a_best_member_did_not_report_is_left_out_and_said() -> None:
@@ -419,4 +425,6 @@ def test_the_order_of_the_runs_is_no_matter() -> None:
     rng = np.random.default_rng(1)
     ours, theirs = (_ending(rng.normal(size=7).tolist()) for _ in range(2))
 
-    assert as_json(_compared(ours, theirs)) == as_json(_compared(ours[::-1], theirs[::-1]))
+    assert comparison_as_json(_compared(ours, theirs)) == comparison_as_json(
+        _compared(ours[::-1], theirs[::-1])
+    )

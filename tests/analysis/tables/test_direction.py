@@ -16,7 +16,7 @@ from analysis.figures.style import PBT
 from analysis.tables.ablation import Ablation, ranking
 from analysis.tables.arms import arm
 from analysis.tables.compare import compare
-from analysis.tables.comparison_files import as_markdown
+from analysis.tables.comparison_files import comparison_as_markdown
 from tests.analysis.runs import written
 
 
@@ -104,9 +104,9 @@ def test_a_comparison_says_of_which_numbers_it_does_not_know() -> None:
 
     plain, named = compare(ours, theirs), compare(ours, theirs, lower=["twice"])
 
-    assert "No run says whether a higher twice is better" in as_markdown(plain)
-    assert "The target is at least 3." in as_markdown(plain)
-    said = as_markdown(named)
+    assert "No run says whether a higher twice is better" in comparison_as_markdown(plain)
+    assert "The target is at least 3." in comparison_as_markdown(plain)
+    said = comparison_as_markdown(named)
     assert "Of twice, lower is better." in said
     assert "The target of twice is at most 6." in said
     assert "No run says" not in said
