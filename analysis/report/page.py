@@ -129,8 +129,7 @@ def page(
         output: the folder for the figures as files of their own; None for none.
         made: what the page shall say that it was made from.
     """
-    script, style = ((HERE / f"page.{kind}").read_text("utf-8") for kind in ("js", "css"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script = (HERE / "page.js").read_text("utf-8")
     groups = by_arm([run.data for run in runs])
     called = dict(zip((run.data.path for run in runs), names_of_runs(runs), strict=True))
     runs = [replaced(run, called=called[run.data.path]) for run in runs]
@@ -142,23 +141,6 @@ def page(
     found = verdicts(groups, lower, bars.labels(groups))
     title = ", ".join(name for name, _ in shown)
     about = made or source("report", [run.data for run in runs])
-    parts = {
-        "unreadable record": sum(len(run.data.problems) for run in runs),
-        "warning": sum(one.times for run in runs for one in run.warned),
-        "failed turn": sum(len(run.failures) for run in runs),
-    }
-    alerts = ", ".join(count(n, what) for what, n in parts.items() if n)
-    alerts = tag("a", f"{alerts}.", href="#warnings") if alerts else "No warnings."
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),
-        tag("meta", name=MADE, content=about.as_json()),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Report: {title}"),
-        tag("style", Html(style)),
-    )
     sections = {
         "help": (
             "Did it help?",
@@ -176,7 +158,9 @@ def page(
         tag(
             "header",
             tag("h1", title),
-            tag("p", f"{count(len(runs), 'run')}, reported on {date(time.time())}. ", alerts),
+            tag(
+                "p", f"{count(len(runs), 'run')}, reported on {date(time.time())}. ", _alerts(runs)
+            ),
             links,
         ),
         tag(
@@ -190,7 +174,33 @@ def page(
         *(data(packed_lineage(run.data), f"run-{i}") for i, run in enumerate(runs)),
         tag("script", Html(script)),
     )
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+    return "<!doctype html>\n" + tag("html", _head(title, about, script), body, lang="en") + "\n"
+
+
+def _head(title: str, made: Source, script: str) -> Html:
+    """Return the head of a page that may run this script and no other."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),
+        tag("meta", name=MADE, content=made.as_json()),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"Report: {title}"),
+        tag("style", Html((HERE / "page.css").read_text("utf-8"))),
+    )
+
+
+def _alerts(runs: Sequence[Evidence]) -> str:
+    """Return how much went wrong, as a link to it."""
+    parts = {
+        "unreadable record": sum(len(run.data.problems) for run in runs),
+        "warning": sum(one.times for run in runs for one in run.warned),
+        "failed turn": sum(len(run.failures) for run in runs),
+    }
+    alerts = ", ".join(count(n, what) for what, n in parts.items() if n)
+    return tag("a", f"{alerts}.", href="#warnings") if alerts else "No warnings."
 
 
 # ---------------------------------------------------------------------------- did it help?

@@ -127,38 +127,95 @@ def read_ablation(
             done.
     """
     about = read_study(root)
-    results: dict[str, dict[int, float]] = {}
-    searches: dict[str, float] = {}  # members of each arm that is a random search
-    tasks: dict[str, object] = {}
-    sizes: dict[str, float] = {}
-    budgets: dict[str, int] = {}  # steps of all members of a run
-    missing, unread, read = [], [], {}
-    for (arm, seed), path in (places := runs_of_study(root)).items():
+    found = _read_arms(runs_of_study(root), number)
+    results = found.results
+    whole = [seed for seed in found.seeds if all(seed in of for of in results.values())]
+    if not results or not whole:
+        raise RunError(
+            f"{root} has no seed of which all arms are done: missing {found.missing[0]} ..."
+        )
+    against = _against(root, found, about["baseline"], measure)
+    table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
+    ratio = not difference and all((table[search] > 0).all() for search in against.values())
+    return Ablation(
+        seeds=tuple(whole),
+        improvements={
+            arm: table[arm] / table[search] if ratio else table[arm] - table[search]
+            for arm, search in against.items()
+        },
+        baselines=against,
+        levels={str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
+        is_ratio=ratio,
+        number=SELECTED if number is None else label(number),
+        lower=lower,
+        missing=tuple(found.missing),
+        unequal=tuple(
+            f"UNEQUAL BUDGETS: {arm} trained {found.budgets[arm]} steps a run, "
+            f"{search} {found.budgets[search]}."
+            for arm, search in against.items()
+            if found.budgets[arm] != found.budgets[search]
+        ),
+        unread=tuple(found.unread),
+        results=table,
+        measure=measure or "",
+        read=found.read,
+        asked=number or "",
+    )
+
+
+@dataclass(slots=True)
+class _Arms:
+    """The runs of a study that are done, read one after the other.
+
+    seeds: all seeds of the study, done or not.
+    results: by arm and seed, the number that is compared.
+    sizes: by arm, how many members its runs have.
+    budgets: by arm, the steps of all members of a run.
+    tasks: by arm, the task of its runs.
+    searches: by arm that is a random search, how many members its runs have.
+    missing, unread, read: as in Ablation.
+    """
+
+    seeds: Sequence[int]
+    results: dict[str, dict[int, float]] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    budgets: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, object] = field(default_factory=dict)
+    searches: dict[str, float] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    read: dict[str, str] = field(default_factory=dict)
+
+
+def _read_arms(places: Mapping[tuple[str, int], Path], number: str | None) -> _Arms:
+    found = _Arms(list(dict.fromkeys(seed for _, seed in places)))
+    for (arm, seed), path in places.items():
         run = _finished(path)
         if run is None:
-            missing.append(f"{arm}/{seed}")
+            found.missing.append(f"{arm}/{seed}")
             continue
-        read[run.id] = str(path)
+        found.read[run.id] = str(path)
         if run.problems:
-            unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
+            found.unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
         if run.idle:
-            unread.append(f"NOT PBT: {run.idle}")
-        results.setdefault(arm, {})[seed] = run.result(number)
-        sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
-        tasks[arm] = run.settings["task"]
+            found.unread.append(f"NOT PBT: {run.idle}")
+        found.results.setdefault(arm, {})[seed] = run.result(number)
+        found.sizes[arm], found.budgets[arm] = float(run.members), run.members * run.steps
+        found.tasks[arm] = run.settings["task"]
         if run.settings.is_search:
-            searches[arm] = sizes[arm]
-    seeds = dict.fromkeys(seed for _, seed in places)
-    whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]
-    if not whole:
-        raise RunError(f"{root} has no seed of which all arms are done: missing {missing[0]} ...")
+            found.searches[arm] = found.sizes[arm]
+    return found
+
+
+def _against(root: Path, found: _Arms, baseline: object, measure: str | None) -> dict[str, str]:
+    """Return by arm what it is measured against: `measure`, or its random search."""
     if measure is None:
-        against = _by_search(root, about["baseline"], searches, sizes, tasks)
-    elif measure in results:
-        against = dict.fromkeys([arm for arm in results if arm != measure], measure)
+        against = _by_search(root, baseline, found.searches, found.sizes, found.tasks)
+    elif measure in found.results:
+        against = dict.fromkeys([arm for arm in found.results if arm != measure], measure)
     else:
         raise RunError(
-            f"{root} has no arm {measure!r} that is done: name one of {', '.join(results)}"
+            f"{root} has no arm {measure!r} that is done: name one of {', '.join(found.results)}"
         )
     if measure and not against:
         raise RunError(
@@ -166,33 +223,7 @@ def read_ablation(
         )
     if not against:
         raise RunError(f"{root} has no arm that is done but random searches: nothing to compare")
-    table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
-    ratio = not difference and all((table[search] > 0).all() for search in against.values())
-    improvements = {
-        arm: table[arm] / table[search] if ratio else table[arm] - table[search]
-        for arm, search in against.items()
-    }
-    return Ablation(
-        tuple(whole),
-        improvements,
-        against,
-        {str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
-        ratio,
-        SELECTED if number is None else label(number),
-        lower,
-        tuple(missing),
-        tuple(
-            f"UNEQUAL BUDGETS: {arm} trained {budgets[arm]} steps a run, "
-            f"{search} {budgets[search]}."
-            for arm, search in against.items()
-            if budgets[arm] != budgets[search]
-        ),
-        tuple(unread),
-        table,
-        measure or "",
-        read,
-        number or "",
-    )
+    return against
 
 
 def _by_search(

@@ -78,6 +78,35 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
             member has published nothing.
     """
     first, runs = runs[0], sorted(runs, key=lambda run: run.seed)
+    _check_seeds(first, runs)
+    seeds = tuple(run.seed for run in runs)
+    data = [_as_far_as(run, step) for run in runs]
+    found = [results(columns) | costs(columns) for columns in data]
+    reported, held_out, left_out = _reported(runs, data, found)
+    names = dict.fromkeys(name for numbers in found for name in numbers)
+    return Arm(
+        name=first.name,
+        paths=tuple(run.path for run in runs),
+        seeds=seeds,
+        runs=tuple(data),
+        numbers={n: tuple(numbers.get(n, np.nan) for numbers in found) for n in names},
+        members=data[0].members,
+        steps=first.steps if step is None else step,
+        task=_task(first),
+        held_out=held_out,
+        code=", ".join(sorted({run.code for run in runs})),
+        untrained_steps=sum(map(untrained_steps, data)),
+        reported=reported,
+        left_out=left_out,
+        damage=(
+            *(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
+            *(f"NOT PBT: {run.idle}" for run in runs if run.idle),
+        ),
+    )
+
+
+def _check_seeds(first: RunData, runs: Sequence[RunData]) -> None:
+    """Refuse runs that differ in more than their seed, and a seed that is given twice."""
     for run in runs:
         if different := differences(_but_seed(first), _but_seed(run)):
             raise ValueError(
@@ -92,12 +121,20 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
             raise ValueError(
                 f"a seed is given twice: {seeds}; {before.path} and {run.path} both have {run.seed}"
             )
-    data = [_as_far_as(run, step) for run in runs]
+
+
+def _reported(
+    runs: Sequence[RunData], data: Sequence[Columns], found: Sequence[Mapping[str, float]]
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """Return `reported`, `held_out` and `left_out` of an Arm.
+
+    Args:
+        found: the numbers of each run, by name.
+    """
     reported = {
         name: [report_steps(columns, name) if name in columns.report else () for columns in data]
         for name in dict.fromkeys(name for columns in data for name in columns.report)
     }
-    found = [results(columns) | costs(columns) for columns in data]
     held_out, left_out = {}, []
     for name, steps in reported.items():
         missing = [
@@ -112,26 +149,7 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
             )
         else:
             held_out[name] = steps[0] if len(set(steps)) == 1 else ()
-    names = dict.fromkeys(name for numbers in found for name in numbers)
-    return Arm(
-        name=first.name,
-        paths=tuple(run.path for run in runs),
-        seeds=seeds,
-        runs=tuple(data),
-        numbers={n: tuple(numbers.get(n, np.nan) for numbers in found) for n in names},
-        members=data[0].members,
-        steps=first.steps if step is None else step,
-        task=_task(first),
-        held_out=held_out,
-        code=", ".join(sorted({run.code for run in runs})),
-        untrained_steps=sum(map(untrained_steps, data)),
-        reported=tuple(reported),
-        left_out=tuple(left_out),
-        damage=(
-            *(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
-            *(f"NOT PBT: {run.idle}" for run in runs if run.idle),
-        ),
-    )
+    return tuple(reported), held_out, tuple(left_out)
 
 
 def common_step(runs: Sequence[RunData]) -> int:

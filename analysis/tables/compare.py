@@ -121,14 +121,8 @@ def compare(
     known = [name for name in ours.held_out if name in theirs.held_out]
     if alone := sorted(set(ours.reported) ^ set(theirs.reported)):
         notes.append(f"Only one arm has {', '.join(alone)}.")
-    for name in (*held_out, *lower):
-        if name not in known:
-            there = ", ".join(known) if known else "none"
-            raise ValueError(
-                f"no held-out number {name!r} was reported by the best members of all runs; "
-                f"there are: {there}"
-            )
     named = list(dict.fromkeys((*held_out, *lower)))
+    _check_known(named, known)
     chosen = named if held_out else known
     mine, other, paired = _seeds(ours, theirs, notes)
     sides = ours, theirs
@@ -160,6 +154,17 @@ def compare(
         held_out=tuple(chosen),
         lower=tuple(lower),
     )
+
+
+def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse the name of a number that the best members of some runs did not report."""
+    for name in names:
+        if name not in known:
+            there = ", ".join(known) if known else "none"
+            raise ValueError(
+                f"no held-out number {name!r} was reported by the best members of all runs; "
+                f"there are: {there}"
+            )
 
 
 def _seeds(
