@@ -22,7 +22,7 @@ from analysis.figures.style import (
     whole_steps,
 )
 
-# what is drawn -> phases of the records; they are no parts of each other (data.columns.APART)
+# what is drawn -> phases of the records; these do not overlap (data.columns.APART)
 PARTS: Mapping[str, tuple[str, ...]] = {
     "step": ("step",),
     "eval": ("eval",),
@@ -36,7 +36,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 COLOURS = (BLUE, SKY, PINK, GREEN, ORANGE, RED, YELLOW, "0.5")
 MARKS = (*HATCHES, "++")
 UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
-BINS = 50  # of the steps, at most
+BINS = 50  # the greatest number of bins of the steps
 
 
 def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
@@ -56,14 +56,14 @@ def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
 
 
 def totals(columns: Columns) -> dict[str, float]:
-    """Return the seconds of a run by part, of those that took any."""
+    """Return the seconds of a run by part, without parts that took none."""
     spent = columns.phases()
     found = {part: sum(spent.get(p, 0.0) for p in phases) for part, phases in PARTS.items()}
     return {part: seconds for part, seconds in found.items() if seconds > 0}
 
 
 def over_time(columns: Columns, parts: Sequence[str], edges: Floats) -> Floats:
-    """Return [parts, bins] the share of each part in the time of all turns of some steps."""
+    """Return [parts, bins] the share of each part in the time of all turns of a bin."""
     trained = columns.step > 0
     found = []
     for part in parts:

@@ -24,7 +24,7 @@ from analysis.figures.style import (
 )
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 1.00)  # of the training; Jaderberg et al. 2017, figure 7
-ROWS = 6  # hyperparameters at most that are drawn
+ROWS = 6  # hyperparameters that are drawn
 
 
 def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
@@ -68,12 +68,12 @@ def _black(baseline: RunData | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What some weights were trained with: a value holds from its age on until the next one's.
+    """What some weights were trained with: each row's hypers hold until the next row's age.
 
-    rows: of the columns, the start first; of those at one age the last one, and none with which
-        there was no step yet.
-    ages: [rows] how many steps the weights had been trained for.
-    end: how many they have been trained for by now.
+    rows: of the columns, the start first; only the last one at each age, and only those with which
+        a step was trained.
+    ages: [rows] the steps for which the weights had been trained.
+    end: the steps for which they have been trained by now.
     """
 
     rows: Ints
@@ -91,7 +91,7 @@ def trained_with(columns: Columns, ancestry: Ints) -> Lineage:
 
 
 def final_at(columns: Columns, step: int, steps: int) -> Ints:
-    """Return the row with which each member left a step, of those who had come so far."""
+    """Return the last row at a step of each member that has reached it."""
     rows = columns.row_grid(steps)[:, step]
     return rows[rows >= 0]
 
@@ -120,7 +120,7 @@ def draw_lineages(figure: Figure, run: RunData, baseline: RunData | None) -> Non
 
 
 def draw_ways(ax: Axes, run: RunData, name: str, ways: Sequence[Lineage]) -> None:
-    """Draw a hyperparameter along some lineages; where they are the same, the line is darker."""
+    """Draw a hyperparameter along some lineages; a line that several share is darker."""
     values = heights(run, name)
     lines = [stairs(way.ages, values[way.rows], way.end) for way in ways]
     alpha = float(np.clip(3 / max(len(lines), 1), 0.03, 0.5))
@@ -131,7 +131,7 @@ def draw_ways(ax: Axes, run: RunData, name: str, ways: Sequence[Lineage]) -> Non
 
 
 def draw_schedule(ax: Axes, run: RunData, baseline: RunData, name: str, end: float) -> None:
-    """Draw what the baseline's best member trained with, as a black dashed line to `end`."""
+    """Draw the hypers of the baseline's best member as a black dashed line to `end`."""
     theirs = baseline.columns
     way = trained_with(theirs, theirs.ancestry(theirs.best()))
     there = way.ages <= end
@@ -140,9 +140,9 @@ def draw_schedule(ax: Axes, run: RunData, baseline: RunData, name: str, end: flo
 
 
 def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
-    """Draw what the winner's weights were trained with from their first step on, and their score.
+    """Draw the score and the hypers of the winner's weights from their first step on.
 
-    A dotted line is where they went on in another member.
+    At a dotted line, the weights were copied to another member.
     """
     names = varied(run)[:ROWS]
     heights_of = [1.7, *(1.0 for _ in names)]
@@ -162,7 +162,7 @@ def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
         ax.margins(y=0.15)
         scale(ax, run, name)
     moves = ages[1:][np.diff(run.columns.member[rows]) != 0]
-    high = 1.0 if len(moves) <= 30 else 0.06  # more would be a curtain
+    high = 1.0 if len(moves) <= 30 else 0.06  # more full lines would hide the curves
     for ax in axes:
         for x in moves:
             ax.axvline(float(x), ymax=high, color=BASELINE, lw=0.6, ls=":", zorder=0)

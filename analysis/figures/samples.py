@@ -1,4 +1,4 @@
-"""Sample grids: pictures that a trainer put into its report."""
+"""Grids of samples: pictures that a trainer reported."""
 
 import base64
 import io
@@ -43,7 +43,7 @@ def pixels(data: str) -> np.ndarray:
 
 
 def draw_samples(figure: Figure, runs: Sequence[RunData]) -> None:
-    """Draw what the best member of each run makes at the end, one grid a run."""
+    """Draw the last samples of the best member of each run, one grid for each run."""
     columns = min(len(runs), ACROSS)
     rows = math.ceil(len(runs) / columns)
     axes = figure.subplots(rows, columns, squeeze=False).flat

@@ -21,7 +21,7 @@ from analysis.figures.style import (
     whole_steps,
 )
 
-PANELS = 8  # hyperparameters at most that have a panel
+PANELS = 8  # hyperparameters that have a panel
 
 
 def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing:
@@ -61,9 +61,9 @@ def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
 
 
 def limits(runs: Sequence[RunData]) -> tuple[float, float]:
-    """Return the range of scores to draw: all of them, but for outliers far below the others.
+    """Return the range of scores to draw, without outliers far below the others.
 
-    One member that has nearly diverged would else press all others into a line.
+    Otherwise one member that has nearly diverged would press all others into a line.
     """
     scores = np.concatenate(
         [run.columns.score_before_copy[run.columns.first_of_step()] for run in runs]
@@ -78,10 +78,10 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
 
 
 def top(columns: Columns, steps: int) -> Floats:
-    """Return [5, steps] the best scores at each step, best first; NaN for those that are not there.
+    """Return [5, steps] the best scores at each step, best first; NaN where there is none.
 
-    Of a population of fewer than five, all. A step to which not so many have come yet has none: the
-    best of the first to come are not the best of all.
+    A population of fewer than five has fewer rows. A step that fewer members have reached has none,
+    because the best of the first members there are not the best of all.
     """
     last = columns.last()
     size = min(TOP, len(last))
@@ -91,7 +91,7 @@ def top(columns: Columns, steps: int) -> Floats:
 
 
 def mean_of_top(best: Floats) -> Floats:
-    """Return [steps] the means of what is there; NaN where nothing is."""
+    """Return [steps] the means, ignoring NaN; NaN where there is no number."""
     there = (~np.isnan(best)).sum(axis=0)
     return np.where(there > 0, np.nansum(best, axis=0) / np.maximum(there, 1), np.nan)
 
@@ -99,8 +99,8 @@ def mean_of_top(best: Floats) -> Floats:
 def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-") -> None:
     """Draw the score of every member, and the mean of the top five at each step as a thick line.
 
-    The five are those that are best at that step, not at the end; the band reaches from the fifth
-    of them to the first. A score that is not a number leaves a gap.
+    The five are the best at that step, not at the end; the band reaches from the fifth to the
+    first. A NaN leaves a gap.
     """
     table = run.columns.score_grid(run.steps)
     steps = np.arange(1, table.shape[1] + 1)
@@ -111,7 +111,7 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     lighten(thin, len(lines))
     ax.add_collection(thin)
     best = top(run.columns, run.steps)
-    worst = np.fmin.reduce(best, axis=0)  # (it knows of NaN)
+    worst = np.fmin.reduce(best, axis=0)  # which ignores NaN
     ax.fill_between(steps, worst, best[0], color=colour, alpha=0.25, linewidth=0, zorder=2)
     size = len(best)
     of = f"mean of the top {size}" if size > 1 else "its one member"
@@ -157,7 +157,7 @@ def draw_arm(figure: Figure, arm: Sequence[RunData], baselines: Sequence[RunData
 
 
 def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:
-    """Draw the mean over seeds of the mean of the top five, and the seeds' range as a band."""
+    """Draw the mean over seeds of the mean of the top five, and the range of seeds as a band."""
     steps = max(run.steps for run in runs)
     lines = np.array([mean_of_top(top(run.columns, steps)) for run in runs])
     whole = ~np.isnan(lines).any(axis=0)

@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: the toy's four runs, as paths of θ and as scores."""
+"""The paper's figure 2: the four runs of the toy, as paths of θ and as scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -74,7 +74,7 @@ def draw_figure_2(figure: Figure, runs: Sequence[RunData]) -> None:
 
 
 def draw_paths(ax: Axes, run: RunData) -> None:
-    """Draw the way of θ of both workers on the contours of Q."""
+    """Draw the path of θ of both members on the contours of Q."""
     grid = np.linspace(-0.1, 1.0, 100)
     x, y = np.meshgrid(grid, grid)
     ax.contourf(x, y, 1.2 - x**2 - y**2, levels=12, cmap="Greys_r", alpha=0.5)
@@ -99,7 +99,7 @@ def path(run: RunData, member: int) -> np.ndarray:
 
 
 def draw_q(ax: Axes, run: RunData) -> None:
-    """Draw Q of both workers against the plotted step, and the paper's values as circles."""
+    """Draw Q of both members at each step, and the paper's values as circles."""
     ax.axhline(1.2, color="0.5", ls=":", lw=0.8)
     paper = PAPER[run.name]
     for member, colour, there in zip((0, 1), (BLACK, RED), paper, strict=True):

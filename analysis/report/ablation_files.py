@@ -38,6 +38,6 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _asked(options: argparse.Namespace, number: str | None) -> str:
-    """Return the command with what makes another result of it."""
+    """Return the command with the options that make it another result."""
     what = f" of {number}" if number is not None else ""
     return f"ablation{what}{f' against {options.against}' if options.against else ''}"

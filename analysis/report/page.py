@@ -1,4 +1,4 @@
-"""A report: runs as one page that needs nothing but itself, and opens without a network."""
+"""A report: some runs as one HTML page that needs no other file and no network."""
 
 import base64
 import hashlib
@@ -42,12 +42,12 @@ from analysis.tables.comparison_files import difference, higher, mean_as_text, n
 from core.directory.run import RunError, read_info
 
 HERE = Path(__file__).parent
-OPEN = 6  # figures that are shown at once; the others behind a click
-ENDS = ("member", "step", "score")  # columns of the table of members, before the hypers
-FATES = ("founder", "copied", "was copied", "state")  # and behind them
+OPEN = 6  # figures that are shown at once; a click shows the others
+ENDS = ("member", "step", "score")  # columns of the table of members before the hypers
+FATES = ("founder", "copied", "was copied", "state")  # columns after the hypers
 MADE = "made-from"  # the name of a page's meta tag
-LARGEST_HEAD = 2**20  # letters of a page in which that tag is looked for
-Arms = tuple[str, Sequence[Evidence]]  # what an arm is called, and its seeds
+LARGEST_HEAD = 2**20  # letters of a page in which we look for that tag
+Arms = tuple[str, Sequence[Evidence]]  # the name of an arm, and its seeds
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{}'; "
     "base-uri 'none'; form-action 'none'"
@@ -61,15 +61,16 @@ def write_report(
     output: Output | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the page of some run directories; of a study's, of all its runs that are done.
+    """Write the page of some run directories; of a study, the page of its finished runs.
 
     Args:
-        lower: numbers of the report of which a lower one is better.
-        output: the folder for the figures as files of their own; None for none.
+        lower: reported numbers of which a lower one is better.
+        output: the folder for the figures as files too; None to write none.
         overwrite: whether a page of other runs may be replaced.
 
     Raises:
-        RunError: one of them is none, or has published nothing yet; no run of a study is done.
+        RunError: a path is not a run directory, or has published nothing; no run of a study is
+            done.
         ValueError: no run reports a number of `lower`, or a page of other runs is there.
     """
     check_folder(out.absolute().parent)
@@ -104,7 +105,7 @@ def write_report(
 
 
 def made_from(page: Path) -> Source | None:
-    """Return what a report was made from; None if it says nothing of it, and may be anything."""
+    """Return what a report was made from; None if the file does not say so."""
     try:
         with page.open(encoding="utf-8", errors="replace") as file:
             head = file.read(LARGEST_HEAD)
@@ -125,9 +126,9 @@ def page(
 
     Args:
         left_out: a sentence for each run that is left out.
-        lower: numbers of the report of which a lower one is better.
-        output: the folder for the figures as files of their own; None for none.
-        made: what the page shall say that it was made from.
+        lower: reported numbers of which a lower one is better.
+        output: the folder for the figures as files too; None to write none.
+        made: what the page says it was made from; None for these runs.
     """
     script = (HERE / "page.js").read_text("utf-8")
     groups = by_arm([run.data for run in runs])
@@ -193,7 +194,7 @@ def _head(title: str, made: Source, script: str) -> Html:
 
 
 def _alerts(runs: Sequence[Evidence]) -> str:
-    """Return how much went wrong, as a link to it."""
+    """Return a link that counts warnings, failures and unreadable records."""
     parts = {
         "unreadable record": sum(len(run.data.problems) for run in runs),
         "warning": sum(one.times for run in runs for one in run.warned),
@@ -327,7 +328,7 @@ def _lineage(runs: Sequence[Evidence]) -> Html:
 
 
 def names_of_runs(runs: Sequence[Evidence]) -> list[str]:
-    """Return what the page calls each run; runs of one preset and seed also by their folders."""
+    """Return what the page calls each run, with its folder if preset and seed are not unique."""
     names = [run.name for run in runs]
     apart = folders([run.data for run in runs])
     return [

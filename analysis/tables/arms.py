@@ -1,4 +1,4 @@
-"""The arms of a comparison: several seeds of one run each, held to being comparable."""
+"""The arms of a comparison: each is several seeds of one run, checked to be comparable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,23 +22,27 @@ from analysis.data.numbers import (
 from analysis.data.runs import RunData
 from core.directory.run import differences
 
-NEAR = 0.05  # seconds of two arms that differ by less are called equal
+NEAR = 0.05  # relative difference of seconds below which two arms are called equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """What several seeds of one run came to.
+    """The results of several seeds of one run.
 
-    paths, seeds, runs: in the order of the seeds.
-    numbers: by name, one a seed; NaN where a run has none.
-    members, steps: the size of each run; of runs that are compared so far, the steps so far.
+    name: of the run.
+    paths: in the order of the seeds.
+    seeds: in ascending order.
+    runs: in the order of the seeds.
+    numbers: by name, one for each seed; NaN where a run has none.
+    members: of each run.
+    steps: of each member; for unfinished runs, the steps up to which they are compared.
     task: what must be the same in another arm: the trainer, the score, the names of the hypers.
-    reported: the names of all numbers that any of them reported.
-    held_out: by name, the steps at which the number was reported, in all runs.
+    held_out: by the name of a reported number, the steps at which all runs reported it.
     code: the commits.
-    untrained_steps: of all runs together, steps of failed members that were not trained.
-    left_out: sentences: numbers of the report that cannot be compared, and why.
-    damage: sentences: runs of which something cannot be read, or in which nobody copied.
+    untrained_steps: the steps that failed members did not train, over all runs.
+    reported: the names of all numbers that any run reported.
+    left_out: sentences about reported numbers that cannot be compared, and why.
+    damage: sentences about runs that are partly unreadable, or in which no member copied another.
     """
 
     name: str
@@ -70,12 +74,11 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
     """Collect the seeds of one run.
 
     Args:
-        step: compare them as they were when all members had done so many steps; None for runs that
-            are done.
+        step: the step up to which unfinished runs are compared; None for runs that are done.
 
     Raises:
-        ValueError: they differ in more than their seed, are unfinished, or twice the same, or a
-            member has published nothing.
+        ValueError: the runs differ in more than their seed, one is unfinished, a seed is given
+            twice, or a member has published nothing.
     """
     first, runs = runs[0], sorted(runs, key=lambda run: run.seed)
     _check_seeds(first, runs)
@@ -156,7 +159,7 @@ def common_step(runs: Sequence[RunData]) -> int:
     """Return the last step that all members of all runs have done.
 
     Raises:
-        ValueError: some have done none, or published nothing.
+        ValueError: a member has done no step, or published nothing.
     """
     steps = {run.path: last_step(_spoken(run)) for run in runs}
     if min(steps.values()) < 1:
@@ -180,7 +183,7 @@ def _as_far_as(run: RunData, step: int | None) -> Columns:
 
 
 def _spoken(run: RunData) -> Columns:
-    """Return the records of a run in which every member has some."""
+    """Return the records of a run; refuse a run in which a member has none."""
     if run.silent:
         raise ValueError(
             f"{run.path} cannot be compared: members {run.silent} have published nothing"
@@ -201,7 +204,7 @@ def check_alike(ours: Arm, theirs: Arm) -> None:
     """Refuse arms of different problems.
 
     Raises:
-        ValueError: another trainer, score, or other hyperparameters, which are named.
+        ValueError: trainer, score or hyperparameters differ; the message names which.
     """
     if different := differences(ours.task, theirs.task):
         raise ValueError(
@@ -214,14 +217,14 @@ def check_alike(ours: Arm, theirs: Arm) -> None:
 
 
 def names(ours: Arm | RunData, theirs: Arm | RunData) -> tuple[str, str]:
-    """Return what to call the arms: their presets' functions, told apart should they be equal."""
+    """Return what to call the arms: their presets' functions, with "(first)" if they are equal."""
     if ours.name != theirs.name:
         return ours.name, theirs.name
     return f"{ours.name} (first)", f"{theirs.name} (second)"
 
 
 def budgets(ours: Arm, theirs: Arm) -> list[str]:
-    """Return a sentence each about steps, evaluations and seconds; those of UNEQUAL ones first."""
+    """Return sentences about steps, evaluations and seconds; those about UNEQUAL ones first."""
     mine, other = names(ours, theirs)
     code = f"code {ours.code}" if ours.code == theirs.code else f"code {ours.code}; {theirs.code}"
     found = [f"Equal budgets: {ours.budget} steps a run; {code}."]

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, comma-separated values and JSON, and the command that makes them."""
+"""`python -m analysis compare`: a comparison as Markdown, CSV and JSON."""
 
 import argparse
 import json
@@ -22,11 +22,11 @@ from analysis.tables.statistics import FEWEST, Interval, Method, least_p
 from analysis.tables.tabular import NONE, Table, comma_separated, markdown, show
 
 NARROW = 30  # seeds below which bootstrap intervals are clearly too narrow: see statistics.py
-FEW = 0.05  # the p that too few seeds cannot come below
+FEW = 0.05  # a note says so if too few seeds cannot give a p below this
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what `compare` understands, besides the runs and --out."""
+    """Add the options of `compare`, besides the runs and --out."""
     add = parser.add_argument
     add("--against", type=Path, nargs="+", required=True, metavar="RUN", help="the baseline")
     add(
@@ -103,7 +103,7 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _side(places: Sequence[Place], so_far: bool) -> list[RunData]:
-    """Return the runs of a side; of a study or a folder, those that are done, if they are one arm.
+    """Return the runs of a side; of a study or a folder that is one arm, those that are done.
 
     Raises:
         ValueError: a study or a folder has several arms.
@@ -120,7 +120,7 @@ def _side(places: Sequence[Place], so_far: bool) -> list[RunData]:
 
 
 def title(found: Comparison) -> str:
-    """Return what is compared, in a line."""
+    """Return a line that says what is compared."""
     mine, other = map(len, found.seeds)
     seeds = f"{found.n} seeds in pairs" if found.paired else f"{mine} seeds against {other} others"
     seeds = "1 seed" if found.paired and found.n == 1 else seeds
@@ -136,7 +136,7 @@ def comparison_as_markdown(found: Comparison) -> str:
 
 
 def parts(found: Comparison) -> list[Table | str]:
-    """Return what to show, in its order: budgets, seeds, means, differences, costs, notes."""
+    """Return the parts in their order: budgets, seeds, means, differences, tests, costs, notes."""
     so_far = f"NOT DONE: runs are compared at step {found.step}, the last that all have done."
     said = [so_far] if found.step is not None else []
     said += [*found.damage, *found.budgets]
@@ -200,7 +200,7 @@ def _costs(found: Comparison) -> Table:
 
 
 def notes(found: Comparison) -> list[str]:
-    """Return what must be known of how a comparison was made, a sentence each."""
+    """Return sentences about how the comparison was made."""
     ours, theirs = map(len, found.seeds)
     said = []
     if found.n < 2:
@@ -252,7 +252,7 @@ def _tests(rows: Sequence[Row]) -> list[str]:
 
 
 def higher(found: Comparison, row: Row) -> str:
-    """Return in how many pairs ours is the higher one; of all that can be made, the share."""
+    """Return in how many pairs ours is higher; the share of all possible pairs if unpaired."""
     if not row.comparisons:
         return NONE
     if found.paired:
@@ -287,7 +287,7 @@ def number_as_text(value: float, form: str = ".5g", sign: str = "") -> str:
 
 
 def comparison_as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
-    """Return all numbers of all seeds that are compared, a row a seed."""
+    """Return all compared numbers as CSV, one row for each seed."""
     rows = [*found.rows, *found.costs]
     seeds = sorted({*found.seeds[0], *found.seeds[1]})
     header = ["seed", *(f"{row.name} of {name}" for row in rows for name in names(ours, theirs))]
@@ -302,7 +302,7 @@ def comparison_as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
 
 
 def comparison_as_json(found: Comparison) -> str:
-    """Return all of a comparison as JSON; what is no number is null."""
+    """Return a comparison as JSON; NaN and infinity are null."""
     return json.dumps(_plain(asdict(found)), indent=1, ensure_ascii=False) + "\n"
 
 

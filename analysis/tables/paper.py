@@ -1,7 +1,7 @@
-"""The paper's tables 1 to 4 as data, and which of our presets fills which cell.
+"""The paper's tables 1 to 4, and which of our presets fills which cell.
 
-Source: Jaderberg et al. 2017, arXiv:1711.09846, tables 1 to 4. A run fills a cell by the name of
-its preset alone, for an arm of a study `module:study[arm]`.
+The paper's numbers, with their sources, are in paper/tables.json and paper/human_scores.json. A run
+fills a cell by the name of its preset alone; for an arm of a study this is `module:study[arm]`.
 
 | table | preset | number |
 | --- | --- | --- |
@@ -12,10 +12,10 @@ its preset alone, for an arm of a study `module:study[arm]`.
 | 4 | `tasks.gan.presets:table_4_truncation`, `table_4_tournament`, `table_4_baseline` | selected; held_out; the greatest held_out |
 | 4 in small | `tasks.gan.presets:digits_table_4[truncation]`, `[tournament]`, `[fixed_linear]`, `[fixed]`, `[random_search]` | the same |
 
-Scores are in the unit of the table: of the game (1, 3), Inception (4). The paper's table 2 is in
-percent of a human's score, which nobody has published for these levels: ours are of the game, and
-nothing is computed from them. Nor from ours of table 1: the paper's normalised scores are of
-episodes that begin where a human has played to, and ours begin with the game.
+Scores are in the unit of the table: the game's (1, 3), Inception (4). The paper's table 2 is in
+percent of a human's score, which was never published for these levels: our scores are in the game's
+unit, and nothing is computed from them. Nothing is computed from ours of table 1 either: the
+paper's episodes begin where a human has played to, and ours begin with the game.
 """  # noqa: E501
 
 import json
@@ -25,16 +25,19 @@ from pathlib import Path
 from statistics import fmean, median
 
 PAPER = Path(__file__).parents[2] / "paper"  # the numbers, which tasks/rl/scores.py reads too
-Scores = Mapping[str, float]  # a column: by row
-HIGHEST = "highest "  # before a number of the report: the greatest of all members and times
+Scores = Mapping[str, float]  # a column: its scores by row
+HIGHEST = "highest "  # before a reported number: its greatest value of all members and times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What the paper has in a cell (None: nothing), and what fills ours.
+    """A cell: the paper's number, and the preset that fills ours.
 
-    paper, spread: the number and what stands behind its ±.
-    members: the paper's population.
+    preset: as run.json has it.
+    number: "selected", or a reported number.
+    paper: the paper's number; None if it has none.
+    spread: the paper's ±; None if it has none.
+    members: the size of the population.
     """
 
     preset: str
@@ -46,10 +49,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A row that is computed from a column, and from that of its baseline if it has one.
+    """A row that is computed from a column, and from the column of its baseline.
 
-    compared: whether it is of a column beside its baseline's, so that baselines have none.
-    ours: whether it means something for our scores, too.
+    name: of the row.
+    of: computes it from both columns.
+    compared: whether it needs a baseline, so that the baselines themselves have none.
+    ours: whether it is meaningful for our scores too.
     """
 
     name: str
@@ -62,9 +67,13 @@ class Derived:
 class PaperTable:
     """A table in the paper's layout.
 
-    columns: by title, that of its baseline ("" for a baseline itself).
-    digits: as many decimals the paper prints, at least.
-    cells: by row and column; no cell where the paper has none.
+    name: for files.
+    title: for people.
+    columns: by title, the title of the baseline's column; "" for a baseline itself.
+    rows: by title.
+    cells: by row and column; none where the paper has none.
+    digits: the least number of decimals that the paper prints.
+    derived: the rows below the cells.
     """
 
     name: str
@@ -77,7 +86,7 @@ class PaperTable:
 
 
 def normalised(score: float, bounds: tuple[float, float]) -> float:
-    """Return a score on the scale of 0 for a random player, 1 for the other."""
+    """Return a score on a scale where a random player has 0 and the other player 1."""
     random, other = bounds
     return (score - random) / (other - random)
 

@@ -11,7 +11,7 @@ from analysis.data.made import RECORD
 from analysis.figures import catalogue, costs, scores
 from core.directory.record import seal, unseal
 from tests.analysis.runs import run_of
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 pytestmark = pytest.mark.slow
 

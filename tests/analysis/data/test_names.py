@@ -17,10 +17,10 @@ from analysis.__main__ import main
 from analysis.data.names import file_names, numbered, told_apart
 from analysis.data.numbers import OWN as NUMBERS
 from analysis.data.numbers import label, of_report
+from analysis.figures import catalogue
 from analysis.figures.ablation import draw_axes
 from analysis.figures.bars import labels, panels
 from analysis.figures.hypers import called
-from analysis.report import ablation_files
 from analysis.report.evidence import Evidence
 from analysis.report.lineage_data import packed_lineage
 from analysis.report.page import page
@@ -34,7 +34,7 @@ from analysis.tables.tabular import Table, markdown
 from core.directory.settings_file import Settings
 from core.member import Hypers, Value
 from tests.analysis.runs import Written, run_of, written
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 WORDS = st.sampled_from(["score", "peak", "area", "x", "(reported)", "“", "”", ", ", " "])
 NAMES = st.lists(WORDS, min_size=1, max_size=5).map("".join)
@@ -228,7 +228,7 @@ def test_two_pairs_of_axes_do_not_share_a_file(
     arms = [dict(zip(axes, (i, j, i, j), strict=True)) for i in "xy" for j in "xy"]
     study = _study({str(i): at for i, at in enumerate(arms)})
     monkeypatch.setattr("analysis.tables.ablation.read_ablation", lambda *_, **__: study)
-    monkeypatch.setattr(ablation_files, "save", lambda figure, out, name: [out / name])
+    monkeypatch.setattr(catalogue, "save", lambda figure, out, name: [out / name])
 
     assert main(["ablation", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
 
@@ -318,7 +318,7 @@ def test_a_page_shows_hypers_with_names_of_digits_and_of_javascript(
     opened: Any, tmp_path: Path
 ) -> None:
     """Each beside its own values."""
-    root = write_run(tmp_path / "run", draw=_draw)
+    root = write_run(tmp_path / "run", preset="m:odd", draw=_draw)
     assert main(["report", str(root), "--out", str(tmp_path / "a.html")]) == 0
     shown = opened(tmp_path / "a.html")
 

@@ -15,7 +15,7 @@ from core.directory.run import RunError, open_run
 from core.status.places import runs_in
 from core.study.study import open_study
 from tests.analysis.runs import run_of
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -137,9 +137,9 @@ def test_a_run_of_a_folder_that_goes_on_is_left_out_of_a_comparison(
     never: dict[str, object] = {"ready": "core:never"}
     space = {"priors": {"rate": {"is": "x"}}}
     trainer: dict[str, object] = {"task": {"trainer": "x", "space": space, "score": "y"}}
-    for seed, stop in ((1, None), (2, 5), (3, None)):
+    for seed, until in ((1, {}), (2, dict.fromkeys(range(4), 5)), (3, {})):
         ours, theirs = tmp_path / "ours" / str(seed), tmp_path / "theirs" / str(seed)
-        write_run(ours, 4, 8, seed=seed, stop=stop, settings=trainer)
+        write_run(ours, 4, 8, preset="m:pbt", settings=trainer, seed=seed, until=until)
         write_run(theirs, 4, 8, seed=seed, settings=never | trainer, preset="m:search")
     against = ["--against", str(tmp_path / "theirs"), "--out", str(tmp_path / "out")]
 
@@ -200,7 +200,11 @@ def test_pbt_in_which_nobody_copied_is_said_to_be_a_random_search(
 
 def test_a_run_that_goes_on_has_copied_nobody_so_far(tmp_path: Path) -> None:
     """It may still be ready."""
-    run = read_run(write_run(tmp_path / "run", 4, 12, every=4, stop=2))
+    run = read_run(
+        write_run(
+            tmp_path / "run", 4, 12, preset="m:pbt", every=4, until=dict.fromkeys(range(4), 2)
+        )
+    )
 
     assert run.idle.endswith("So far it is a random search.")
 

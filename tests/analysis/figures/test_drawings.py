@@ -19,7 +19,7 @@ from analysis.figures.style import new_figure, power
 from analysis.report.embed import picture
 from analysis.tables.ablation import Ablation
 from tests.analysis.runs import run_of
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 pytestmark = pytest.mark.slow
 SIZES = [(8, 600, 4), (80, 600, 10), (40, 250, 25), (30, 12, 12), (2, 4, 2)]

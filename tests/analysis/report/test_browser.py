@@ -15,7 +15,7 @@ from core.directory.run import open_run
 from core.member import Member
 from core.workers.worker import work
 from tests.analysis.conftest import SIZES, Open, hover, scroll
-from tests.analysis.written import warn, write_run
+from tests.analysis.synthetic import warn, write_run
 
 pytestmark = pytest.mark.browser
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -325,7 +325,11 @@ def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, open
 
 def test_a_page_of_nothing_but_a_start_can_be_opened(tmp_path: Path, opened: Open) -> None:
     """One step, no scores, nobody copied."""
-    shown = opened(write_report([write_run(tmp_path / "run", stop=0)], tmp_path / "a.html"))
+    shown = opened(
+        write_report(
+            [write_run(tmp_path / "run", until=dict.fromkeys(range(8), 0))], tmp_path / "a.html"
+        )
+    )
 
     shown.evaluate("report.zoom(4); report.select(report.run.last[1])")
 
@@ -339,7 +343,9 @@ def test_a_wide_table_shows_that_it_scrolls(opened: Open, tmp_path: Path) -> Non
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {f"a hyperparameter {i}": float(rng.uniform()) for i in range(9)}
 
-    page = write_report([write_run(tmp_path / "run", draw=draw)], tmp_path / "a.html")
+    page = write_report(
+        [write_run(tmp_path / "run", steps=12, preset="m:odd", draw=draw)], tmp_path / "a.html"
+    )
 
     phone, desktop = opened(page, "phone"), opened(page)
 

@@ -26,7 +26,7 @@ from core.directory.run import open_run
 from core.member import rank
 from core.workers.worker import work
 from tests.analysis.runs import run_of
-from tests.analysis.written import warn, write_run
+from tests.analysis.synthetic import warn, write_run
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -210,7 +210,7 @@ def test_a_run_that_goes_on_is_reported_as_far_as_it_is(
 
 def test_members_that_never_reported_are_named(tmp_path: Path) -> None:
     """And nothing fails for want of them."""
-    root = write_run(tmp_path / "run", stop=5)
+    root = write_run(tmp_path / "run", until=dict.fromkeys(range(8), 5))
     for id in (2, 4):
         (root / "members" / f"{id:03d}" / "history" / "00000000.jsonl").unlink()
 
@@ -288,7 +288,7 @@ def test_options_of_a_choice_are_shown_as_texts(tmp_path: Path) -> None:
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {"kind": str(rng.choice(options)), "rate": float(rng.uniform())}
 
-    found = _page(root := write_run(tmp_path / "run", draw=draw))
+    found = _page(root := write_run(tmp_path / "run", steps=12, preset="m:odd", draw=draw))
 
     assert re.search(r"12 -?[\d.]+ (adam|sgd) [\d.]+", found.sections["members"])
     kind = packed_lineage(read_evidence(root).data)["hypers"][0]  # type: ignore[index]
@@ -328,7 +328,7 @@ def test_a_name_with_dollars_is_no_formula(tmp_path: Path) -> None:
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {name: float(rng.uniform()) for name in names}
 
-    found = _page(write_run(tmp_path / "run", draw=draw))
+    found = _page(write_run(tmp_path / "run", steps=12, preset="m:odd", draw=draw))
 
     assert "could not be drawn" not in found.sections["figures"]
     assert all(name in found.sections["members"] for name in names)
