@@ -108,10 +108,10 @@ class RunData:
         then = f"{'' if self.is_done else 'So far '}it is a random search."
         then = then[0].upper() + then[1:]
         if not decisions:
-            why = f"nobody was ever ready (ready={said(self.settings['ready'])})"
-            return f"Nobody copied anybody in {self.path}: {why}. {then}"
+            why = f"no member was ever ready (ready={said(self.settings['ready'])})"
+            return f"No member copied another in {self.path}: {why}. {then}"
         times = f"each of the {decisions:,} decisions" if decisions > 1 else "the one decision"
-        return f"Nobody copied anybody in {self.path}: {times} was to stay. {then}"
+        return f"No member copied another in {self.path}: {times} was to stay. {then}"
 
     @property
     def silent(self) -> list[int]:
@@ -144,9 +144,9 @@ class RunData:
             missing = f"{len(self.silent)} of {self.members} members"
             said.append(f"without {missing}, which have published nothing")
         if self.problems:
-            said.append(f"without what cannot be read ({len(self.problems)} records or files)")
+            said.append(f"without what is unreadable ({len(self.problems)} records or files)")
         if lost := int(self.columns.origin_lost.sum()):
-            said.append(f"without the record that was copied in {lost} of its copies")
+            said.append(f"without the donor's record of {lost} copies")
         return "; ".join(said)
 
     def best(self) -> Record:

@@ -33,7 +33,7 @@ def figure(runs: Sequence[RunData], lower: Sequence[str]) -> Drawing | None:
         "which of a reported number is better. Circles are seeds, and error bars one standard "
         "error to either side. The axis need not begin at 0. Where an arm has one seed, there "
         "are no bars: a circle is the baseline, a dot the run, and the line between them is "
-        "dashed where the run is worse, dotted where nobody knows.",
+        "dashed where the run is worse, dotted where that is unknown.",
         size=(min(WIDTH, 1.2 + 1.2 * count), 3.2),
         draw=lambda figure: draw_panels(figure, drawn),
     )

@@ -57,9 +57,9 @@ def improved_figure(run: RunData, name: str, baseline: RunData | None) -> Drawin
         [run],
         name=f"improved_{name}",
         title=f"Whether copies of {name} improved on their donors",
-        caption="Left, the share of copies whose score is above the donor's at the copy, so many "
-        "steps later (of who copied again before, the score until then); dashed, the same of the "
-        "donors. Right, each copy after the usual time between two "
+        caption="Left, the share of copies whose score is above the donor's at the copy, by steps "
+        "since the copy (for a member that copied again before, its score until then); dashed, the "
+        "same of the donors. Right, each copy after the usual time between two "
         f"decisions.{what_copies_take(run)}",
         size=(WIDTH, 2.9),
         draw=lambda figure: draw_improved(figure, run),

@@ -36,8 +36,8 @@ def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
         [run],
         name=f"lineages_{name}",
         title=f"Lineages of {name}",
-        caption="Each line is what the weights of one member had been trained with when so much of "
-        "the training was done, through all whom they were copied from; the darker, the more "
+        caption="Each line is what the weights of one member had been trained with at this share "
+        "of the training, through all members that they were copied from; the darker, the more "
         f"members have this past in common{_black(baseline)}.{what_copies_take(run)}",
         size=(WIDTH, 0.7 + 1.1 * rows),
         draw=lambda figure: draw_lineages(figure, run, baseline),
@@ -54,7 +54,7 @@ def schedule_figure(run: RunData, name: str, baseline: RunData | None) -> Drawin
         name=f"schedule_{name}",
         title=f"The schedule that the best member of {name} came by",
         caption="The score and the hyperparameters of the best member's weights from their first "
-        "step on, through all whom they were copied from; dotted: another member went "
+        "step on, through all members that they were copied from; dotted: another member went "
         f"on{_black(baseline)}.{what_copies_take(run)}",
         size=(WIDTH, 2.2 + 0.9 * rows),
         draw=lambda figure: draw_winner(figure, run, baseline),

@@ -237,7 +237,7 @@ def _help(groups: Sequence[Arms], found: Sequence[Verdict]) -> Html:
             )
         )
     if all(group[0].data.is_baseline for _, group in groups):
-        parts.append(tag("p", "All of these runs are baselines: nobody ever copies in them."))
+        parts.append(tag("p", "All of these runs are baselines: no member ever copies in them."))
     return join(parts)
 
 

@@ -114,8 +114,8 @@ def verdict(
     found.said += notes(comparison)
     if mine.held_out:
         found.said.append(
-            "“selected” is the score by which members were ranked, so its best is flattered; "
-            "what the task reported beside it was not selected by."
+            "“selected” is the score by which members were ranked, so its best is biased upwards; "
+            "the other numbers that the task reported were not used to select."
         )
     return found
 

@@ -203,7 +203,7 @@ def _read_arms(places: Mapping[tuple[str, int], Path], number: str | None) -> _A
             continue
         found.read[run.id] = str(path)
         if run.problems:
-            found.unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
+            found.unread.append(f"NOT COMPLETE: {arm}/{seed} is {run.state}.")
         if run.idle:
             found.unread.append(f"NOT PBT: {run.idle}")
         found.results.setdefault(arm, {})[seed] = run.result(number)

@@ -102,7 +102,7 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
         reported=reported,
         left_out=left_out,
         damage=(
-            *(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
+            *(f"NOT COMPLETE: {run.path} is {run.state}." for run in runs if run.problems),
             *(f"NOT PBT: {run.idle}" for run in runs if run.idle),
         ),
     )

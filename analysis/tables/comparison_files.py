@@ -231,8 +231,8 @@ def notes(found: Comparison) -> list[str]:
         if sum(row.never) and row.name.startswith(TIMES[0]):
             said.append(
                 f"{row.name}: {row.never[0]} of {ours} runs of {found.names[0]} and {row.never[1]} "
-                f"of {theirs} of {found.names[1]} never came there, and count with the time they "
-                "had: the means are bounds (≥), and log-rank scores are permuted."
+                f"of {theirs} of {found.names[1]} never reached the target, and count with the "
+                "time they had: the means are bounds (≥), and log-rank scores are permuted."
             )
     unsaid = [name for name in found.held_out if name not in found.lower]
     if unsaid:

@@ -70,12 +70,12 @@ def pictured() -> PBT:
 
 
 def too_late() -> PBT:
-    """A run in which nobody is ever ready."""
+    """A run in which no member is ever ready."""
     return replace(walk(), ready=Every(1000))
 
 
 def stay(me: Member, population: Peers, rng: np.random.Generator) -> Member:
-    """Copy nobody."""
+    """Stay, and copy no other member."""
     return me
 
 

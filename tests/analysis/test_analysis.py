@@ -195,7 +195,7 @@ def test_a_reported_picture_is_read_back() -> None:
 def test_drawing_changes_no_global_style(
     arms: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
-    """A user's own matplotlib settings are his."""
+    """A user's own matplotlib settings stay."""
     before = dict(mpl.rcParams)
 
     drawn = next(iter(figures(read_runs(arms[0][:1]))))

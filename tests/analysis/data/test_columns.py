@@ -1,4 +1,4 @@
-"""Records as columns: the same numbers, whoever is missing and whatever is torn."""
+"""Records as columns: the same numbers, even with missing members and torn files."""
 
 import math
 from dataclasses import replace
@@ -73,7 +73,7 @@ def test_ancestry_and_founders_are_those_of_a_slow_walk(run: RunData) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
-    """Whoever copies whom: each row has the founder of the row before it, and keeps its age."""
+    """For any copies, each row has the founder of the row before it, and keeps its age."""
     members, steps = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 8))
     histories = [[Record(member=Member(id=id))] for id in range(members)]
     for step in range(1, steps + 1):
@@ -120,7 +120,7 @@ def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
     assert len(run.problems) == 2
     assert len(run.columns.step) == 8 * 41 - 2
     assert 7 not in run.columns.n[run.columns.rows(5)]
-    assert "without what cannot be read (2 records or files)" in run.state
+    assert "without what is unreadable (2 records or files)" in run.state
     assert "not done" in run.state  # the torn one was the last of its member
 
 
@@ -154,7 +154,7 @@ def test_what_is_inherited_decides_where_a_lineage_goes(run: RunData) -> None:
 
 
 def test_the_best_is_the_best_of_all_ends(run: RunData) -> None:
-    """Whoever has diverged is not."""
+    """A member that has diverged is not among them."""
     ends = {id: record.member.fitness for id, record in run.last.items()}
 
     assert run.best().member.fitness == max(ends.values())
@@ -223,7 +223,7 @@ def _copying() -> list[list[Record]]:
 
 
 def test_an_ancestry_ends_at_a_copy_of_a_lost_record() -> None:
-    """Whose weights these were nobody knows: they are no founder's; who was copied is known."""
+    """The origin of these weights is unknown, so they have no founder; the donor is known."""
     found = _without(_copying(), 0, 1)
 
     copy, last = found.rows(1)[2:]
@@ -249,7 +249,7 @@ def test_an_ancestry_ends_where_a_copy_is_lost() -> None:
 
 
 def test_a_copy_in_the_record_of_its_step_came_with_what_it_dropped() -> None:
-    """So do members publish that wait for nobody; its own score is of what it copied."""
+    """Asynchronous members publish so; the score of the record is that of the copied weights."""
     found = _without(_copying(), 1, 1)
 
     assert found.score_grid(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]

@@ -1,4 +1,4 @@
-"""Results keep what was there: never does one replace another's, unless it is told to."""
+"""No result replaces one of other runs, unless it is told to."""
 
 import json
 import shutil
@@ -114,7 +114,7 @@ def test_the_sides_of_a_comparison_are_not_interchanged(
 def test_a_file_that_is_not_ours_stays(
     command: str, same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Nobody knows from which runs it is; and nothing is written beside it."""
+    """Its runs are unknown, so it stays, and nothing is written beside it."""
     out = tmp_path / "out"
     name = {
         "compare": "walk_against_walk_random_search.csv",
@@ -150,7 +150,7 @@ def test_a_report_is_refused_before_its_figures_and_its_figures_before_it(
 
 
 def test_captions_of_other_figures_stay(tmp_path: Path) -> None:
-    """And what somebody wrote there; those of the same figure are replaced."""
+    """What a user wrote there stays too; captions of the same figure are replaced."""
     runs = [write_run(tmp_path / name, members=3, steps=4) for name in ("a", "b")]
     out = tmp_path / "out"
     assert main(["figures", str(runs[0]), "--out", str(out)]) == 0
@@ -200,7 +200,7 @@ def test_an_ablation_of_another_study_stays(study: Path, tmp_path: Path) -> None
 def test_a_record_that_cannot_be_read_is_as_none(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Then nobody knows from which runs a file is, and it stays."""
+    """Then the runs of a file are unknown, and it stays."""
     command = ["members", str(same[0]["walk"]), "--out", str(tmp_path)]
     assert main(command) == 0
     for text in ("{", "[]", json.dumps({"members.csv": {"by": "members"}}), "null"):

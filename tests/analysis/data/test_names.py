@@ -64,7 +64,7 @@ def _saying(
 
 @given(st.lists(NAMES, unique=True, max_size=8), st.lists(NAMES, max_size=4))
 def test_names_are_told_apart(names: list[str], taken: list[str]) -> None:
-    """From each other and from those taken; a name that nobody else has stays as it is."""
+    """They differ from each other and from those taken; a name that is unique stays as it is."""
     found = told_apart(names, taken, "reported")
 
     assert list(found) == names
@@ -180,7 +180,7 @@ def test_a_hyperparameter_and_a_report_named_as_the_score_have_axes_of_their_own
 
 
 def test_arms_whose_names_are_the_same_have_labels_of_their_own(tmp_path: Path) -> None:
-    """Be it the folder of one that is called as the preset of another."""
+    """They differ even if the folder of one run has the name of another's preset."""
     runs = [
         replace(written([[1.0]], preset=preset, steps=n), path=Path(path))
         for preset, path, n in (("m:a", "x/b", 1), ("m:a", "x/c", 2), ("m:b", "x/d", 3))

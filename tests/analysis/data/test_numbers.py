@@ -113,7 +113,7 @@ def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
 
 
 def test_times_to_a_target_are_as_by_hand() -> None:
-    """The first step at which anybody has it, and what all took until they had done that step."""
+    """It is the first step at which a member has it, with the seconds of all up to that step."""
     data = written(LINES).columns
 
     assert times(data, Target(5.0), 3) == (2.0, 8.0, True)

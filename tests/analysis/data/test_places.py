@@ -173,9 +173,9 @@ def test_a_place_without_runs_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("preset", "why"),
-    [("too_late", "nobody was ever ready (ready=Every(steps=1000"), ("stays", "to stay")],
+    [("too_late", "no member was ever ready (ready=Every(steps=1000"), ("stays", "to stay")],
 )
-def test_pbt_in_which_nobody_copied_is_said_to_be_a_random_search(
+def test_pbt_without_copies_is_called_a_random_search(
     preset: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By figures, compare and report, with the reason; not of a random search."""
@@ -193,13 +193,13 @@ def test_pbt_in_which_nobody_copied_is_said_to_be_a_random_search(
     assert "It is a random search." in run.idle
     assert f"warning: {run.idle}" in drawn
     assert f"NOT PBT: {run.idle}" in compared
-    assert "Nobody copied anybody in" in (tmp_path / "a.html").read_text()
+    assert "No member copied another in" in (tmp_path / "a.html").read_text()
     assert run.idle in (tmp_path / "out" / "captions.md").read_text()
     assert read_runs([Path(search)])[0].idle == ""
 
 
-def test_a_run_that_goes_on_has_copied_nobody_so_far(tmp_path: Path) -> None:
-    """It may still be ready."""
+def test_a_run_that_goes_on_has_no_copies_so_far(tmp_path: Path) -> None:
+    """Its members may still become ready."""
     run = read_run(
         write_run(
             tmp_path / "run", 4, 12, preset="m:pbt", every=4, until=dict.fromkeys(range(4), 2)

@@ -27,7 +27,7 @@ SIZES = [(8, 600, 4), (80, 600, 10), (40, 250, 25), (30, 12, 12), (2, 4, 2)]
 
 @pytest.fixture(scope="module", params=SIZES, ids=str)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunData:
-    """A run of so many members and steps, of which each decides so often; only to be read."""
+    """A run with this number of members, steps, and steps between decisions; only to be read."""
     members, steps, every = request.param
     root = tmp_path_factory.mktemp("runs") / "run"
     return read_run(write_run(root, members, steps, every=every))
@@ -108,7 +108,7 @@ def test_one_seed_is_a_point_and_no_bar(ours: tuple[float, ...], theirs: tuple[f
 
 @pytest.mark.parametrize(("way", "style"), [(1, "-"), (-1, "--"), (0, ":")])
 def test_the_line_between_two_points_says_which_is_better(way: int, style: str) -> None:
-    """Whole, dashed, or dotted where nobody knows."""
+    """It is solid if ours is better, dashed if worse, dotted if that is unknown."""
     ax = _panel((3.0,), (2.0,), way)
 
     [line] = [line for line in ax.lines if len(line.get_xdata()) == 2]
@@ -134,7 +134,7 @@ def test_an_ablation_of_one_seed_has_no_bars() -> None:
 
 
 def test_a_name_with_two_dollars_is_drawn_as_it_is(tmp_path: Path) -> None:
-    """Be it of the score or of a hyperparameter, in every figure, of one seed or of several."""
+    """The name of the score or of a hyperparameter, in every figure, with one seed or several."""
     runs = [
         run_of(tmp_path / f"{name} $a$ {seed}", f"tests.analysis.odd:{name}", seed=seed)
         for name, seed in (("priced", 1), ("priced", 2), ("priced_random_search", 1))

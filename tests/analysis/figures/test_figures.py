@@ -111,7 +111,7 @@ def test_runs_of_every_kind_are_drawn(case: str, tmp_path: Path) -> None:
     drawn = _rendered(list(figures(read_runs([path]))))
 
     assert "scores_run" in drawn
-    assert ("forest_run" in drawn) == (case != "one member")  # nobody to copy
+    assert ("forest_run" in drawn) == (case != "one member")  # it has no donor
     assert ("not done" in drawn["scores_run"].caption) == (case == "running")
 
 
@@ -233,7 +233,7 @@ def test_edges_are_coloured_by_score_and_ends_differ_in_shape(run: RunData) -> N
     assert shapes[0] != shapes[1]
 
 
-def test_lineages_are_those_of_whoever_is_there_at_each_share(
+def test_lineages_are_those_of_the_members_at_each_share(
     pair: tuple[RunData, RunData],
 ) -> None:
     """A line for each member, of what its weights had been trained with by then."""
@@ -277,7 +277,7 @@ def test_the_winners_schedule_is_that_of_its_ancestry(pair: tuple[RunData, RunDa
 
 
 def test_every_copy_has_a_mark(run: RunData) -> None:
-    """At its step and at whoever copied; beside it how often each was copied."""
+    """It is at its step and the member that copied; bars count the copies of each donor."""
     copies = [r.member for r in _records(run).values() if r.member.parent]
     with new_figure(7, 4) as figure:
         draw_copies(figure, run)
@@ -379,7 +379,7 @@ def test_seeds_are_one_arm_and_have_one_bar(tmp_path: Path) -> None:
 
 
 def test_a_run_that_copies_no_weights_has_no_phylogeny(tmp_path: Path) -> None:
-    """Nor founders that die out; who copied whom is still drawn."""
+    """It has no founders that die out either; who copied whom is still drawn."""
     work(open_run(tmp_path / "run", "tests.analysis.synthetic:hypers_only"), durable=False)
 
     drawn = _rendered(list(figures(read_runs([tmp_path / "run"]))))

@@ -97,7 +97,7 @@ def test_it_can_be_printed(scheme: str, report: Path, opened: Open) -> None:
 def test_what_is_hovered_is_what_the_record_holds(
     report: Path, members: dict[tuple[int, int], Member], opened: Open
 ) -> None:
-    """Every member at every third step: who, when, score, hypers, whom it copied."""
+    """Every member at every third step has its id, step, score, hypers and donor."""
     shown = opened(report)
     scroll(shown)
     rows, seen = _rows(members), 0
@@ -305,7 +305,7 @@ def test_scripts_that_are_not_ours_are_refused(report: Path, browser: Any) -> No
 
 
 def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, opened: Open) -> None:
-    """Nobody knows whose weights these were."""
+    """The origin of these weights is unknown."""
     root = write_run(tmp_path / "run")
     records = {id: Members(root).history(id) for id in range(6)}
     copies = [r.member for history in records.values() for r in history if r.member.parent]
@@ -324,7 +324,7 @@ def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, open
 
 
 def test_a_page_of_nothing_but_a_start_can_be_opened(tmp_path: Path, opened: Open) -> None:
-    """One step, no scores, nobody copied."""
+    """It has one step, no scores and no copies."""
     shown = opened(
         write_report(
             [write_run(tmp_path / "run", until=dict.fromkeys(range(8), 0))], tmp_path / "a.html"

@@ -1,4 +1,4 @@
-"""Names that somebody else chose: of directories, of presets, of the axes of a study."""
+"""Hostile names of directories, presets and axes of a study."""
 
 import shutil
 from pathlib import Path

@@ -223,7 +223,7 @@ def test_members_that_never_reported_are_named(tmp_path: Path) -> None:
 def test_a_run_without_records_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And a directory that is none."""
+    """A directory that is no run is refused too."""
     open_run(tmp_path / "run", "tests.trainers:walk")
 
     assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "a.html")]) == 2
@@ -322,7 +322,7 @@ def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("drawn")
 def test_a_name_with_dollars_is_no_formula(tmp_path: Path) -> None:
-    """It is written as it is, be it of a hyperparameter or of the score."""
+    """The name of a hyperparameter or of the score is written as it is."""
     names = [r"$\nothing$", "fee_$ of_$"]
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:

@@ -164,7 +164,7 @@ def test_times_to_the_baselines_end_are_compared() -> None:
     assert row.permutation.p == 0.25  # three log-rank scores of one sign
     text = comparison_as_markdown(found)
     assert "≥ 3" in text
-    assert "0 of 3 runs of walk (first) and 1 of 3 of walk (second) never came there" in text
+    assert "0 of 3 runs of walk (first) and 1 of 3 of walk (second) never reached" in text
     assert _compared(ours, theirs, target=0.5).rows[-2].theirs == (2, 2, 2)
 
 
@@ -222,7 +222,7 @@ def test_steps_that_failed_members_did_not_train_are_counted(tmp_path: Path) -> 
 
 
 def test_one_pair_has_no_interval_and_no_test() -> None:
-    """None is claimed, and it is said."""
+    """The text says that no interval is claimed."""
     text = comparison_as_markdown(_compared(_ending([3.0]), _ending([1.0])))
 
     assert "1 seed" in text
@@ -284,7 +284,7 @@ def test_a_run_with_unreadable_records_is_said_first() -> None:
         _compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0]))
     )
 
-    said = "NOT WHOLE: run-1 is without what cannot be read (1 records or files)."
+    said = "NOT COMPLETE: run-1 is without what is unreadable (1 records or files)."
     assert text.splitlines()[2] == said
 
 
@@ -320,7 +320,7 @@ def test_a_number_that_a_best_member_did_not_report_is_left_out_and_said() -> No
 def test_unfinished_runs_are_compared_so_far(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the last step that all have done, and it is said first."""
+    """They are compared at the last step that all have done, and the text says so first."""
     run = open_run(tmp_path / "run", "tests.trainers:walk", {"seed": 1})
     work(run, durable=False, turns=35)
     runs, against = [str(arms[0][0]), str(tmp_path / "run")], map(str, arms[1][:2])

@@ -1,4 +1,4 @@
-"""Whether higher or lower is better: claimed of the score, and of whatever somebody said it of."""
+"""Higher or lower is better: known for the score, and for numbers whose direction is given."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
     assert [gap.get_hatch() for gap in found] == [None, None]
 
 
-def test_a_gap_is_hatched_where_nobody_said_what_is_better() -> None:
+def test_a_gap_is_hatched_if_it_is_unknown_what_is_better() -> None:
     """Both ways alike."""
     found = _gaps(
         Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], 0)
@@ -52,7 +52,7 @@ def test_a_gap_is_hatched_where_nobody_said_what_is_better() -> None:
 def test_panels_know_of_the_score_and_of_what_is_named(
     arms: tuple[list[Path], list[Path]],
 ) -> None:
-    """A reported number is neither higher nor lower until somebody says so."""
+    """A reported number has no direction until the command line gives one."""
     runs = read_runs([arms[0][0], arms[1][0]])
     [score, *reported] = runs[0].score, *runs[0].columns.report
     last = reported[-1]
@@ -113,7 +113,7 @@ def test_a_comparison_says_of_which_numbers_it_does_not_know() -> None:
 
 
 @pytest.mark.parametrize("command", ["figures", "report"])
-def test_a_number_that_nobody_reports_is_refused(
+def test_a_number_that_no_run_reports_is_refused(
     command: str,
     arms: tuple[list[Path], list[Path]],
     tmp_path: Path,

@@ -153,7 +153,7 @@ def test_holm_is_as_by_hand() -> None:
 
 
 def test_logrank_scores_sum_to_the_numerator_of_scipys_test() -> None:
-    """By hand: of four, the first two came there; and O - E of scipy's statistic."""
+    """By hand: the first two of four reached the target; and O - E of scipy's statistic."""
     assert logrank_scores([1, 2, 3, 4], [True, True, False, False]) == pytest.approx(
         [3 / 4, 1 - 7 / 12, -7 / 12, -7 / 12]
     )
