@@ -25,7 +25,7 @@ from tests.analysis.runs import run_of
 def test_figures_are_drawn_from_run_directories(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As PNG and PDF, the baseline behind its run and not on its own."""
+    """They are PNG and PDF, with the baseline behind its run."""
     toy = [run_of(tmp_path / name, f"tasks.toy.presets:{name}") for name in PANELS]
     runs = map(str, [*toy, arms[0][0], arms[1][0]])
 
@@ -46,7 +46,7 @@ def test_figures_are_drawn_from_run_directories(
 def test_the_pdf_keeps_its_text_as_text(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
-    """With embedded TrueType fonts, and the same bytes each time."""
+    """It embeds TrueType fonts, and has the same bytes each time."""
     runs = read_runs(arms[0][:1])
     first, second = (
         [save(drawn.figure, tmp_path / out, drawn.name)[1] for drawn in islice(figures(runs), 2)]
@@ -61,7 +61,7 @@ def test_the_pdf_keeps_its_text_as_text(
 def test_the_thick_line_is_the_mean_of_the_five_best_at_each_step(
     arms: tuple[list[Path], list[Path]],
 ) -> None:
-    """Against a plain loop over the records; one thin line a member."""
+    """It equals a plain loop over the records; each member has a thin line."""
     [run] = read_runs(arms[0][:1])
     with new_figure(4, 3) as figure:
         ax = figure.subplots()
@@ -100,7 +100,7 @@ def test_a_step_is_reached_before_and_left_after_its_decision(
 
 
 def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -> None:
-    """One panel each beside the scores."""
+    """Each has a panel beside the scores."""
     ours, theirs = read_runs(arms[0][:1])[0], read_runs(arms[1][:1])[0]
     with new_figure(6, 3) as figure:
         draw_run(figure, ours, theirs)
@@ -109,7 +109,7 @@ def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -
 
 
 def test_a_baseline_is_known_by_its_settings(arms: tuple[list[Path], list[Path]]) -> None:
-    """Same task, size and seed, and never ready."""
+    """Task, size and seed are the same, and no member is ever ready."""
     ours, theirs = read_runs(arms[0]), read_runs(arms[1])
 
     assert theirs[0].is_baseline_of(ours[0])
@@ -118,7 +118,7 @@ def test_a_baseline_is_known_by_its_settings(arms: tuple[list[Path], list[Path]]
 
 
 def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
-    """Eight steps of four updates, after the start."""
+    """These are the start, and eight steps of four updates."""
     [run] = read_runs([run_of(tmp_path / "grid", "tasks.toy.presets:figure_2_grid")])
 
     way = path(run, 0)
@@ -130,7 +130,7 @@ def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
 def test_how_each_member_ended_is_a_csv_file(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
-    """A row a member, with hypers and reports."""
+    """Each member has a row, with hypers and reports."""
     assert main(["members", *map(str, arms[0]), "--out", str(tmp_path)]) == 0
 
     header, *rows = (tmp_path / "members.csv").read_text().splitlines()
@@ -155,7 +155,7 @@ def test_one_bad_member_does_not_press_all_others_into_a_line(
 def test_figures_of_runs_in_folders_of_one_name_are_told_apart(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the folder above; a run that is given twice is refused."""
+    """The folder above is in the name; a run that is given twice is refused."""
     runs = read_runs([arms[0][0], run_of(tmp_path / "b" / "walk-0", "tests.trainers:walk", seed=9)])
 
     assert folders(runs) == [f"{arms[0][0].parent.name}-walk-0", "b-walk-0"]
@@ -207,7 +207,7 @@ def test_drawing_changes_no_global_style(
 def test_a_report_writes_its_figures_as_files_too(
     arms: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
-    """The same files, read and drawn once for both."""
+    """Both commands write the same files."""
     runs = [str(path) for path in (*arms[0][:1], *arms[1][:1])]
     assert main(["figures", *runs, "--out", str(tmp_path / "alone")]) == 0
 
@@ -224,7 +224,7 @@ def test_a_report_writes_its_figures_as_files_too(
 
 
 def test_a_figure_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
-    """It is named, and captions.md says why."""
+    """The figure is named, and captions.md says why."""
 
     def bad(figure: Figure) -> None:
         raise ValueError("no such projection")

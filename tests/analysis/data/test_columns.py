@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def test_every_record_is_a_row(run: RunData) -> None:
-    """With the numbers that it holds, member by member."""
+    """Rows hold the numbers of the records, member by member."""
     found = run.columns
     row = 0
     for id in range(8):
@@ -52,7 +52,7 @@ def test_every_record_is_a_row(run: RunData) -> None:
 
 
 def test_ancestry_and_founders_are_those_of_a_slow_walk(run: RunData) -> None:
-    """From record to record by (id, n), as they name each other."""
+    """The walk goes from record to record by (id, n)."""
     records = {
         (r.member.id, r.member.n): r for id in range(8) for r in Members(run.path).history(id)
     }
@@ -97,7 +97,7 @@ def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
 
 
 def test_the_grid_has_the_row_with_which_each_step_was_left(run: RunData) -> None:
-    """Of a member that is not there yet, none."""
+    """A member that has not reached a step has none."""
     grid = run.columns.row_grid(25)
 
     assert (grid[:, 21:] == -1).all()
@@ -106,7 +106,7 @@ def test_the_grid_has_the_row_with_which_each_step_was_left(run: RunData) -> Non
 
 
 def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
-    """A last line cut short, a byte flipped in the middle: said, and all else is there."""
+    """The torn lines are reported, and all others are read."""
     path = write_run(tmp_path / "run")
     cut = path / "members/002/history/00000000.jsonl"
     cut.write_bytes(cut.read_bytes()[:-40])
@@ -125,7 +125,7 @@ def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
 
 
 def test_a_lost_file_of_the_history_is_said(tmp_path: Path) -> None:
-    """Though nothing in it can be complained of."""
+    """It is reported although no file that is left is damaged."""
     path = write_run(tmp_path / "run", members=2, steps=200)
     (path / "members/001/history/00000000.jsonl").unlink()
 
@@ -135,7 +135,7 @@ def test_a_lost_file_of_the_history_is_said(tmp_path: Path) -> None:
 
 
 def test_members_that_never_reported_are_absent(tmp_path: Path) -> None:
-    """They have no rows, no last record, and are said to be missing."""
+    """They have no rows and no last record, and are reported as missing."""
     [run] = read_runs([write_run(tmp_path / "run", until={3: -1, 4: 7})])
 
     assert 3 not in run.last
@@ -147,7 +147,7 @@ def test_members_that_never_reported_are_absent(tmp_path: Path) -> None:
 
 
 def test_what_is_inherited_decides_where_a_lineage_goes(run: RunData) -> None:
-    """Without the weights, it never leaves its member."""
+    """If a copy takes no weights, a lineage never leaves its member."""
     found = replace(run.columns, weights=False)
 
     assert (found.founders() == found.member).all()
@@ -161,7 +161,7 @@ def test_the_best_is_the_best_of_all_ends(run: RunData) -> None:
 
 
 def test_a_forged_circle_is_refused() -> None:
-    """Rather than walked through for ever."""
+    """It would otherwise be walked through for ever."""
     start = Member(id=0, hypers={})
     one = replace(start, n=1, step=1, cause="exploit", parent=(1, 1))
     other = replace(one, id=1, parent=(0, 1))
@@ -172,7 +172,7 @@ def test_a_forged_circle_is_refused() -> None:
 
 
 def test_a_lean_record_lacks_only_what_was_seen() -> None:
-    """Even where a report or a hyperparameter is called so."""
+    """This holds even if a report or a hyperparameter has that name."""
     me = Member(id=1, n=2, step=3, score=1.5, hypers={"seen": 2.0}, seen={0: 1, 7: None})
     pairs = cast(list[float], [[1.0, 2.0]])
     record = Record(member=me, report={"seen": pairs, "text": ',"seen":[[3'})
@@ -183,14 +183,14 @@ def test_a_lean_record_lacks_only_what_was_seen() -> None:
 
 
 def test_no_records_are_no_rows() -> None:
-    """Nor an error."""
+    """They are not an error."""
     found = columns([[], []])
 
     assert (found.members, len(found.step)) == (2, 0)
 
 
 def test_a_run_still_running_is_read_as_far_as_it_is(tmp_path: Path) -> None:
-    """By its real workers, stopped in the middle."""
+    """Real workers wrote it and were stopped in the middle."""
     run = open_run(tmp_path / "run", "tests.trainers:walk")
     work(run, durable=False, turns=20)
 
@@ -237,7 +237,7 @@ def test_an_ancestry_ends_at_a_copy_of_a_lost_record() -> None:
 
 
 def test_an_ancestry_ends_where_a_copy_is_lost() -> None:
-    """The member goes on, but not with its own weights; a lost step of its own is no such end."""
+    """The member goes on with other weights; a lost step of its own ends nothing."""
     found = _without(_copying(), 1, 2)
 
     after = int(found.rows(1)[-1])

@@ -56,7 +56,7 @@ def test_results_of_other_runs_of_the_same_names_stay(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All of them, to the byte; the same runs make them anew, and --overwrite replaces them."""
+    """Only the same runs or --overwrite replace them."""
     first, second = (_typed(command, runs, tmp_path / "out") for runs in same)
     assert main(first) == 0
     before = _all(tmp_path)
@@ -89,7 +89,7 @@ def test_a_run_that_was_moved_is_the_same_run(
 def test_more_of_the_same_runs_make_a_result_anew_and_fewer_do_not(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """A study grows; what is known of more runs is not replaced by less."""
+    """A study may grow; a result of more runs is not replaced by one of fewer."""
     walk, search = map(str, same[0].values())
     out = ["--out", str(tmp_path / "out")]
     assert main(["members", walk, *out]) == 0
@@ -102,7 +102,7 @@ def test_more_of_the_same_runs_make_a_result_anew_and_fewer_do_not(
 def test_the_sides_of_a_comparison_are_not_interchanged(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Runs of two folders, of which one has been on the other side."""
+    """A result with both sides swapped does not replace the first."""
     one, other = (str(runs["walk"]) for runs in same)
     out = ["--out", str(tmp_path / "out")]
     assert main(["compare", one, "--against", other, *out]) == 0
@@ -136,7 +136,7 @@ def test_a_file_that_is_not_ours_stays(
 def test_a_report_is_refused_before_its_figures_and_its_figures_before_it(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Of two places, either nothing is written or both."""
+    """Either both places are written, or neither."""
     first, second = (str(runs["walk"]) for runs in same)
     figures = ["--figures", str(tmp_path / "figures")]
     assert main(["report", first, "--out", str(tmp_path / "a.html"), *figures]) == 0
@@ -170,7 +170,7 @@ def test_captions_of_other_figures_stay(tmp_path: Path) -> None:
 def test_an_ablation_of_another_number_stays_beside_the_first(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They have the same names of files."""
+    """Its files would have the same names, so it is refused."""
     command = ["ablation", str(study), "--out", str(tmp_path / "out")]
     assert main(command) == 0
     before = _all(tmp_path / "out")
@@ -183,7 +183,7 @@ def test_an_ablation_of_another_number_stays_beside_the_first(
 
 
 def test_an_ablation_of_another_study_stays(study: Path, tmp_path: Path) -> None:
-    """Of the same arms, seeds and numbers."""
+    """It is refused even with the same arms, seeds and numbers."""
     shutil.copytree(study, other := tmp_path / "study")
     for info in other.rglob("run.json"):
         known = unseal(info.read_bytes())

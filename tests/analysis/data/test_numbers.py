@@ -39,7 +39,7 @@ def _reporting(run: Written, says: dict[tuple[int, int], float]) -> Written:
 
 
 def test_the_numbers_are_as_by_hand() -> None:
-    """Of six members and three steps, the best of which are 2, 5 and 9."""
+    """Six members train three steps; the best scores are 2, 5 and 9."""
     found = results(written(SIX).columns)
 
     assert found["selected"] == 9.0
@@ -53,7 +53,7 @@ def test_the_numbers_are_as_by_hand() -> None:
 
 
 def test_members_are_chosen_by_the_selected_score_alone() -> None:
-    """Whatever better one another has reported."""
+    """A better reported number of another member does not count."""
     run = _reporting(written(LINES), {(i, 3): value for i, value in enumerate((50, 60, 7, 80))})
 
     found = results(run.columns)
@@ -65,7 +65,7 @@ def test_members_are_chosen_by_the_selected_score_alone() -> None:
 
 
 def test_a_number_that_the_best_member_did_not_report_is_none() -> None:
-    """Not another member's, and not an older one."""
+    """Another member's and an older number do not count."""
     run = _reporting(written(LINES), {(0, 3): 1.0, (2, 2): 5.0})
 
     found = results(run.columns)
@@ -85,7 +85,7 @@ def test_diverged_members_are_worst() -> None:
 
 
 def test_a_copy_counts_as_what_it_was_until_it_came() -> None:
-    """In the curve; at the end it is what it is, and it costs an evaluation."""
+    """The curve has its old score, the end its new one; it costs an evaluation."""
     before = written(LINES)
     run = with_copy(before, 3, 2, 9.5)
 
@@ -100,7 +100,7 @@ def test_a_copy_counts_as_what_it_was_until_it_came() -> None:
 
 
 def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
-    """One record a step: its score is of the donor's weights, the one it gave up is its own."""
+    """Its record has the donor's score, and the score that it dropped."""
     run = with_copy(written(LINES), 3, 2, 9.5)
     history = [*run.histories[3][:-2], replace(run.histories[3][-1])]
     data = run.having([*run.histories[:3], history]).columns
@@ -125,7 +125,7 @@ def test_times_to_a_target_are_as_by_hand() -> None:
 
 
 def test_a_run_is_cut_where_all_have_been() -> None:
-    """As if it had ended there."""
+    """It reads as if it had ended there."""
     run = written([[1.0, 2.0, 3.0], [4.0, 5.0]])
 
     data = run.columns
@@ -160,7 +160,7 @@ def test_copies_stay_copies_in_a_cut_run(tmp_path: Path) -> None:
 
 
 def test_the_costs_of_a_real_run_are_those_of_its_records(tmp_path: Path) -> None:
-    """Counted once more, record by record; failed steps are neither trained nor evaluated."""
+    """A loop over the records counts the same; failed steps cost nothing."""
     paths = [
         run_of(tmp_path / name, f"tests.trainers:{name}")
         for name in ("walk", "raises_random_search")

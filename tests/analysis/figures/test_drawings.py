@@ -34,7 +34,7 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 
 
 def test_a_forest_fills_its_page(run: RunData) -> None:
-    """In each of twelve parts of it there is some tree, or nearly so; and no two trees overlap."""
+    """Nearly all of twelve parts of the page have a tree, and no two trees overlap."""
     found = forest(run.columns)
     trees = found.trees()
 
@@ -69,7 +69,7 @@ def test_the_colours_of_a_forest_stop_with_its_scores(run: RunData) -> None:
 
 
 def test_copies_are_read_in_a_long_run(run: RunData) -> None:
-    """Every copy has a mark; lines are drawn where those of two steps do not cross."""
+    """Every copy has a mark; lines are drawn only if those of two steps do not cross."""
     copies = run.columns.copies()
     with new_figure(7, 4.2) as figure:
         draw_copies(figure, run)
@@ -96,7 +96,7 @@ def _panel(ours: tuple[float, ...], theirs: tuple[float, ...], way: int = 1) -> 
 
 @pytest.mark.parametrize(("ours", "theirs"), [((102.9,), (102.6,)), ((3.0, 4.0), (2.0,))])
 def test_one_seed_is_a_point_and_no_bar(ours: tuple[float, ...], theirs: tuple[float, ...]) -> None:
-    """On whichever side; every seed is there."""
+    """Every seed of both sides is there."""
     ax = _panel(ours, theirs)
 
     assert len(ax.patches) == 0
@@ -116,12 +116,12 @@ def test_the_line_between_two_points_says_which_is_better(way: int, style: str) 
 
 
 def test_several_seeds_are_bars() -> None:
-    """As in the paper."""
+    """They are drawn as in the paper."""
     assert len(_panel((3.0, 4.0), (2.0, 2.5)).patches) == 2
 
 
 def test_an_ablation_of_one_seed_has_no_bars() -> None:
-    """But a dot for each arm."""
+    """It has a dot for each arm."""
     values = {"a": np.array([1.5]), "b": np.array([0.5])}
     levels: dict[str, dict[str, str | float]] = {"a": {"x": "1"}, "b": {"x": "2"}}
     study = Ablation((1,), values, dict.fromkeys(values, "search"), levels, True, "selected")
@@ -154,7 +154,7 @@ def test_a_name_with_two_dollars_is_drawn_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path: Path) -> None:
-    """Which matplotlib keeps for artists without a name."""
+    """matplotlib would leave such a name out."""
     run = read_run(write_run(tmp_path / "run", preset="tests:_mine"))
 
     with new_figure(7, 4) as figure:
@@ -166,5 +166,5 @@ def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path: Path) 
 
 
 def test_powers_of_ten_are_no_formulas() -> None:
-    """They are signs of their own; of other numbers, as they are."""
+    """They use superscript characters; other numbers stay as they are."""
     assert [power(x) for x in (1e-5, 1.0, 1e3, 5.0, 0.0)] == ["10⁻⁵", "10⁰", "10³", "5", "0"]

@@ -87,7 +87,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
 def test_a_thousand_members_of_two_hundred_steps_can_be_used(
     size: str, large: tuple[Evidence, Path], opened: Open
 ) -> None:
-    """Each of what a person does takes less than two seconds, most of it far less."""
+    """Each action takes less than two seconds, most far less."""
     run, path = large
     took: dict[str, float] = {}
 

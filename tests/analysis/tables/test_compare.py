@@ -102,7 +102,7 @@ def test_a_few_shared_seeds_do_not_throw_away_the_others() -> None:
 
 
 def test_a_low_number_is_timed_downwards() -> None:
-    """And the others are compared as before."""
+    """The others are compared as before."""
     ours = [written([[-1.0, -3.0, 1.0]], seed=s) for s in range(2)]
     theirs = [written([[0.0, 0.0, -3.0]], seed=s) for s in range(2)]
 
@@ -113,7 +113,7 @@ def test_a_low_number_is_timed_downwards() -> None:
 
 
 def test_a_number_of_one_arm_alone_is_named() -> None:
-    """It is not compared, and not forgotten."""
+    """It is not compared, but the text names it."""
     ours = _ending([3.0, 4.0])
     theirs = [
         run.having([[replace(r, report={}) for r in h] for h in run.histories])
@@ -149,7 +149,7 @@ def test_the_committed_table_of_the_digits_is_found_again() -> None:
 
 
 def test_times_to_the_baselines_end_are_compared() -> None:
-    """Its median by default; runs that never come there are counted, and make a bound."""
+    """The target is the baseline's median; runs that miss it are counted as a bound."""
     ours = [written([[0.0, 5.0, 6.0]], seed=s) for s in range(3)]
     theirs = [written([[0.0, 1.0, end]], seed=s) for s, end in enumerate((4.0, 5.0, 4.5))]
 
@@ -169,7 +169,7 @@ def test_times_to_the_baselines_end_are_compared() -> None:
 
 
 def test_a_held_out_number_is_timed_if_it_is_named() -> None:
-    """Which of them should be high is not known otherwise."""
+    """Otherwise it is unknown whether it should be high."""
     ours, theirs = _ending([3.0, 4.0]), _ending([1.0, 2.0])
 
     names = [row.name for row in _compared(ours, theirs, held_out=["twice"]).rows]
@@ -179,7 +179,7 @@ def test_a_held_out_number_is_timed_if_it_is_named() -> None:
 
 
 def test_holm_corrects_for_all_numbers_that_are_tested() -> None:
-    """And none is below its p."""
+    """No corrected p is below its p."""
     rng = np.random.default_rng(0)
 
     found = _compared(_ending(rng.normal(1, 1, 6).tolist()), _ending(rng.normal(size=6).tolist()))
@@ -190,7 +190,7 @@ def test_holm_corrects_for_all_numbers_that_are_tested() -> None:
 
 
 def test_unequal_budgets_are_said_aloud_and_first() -> None:
-    """Steps, evaluations, seconds: a baseline with less of them is no baseline."""
+    """Steps, evaluations or seconds of the arms differ."""
     ours = [with_copy(run, 1, 0, 3.0) for run in _ending([3.0, 4.0])]
     theirs = [written([[0.0, 2.0]], seed=s) for s in range(2)]
 
@@ -259,7 +259,7 @@ def test_files_hold_all_numbers_of_all_seeds(
 
 
 def test_what_is_no_number_is_null_or_empty_in_the_files() -> None:
-    """So that any program can read them."""
+    """Any program can read them."""
     ours, theirs = _ending([3.0]), _ending([1.0])
     found = _compared(ours, theirs)
 
@@ -269,7 +269,7 @@ def test_what_is_no_number_is_null_or_empty_in_the_files() -> None:
 
 
 def test_arms_of_one_name_are_told_apart() -> None:
-    """The columns are never one arm's twice."""
+    """No two columns have the same name."""
     found = _compared(_ending([3.0, 4.0]), _ending([1.0, 2.0]))
 
     assert found.names == ("walk (first)", "walk (second)")
@@ -277,7 +277,7 @@ def test_arms_of_one_name_are_told_apart() -> None:
 
 
 def test_a_run_with_unreadable_records_is_said_first() -> None:
-    """It is compared as far as it can be read."""
+    """It is compared as far as it is readable."""
     whole, torn = _ending([3.0, 4.0])
 
     text = comparison_as_markdown(
@@ -303,7 +303,7 @@ def test_a_diverged_arm_is_said_and_not_averaged() -> None:
 
 
 def test_a_number_that_a_best_member_did_not_report_is_left_out_and_said() -> None:
-    """Rather than averaged over the others."""
+    """It is not averaged over the other seeds."""
     runs = _ending([3.0, 4.0])
     last = runs[1].histories[0][-1]
     bare = [*runs[1].histories[0][:-1], replace(last, report={})]
@@ -358,7 +358,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_compared_is_refused(case: str) -> None:
-    """With the reason."""
+    """The message gives the reason."""
     ours, theirs = _ending([3.0, 4.0]), _ending([1.0, 2.0])
     options: dict[str, object] = {}
     if case == "mixed":
@@ -384,7 +384,7 @@ def test_what_cannot_be_compared_is_refused(case: str) -> None:
 
 
 def test_runs_without_a_common_step_have_nothing_to_compare_so_far() -> None:
-    """A member that has only begun."""
+    """A member has done no step yet."""
     with pytest.raises(ValueError, match="has a member that has done no step yet"):
         common_step([written([[1.0, 2.0], []], steps=2)])
 
@@ -392,7 +392,7 @@ def test_runs_without_a_common_step_have_nothing_to_compare_so_far() -> None:
 @settings(max_examples=30, deadline=None)
 @given(ENDS, st.integers(-50, 50))
 def test_a_constant_shift_is_found_in_every_seed(ends: list[float], shift: int) -> None:
-    """Exactly, and higher in all or none."""
+    """The difference is exact, and ours is higher in all seeds or in none."""
     found = _compared(_ending([end + shift for end in ends]), _ending(ends)).rows[0]
 
     assert found.of is not None
@@ -405,7 +405,7 @@ def test_a_constant_shift_is_found_in_every_seed(ends: list[float], shift: int) 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=2, max_size=5))
 def test_swapped_arms_say_the_opposite(pairs: list[tuple[int, int]]) -> None:
-    """Of every number that is tested."""
+    """This holds for every number that is tested."""
     ours, theirs = (_ending([float(p[i]) for p in pairs]) for i in (0, 1))
 
     there = _compared(ours, theirs, target=1.0)
@@ -421,7 +421,7 @@ def test_swapped_arms_say_the_opposite(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_the_order_of_the_runs_is_no_matter() -> None:
-    """The same comparison, to the letter."""
+    """The texts are the same."""
     rng = np.random.default_rng(1)
     ours, theirs = (_ending(rng.normal(size=7).tolist()) for _ in range(2))
 

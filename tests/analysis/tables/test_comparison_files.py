@@ -36,7 +36,7 @@ def _compared(n: int, first: int = 0, **options: object) -> Comparison:
 def test_which_interval_it_is_is_said(
     n: int, first: int, options: dict[str, str], said: str
 ) -> None:
-    """The t interval, or the bootstrap where it is asked for; with few seeds, that it is narrow."""
+    """It is t, or the bootstrap on request, which is too narrow for few seeds."""
     found = _compared(n, first, **options)
 
     assert said in comparison_as_markdown(found)

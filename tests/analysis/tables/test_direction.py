@@ -29,7 +29,7 @@ def _gaps(panel: Panel) -> list[Rectangle]:
 
 @pytest.mark.parametrize(("way", "better"), [(1, 0), (-1, 1)])
 def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
-    """And a frame where it is worse: of lower numbers, the other way around."""
+    """It is a frame if ours is worse; for lower numbers it is reversed."""
     found = _gaps(
         Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], way)
     )
@@ -40,7 +40,7 @@ def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
 
 
 def test_a_gap_is_hatched_if_it_is_unknown_what_is_better() -> None:
-    """Both ways alike."""
+    """It is hatched whichever is higher."""
     found = _gaps(
         Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], 0)
     )
@@ -99,7 +99,7 @@ def test_the_lowest_is_first_where_lower_is_better() -> None:
 
 
 def test_a_comparison_says_of_which_numbers_it_does_not_know() -> None:
-    """Until --lower names it; the target is at most or at least what it says."""
+    """--lower changes that, and the target is then at most its value."""
     ours, theirs = (arm([written([[1.0, end]], seed=s) for s in (1, 2)]) for end in (2.0, 3.0))
 
     plain, named = compare(ours, theirs), compare(ours, theirs, lower=["twice"])
@@ -119,7 +119,7 @@ def test_a_number_that_no_run_reports_is_refused(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With those that there are."""
+    """The message names those that are reported."""
     out = str(tmp_path / "out.html")
 
     assert main([command, str(arms[0][0]), "--out", out, "--lower", "frechett"]) == 2
