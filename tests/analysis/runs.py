@@ -1,4 +1,4 @@
-"""Runs for tests of what is read from them."""
+"""Small runs for tests: trained into a directory, or made in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
