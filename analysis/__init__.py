@@ -1,1 +1,1 @@
-"""Figures and tables from run directories alone; nothing here imports a task."""
+"""Figures, tables and reports from run directories; nothing here imports a task."""

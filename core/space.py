@@ -402,11 +402,7 @@ class Space(Mapping[str, Prior]):
     ) -> Hypers:
         """Return what `explore` makes of `hypers`, legal and allowed; `hypers` if it finds none.
 
-        Args:
-            explore: (hypers, space, rng), or (hypers, space, rng, population).
-            population: what a rule of the second kind may look at.
-
-        The rule gets a copy each time, which it may change. What it returns is what counts.
+        The rule gets a copy each time, which it may change, and the population if it asks for that.
 
         Raises:
             RuleError: the rule raised, or returned something else than a value for each name.

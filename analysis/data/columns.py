@@ -1,8 +1,8 @@
-"""All records of a run as arrays: what figures, tables and reports are made of.
+"""All records of a run as arrays, from which figures, tables and reports are made.
 
-A row is a record. The rows of member i are first[i] to first[i + 1], in the order of their numbers;
-`parent` points to the row that was copied, `before` to the row from which a row went on: together
-they are the phylogeny of the run. It ends, and says so, where a record is not there.
+A row is a record. The rows of member i are first[i] to first[i + 1], in the order of their numbers.
+`parent` points to the row that was copied, `before` to the row that a row continues: together they
+are the phylogeny of the run. Where a record is missing, `origin_lost` says so.
 """
 
 import math
@@ -19,7 +19,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Values = Floats | NDArray[np.str_]
 CAUSES = ("init", "train", "exploit", "rescue")
-APART = (*TURN, "claim")  # phases that are no parts of each other: together, a worker's time
+APART = (*TURN, "claim")  # phases that do not overlap: their sum is a worker's time
 TOP = 5  # members whose mean stands for a population's best; Jaderberg et al. 2017, figure 4
 
 
@@ -27,23 +27,26 @@ TOP = 5  # members whose mean stands for a population's best; Jaderberg et al. 2
 class Columns:
     """The records of all members, R rows.
 
-    first: [members + 1] where each member's rows begin.
-    member, n, step: [R] whose record it is, its number, t.
-    score: [R] p; NaN before the first evaluation and for whoever diverged.
+    first: [members + 1] where the rows of each member begin.
+    member: [R] the id of the member.
+    n: [R] the number of the record among those of its member.
+    step: [R] t.
+    score: [R] p; NaN before the first evaluation and if the member diverged.
     cause: [R] index into CAUSES.
-    donor: [R] the member that was copied here; -1 where nobody was.
-    parent: [R] the row that was copied; -1 where nobody was, and where it is not there.
-    lost: [R] whether nobody knows from which row the weights come: what was copied, here or in a
-        record of the same member before it, is not there.
-    dropped: [R] the score that a copy replaced; NaN where there was no copy.
-    decided: [R] whether a decision was taken here, be it to stay.
-    waiting: [R] whether the decision of this step was still to come (lockstep).
+    donor: [R] the member that was copied here; -1 if none was.
+    parent: [R] the row that was copied; -1 if none was, and if that record is missing.
+    origin_lost: [R] whether it is unknown from which row the weights come, because the record that
+        was copied, here or earlier by the same member, is missing.
+    dropped: [R] the score that a copy replaced; NaN if there was no copy.
+    decided: [R] whether the member decided here, even if it decided to stay.
+    waiting: [R] whether the decision of this step was still pending (lockstep).
     failed: [R] whether the trainer raised, so that there are no weights.
-    time: [R] when it was published, seconds since 1970 by the clock of the host.
-    spent: [R] seconds of the turn. bytes: [R] written by it.
+    time: [R] when the record was published, seconds since 1970 by the clock of the host.
+    spent: [R] seconds of the turn.
+    bytes: [R] bytes that the turn wrote.
     hypers: by name, [R] numbers, or options as texts.
-    report: by name, [R] the numbers that selection has not seen; NaN where there are none.
-    seconds: by phase, [R].
+    report: by name, [R] the numbers that selection does not use; NaN where there are none.
+    seconds: by phase, [R] seconds.
     weights: whether a copy takes the weights; if not, a lineage never leaves its member.
     """
 
@@ -55,7 +58,7 @@ class Columns:
     cause: Ints
     donor: Ints
     parent: Ints
-    lost: Bools
+    origin_lost: Bools
     dropped: Floats
     decided: Bools
     waiting: Bools
@@ -70,7 +73,7 @@ class Columns:
 
     @property
     def members(self) -> int:
-        """How many members there are, those included that have published nothing."""
+        """The number of members, including those that have published nothing."""
         return len(self.first) - 1
 
     def rows(self, member: int) -> Ints:
@@ -79,40 +82,40 @@ class Columns:
 
     @property
     def copied(self) -> Bools:
-        """Which rows are copies: their score and report are of what was copied."""
+        """Which rows are copies; the score and the report of a copy are the donor's."""
         return self.cause >= CAUSES.index("exploit")
 
     @property
-    def came(self) -> Floats:
-        """The score with which each row came to its step: of a copy, the one that it dropped.
+    def score_before_copy(self) -> Floats:
+        """The score before any copy at this step.
 
-        Members that wait for nobody publish a step and the copy that follows it in one record.
+        In an asynchronous run, a step and the copy that follows it are one record.
         """
         return np.where(self.copied, self.dropped, self.score)
 
-    def course(self, steps: int) -> Floats:
-        """Return [members, steps] the score with which each member came to steps 1 to `steps`.
+    def score_grid(self, steps: int) -> Floats:
+        """Return [members, steps] the score of each member at steps 1 to `steps`, before any copy.
 
-        NaN where there is none, or where it is no finite number.
+        NaN where there is no score, or where it is not finite.
         """
         found = np.full((self.members, steps + 1), np.nan)
-        rows = self.trained()
+        rows = self.first_of_step()
         rows = rows[self.step[rows] <= steps]
-        found[self.member[rows], self.step[rows]] = self.came[rows]
+        found[self.member[rows], self.step[rows]] = self.score_before_copy[rows]
         return np.where(np.isfinite(found), found, np.nan)[:, 1:]
 
-    def trained(self, member: int | None = None) -> Ints:
-        """Return the rows with which a member came to each step, their own scores in `came`.
+    def first_of_step(self, member: int | None = None) -> Ints:
+        """Return the first row of each step that a member trained.
 
-        Of all members, one after the other, if none is named.
+        Without `member`, return those of all members, one member after the other.
         """
         rows = self.rows(member) if member is not None else np.arange(len(self.step))
         came = np.ones(len(rows), dtype=np.bool_)
         came[1:] = (np.diff(self.step[rows]) != 0) | (np.diff(self.member[rows]) != 0)
         return rows[came & (self.step[rows] > 0)]
 
-    def left(self, member: int | None = None) -> Ints:
-        """Return the rows with which a member left each step, after any copy there."""
+    def last_of_step(self, member: int | None = None) -> Ints:
+        """Return the last row of each step of a member, after any copy there."""
         rows = self.rows(member) if member is not None else np.arange(len(self.step))
         leaves = np.ones(len(rows), dtype=np.bool_)
         leaves[:-1] = (np.diff(self.step[rows]) != 0) | (np.diff(self.member[rows]) != 0)
@@ -127,13 +130,14 @@ class Columns:
         rows = np.flatnonzero(self.donor >= 0)
         return rows[np.argsort(self.step[rows], kind="stable")]
 
-    def grid(self, steps: int) -> Ints:
-        """Return [members, steps + 1] the row with which each member left each step.
+    def row_grid(self, steps: int) -> Ints:
+        """Return [members, steps + 1] the last row of each member at each step.
 
-        Where a record was lost, that of the step before; -1 before the first and after the last.
+        Where a record is missing, return the row of the step before; -1 before the first record
+        and after the last.
         """
         found = np.full((self.members, steps + 1), -1, dtype=np.int64)
-        rows = self.left()
+        rows = self.last_of_step()
         rows = rows[self.step[rows] <= steps]
         found[self.member[rows], self.step[rows]] = rows
         found = np.maximum.accumulate(found, axis=1)
@@ -145,13 +149,13 @@ class Columns:
     def before(self) -> Ints:
         """Return the row from which the weights of each row come; -1 for a start, and if lost.
 
-        That of a copy is its donor's; of any other, the row before of the same member.
+        For a copy this is the donor's row, for any other row the row before of the same member.
         """
         found = np.arange(len(self.member)) - 1
         found[self.first[:-1][np.diff(self.first) > 0]] = -1
         if self.weights:
             found = np.where(self.copied, self.parent, found)
-            found[self.lost] = -1
+            found[self.origin_lost] = -1
         return found
 
     def founders(self) -> Ints:
@@ -160,10 +164,10 @@ class Columns:
         at = np.where(before < 0, np.arange(len(before)), before)
         while not np.array_equal(again := at[at], at):
             at = again
-        return np.where(self.lost[at] & self.weights, -1, self.member[at])
+        return np.where(self.origin_lost[at] & self.weights, -1, self.member[at])
 
     def ancestry(self, row: int) -> Ints:
-        """Return the rows through which the weights of a row came to be, its start first."""
+        """Return the rows that the weights of a row went through, the start first."""
         return self.ancestries([row])[0]
 
     def ancestries(self, rows: Iterable[int]) -> list[Ints]:
@@ -180,8 +184,8 @@ class Columns:
     def age(self, ancestry: Ints) -> Ints:
         """Return for how many steps the weights had been trained at each row of an ancestry.
 
-        That is the member's step, unless members of unlike age copy each other; and if its start
-        is lost, as far as one knows.
+        This is the member's step, unless members at different steps copy each other. If the start
+        is lost, it counts from the first known row.
         """
         gains = np.diff(self.step[ancestry])
         gains[self.member[ancestry[1:]] != self.member[ancestry[:-1]]] = 0  # that was a copy
@@ -190,23 +194,24 @@ class Columns:
     def ranked(self) -> Ints:
         """Return the last row of each member that has one, best first.
 
-        Of equal ones, whose hypers made the score comes first (as core.member.rank has it).
+        Of equal scores, one that its own hypers made comes before a copied one, as in
+        core.member.rank.
         """
         last = self.last()
         fitness = np.where(np.isfinite(self.score[last]), self.score[last], -np.inf)
         return last[np.lexsort((self.member[last], self.donor[last] >= 0, -fitness))]
 
     def best(self) -> int:
-        """Return the row of the result of a run: of all last rows the one with the best score."""
+        """Return the result of a run: the last row with the best score."""
         return int(self.ranked()[0])
 
-    def five(self) -> Ints:
-        """Return the last rows of the five best members, fewer of a population that has fewer."""
+    def top_rows(self) -> Ints:
+        """Return the last rows of the five best members, or of all if there are fewer."""
         best = self.ranked()[:TOP]
         return best[np.isfinite(self.score[best])]
 
     def phases(self) -> dict[str, float]:
-        """Return the seconds that workers spent, by phase, without waiting; they add up."""
+        """Return the seconds that workers spent by phase, without waiting; no phases overlap."""
         return {phase: math.fsum(self.seconds[phase]) for phase in APART if phase in self.seconds}
 
 
@@ -228,11 +233,19 @@ COLUMNS: Mapping[str, tuple[type, Callable[[Record], float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """The rows of one member: plain columns, whom each copied, and the named ones."""
+    """The rows of one member.
+
+    plain: the columns of COLUMNS.
+    donors: [copies, 3] the row within the part, and the donor's id and n.
+    after_gap: [rows] whether the record of an earlier copy is missing.
+    hypers: by name.
+    report: by name.
+    seconds: by phase.
+    """
 
     plain: Mapping[str, NDArray[np.generic]]
-    donors: Ints  # [copies, 3] row within the part, and the donor's id and n
-    astray: Bools  # whether the record of a copy before it is lost
+    donors: Ints
+    after_gap: Bools
     hypers: Mapping[str, Values]
     report: Mapping[str, Floats]
     seconds: Mapping[str, Floats]
@@ -242,12 +255,13 @@ def columns(histories: Iterable[Sequence[Record]], *, weights: bool = True) -> C
     """Return the records of all members as arrays.
 
     Args:
-        histories: of each member in the order of their ids, oldest record first; each is taken only
-            when the one before has become arrays, so that they need not be in memory together.
+        histories: the records of each member, oldest first, members in the order of their ids.
+            Each history is taken only when the one before has become arrays, so that they need not
+            be in memory together.
         weights: whether a copy takes the weights.
 
     Raises:
-        ValueError: no such run is possible: somebody is his own ancestor.
+        ValueError: no such run is possible: a member is its own ancestor.
     """
     parts = [_part(history) for history in histories]
     first = np.concatenate(([0], np.cumsum([len(p.plain["n"]) for p in parts]))).astype(np.int64)
@@ -256,13 +270,13 @@ def columns(histories: Iterable[Sequence[Record]], *, weights: bool = True) -> C
         for name, (kind, _) in COLUMNS.items()
     }
     donor, parent = _parents(parts, first, plain["n"].astype(np.int64))
-    astray = np.concatenate([np.empty(0, np.bool_), *(part.astray for part in parts)])
+    after_gap = np.concatenate([np.empty(0, np.bool_), *(part.after_gap for part in parts)])
     sizes = np.diff(first)
     found = Columns(
         first=first,
         donor=donor,
         parent=parent,
-        lost=astray | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
+        origin_lost=after_gap | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
         hypers=_joined([part.hypers for part in parts], sizes, math.nan),
         report=_joined([part.report for part in parts], sizes, math.nan),
         seconds=_joined([part.seconds for part in parts], sizes, 0.0),
@@ -283,7 +297,7 @@ def _part(history: Sequence[Record]) -> _Part:
             for name, (kind, value) in COLUMNS.items()
         },
         np.array(donors, dtype=np.int64).reshape(-1, 3),
-        _astray(history),
+        _after_gap(history),
         {
             name: np.array([r.member.hypers.get(name, math.nan) for r in history])
             for name in dict.fromkeys(name for r in history for name in r.member.hypers)
@@ -301,8 +315,8 @@ def _part(history: Sequence[Record]) -> _Part:
     )
 
 
-def _astray(history: Sequence[Record]) -> Bools:
-    """Return which records follow a gap in which their member copied somebody."""
+def _after_gap(history: Sequence[Record]) -> Bools:
+    """Return which records follow a gap in which their member copied another."""
     found, n, copied = [], -1, (0, None)
     for me in (record.member for record in history):
         now = me.last_copy, me.last_parent
@@ -312,7 +326,7 @@ def _astray(history: Sequence[Record]) -> Bools:
 
 
 def _parents(parts: Sequence[_Part], first: Ints, n: Ints) -> tuple[Ints, Ints]:
-    """Return the members that were copied, and the rows; -1 of a row that is not there."""
+    """Return the members that were copied, and their rows; -1 for a row that is missing."""
     donors, rows = np.full((2, first[-1]), -1, dtype=np.int64)
     for part, begin in zip(parts, first[:-1], strict=True):
         for row, id, number in part.donors:
@@ -327,7 +341,7 @@ def _parents(parts: Sequence[_Part], first: Ints, n: Ints) -> tuple[Ints, Ints]:
 def _joined(
     parts: Sequence[Mapping[str, Values]], sizes: Ints, missing: float
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the named columns of all members, `missing` for a member that has none of a name."""
+    """Return the named columns of all members; a member without a column has `missing` there."""
     names = dict.fromkeys(name for part in parts for name in part)
     return {
         name: np.concatenate(
@@ -341,7 +355,7 @@ def _joined(
 
 
 def _check(before: Ints) -> None:
-    """Raise if a walk to the start never ends: a forged history could have that."""
+    """Raise if a walk to the start never ends, as in a forged history."""
     at = before
     for _ in range(len(before).bit_length() + 1):  # twice as far each time
         at = np.where(at >= 0, at[at], -1)

@@ -1,8 +1,8 @@
-"""What the files of an output folder were made from, so that no result replaces another's.
+"""What the files of an output folder were made from, so that no result replaces another.
 
-`made-from.json` says of each file which command made it, and from which runs. A file may be made
-anew from the same runs, or from these and more of them: a run goes on, a study grows. A file of
-other runs, or of which nothing is known, stays as it is unless `--overwrite` is given.
+`made-from.json` says which command made each file, and from which runs. A file may be made anew
+from the same runs, or from these and more: a run goes on, a study grows. A file of other runs, or
+of unknown ones, stays as it is unless `--overwrite` is given.
 """
 
 import argparse
@@ -28,15 +28,15 @@ AGAINST = "against"  # between the two sides of a comparison
 class Source:
     """What a file is made from.
 
-    by: the command, with what else makes it another result.
-    sides: of each side, by the run's identity, its directory as it was given.
+    by: the command, with the options that make it another result.
+    sides: for each side, the directories as they were given, by the run's identity.
     """
 
     by: str
     sides: Sequence[Mapping[str, str]]
 
     def replaces(self, other: "Source") -> bool:
-        """Whether it is the same result, made anew: no run of the other is missing in it."""
+        """Whether it is the same result made anew: it has all runs of the other."""
         pairs = zip(other.sides, self.sides, strict=False)
         same = self.by == other.by and len(self.sides) == len(other.sides)
         return same and all(set(before) <= set(now) for before, now in pairs)
@@ -51,7 +51,7 @@ class Source:
 
 
 def source(by: str, *sides: Sequence[RunData]) -> Source:
-    """Return what a command makes from some runs; of a comparison, from two sides."""
+    """Return what a command reads: some runs, or the two sides of a comparison."""
     return Source(by, [{run.id: str(run.path) for run in runs} for runs in sides])
 
 
@@ -59,6 +59,7 @@ def source(by: str, *sides: Sequence[RunData]) -> Source:
 class Output:
     """A folder for results.
 
+    folder: where it is.
     overwrite: whether files of other runs may be replaced.
     """
 
@@ -71,7 +72,7 @@ class Output:
         self._known = _read(self.folder / RECORD)
 
     def plan(self, files: Mapping[str, Source]) -> None:
-        """Note what is about to be written, all of it before the first file.
+        """Note all files that will be written, before the first is written.
 
         Raises:
             ValueError: a file of other runs has one of these names; nothing is written then.
@@ -96,7 +97,7 @@ class Output:
         return path
 
     def add_captions(self, captions: Mapping[str, str]) -> None:
-        """Add paragraphs to captions.md, by the name of the figure; those of others stay there."""
+        """Add paragraphs to captions.md, by the name of the figure; all others stay there."""
         path = self.folder / CAPTIONS
         there: dict[str, str] = {}
         with contextlib.suppress(FileNotFoundError):
@@ -110,10 +111,10 @@ def refuse(path: Path, before: Source | None, now: Source, elsewhere: str) -> No
     """Refuse to replace a file, unless it is the same result, made anew.
 
     Args:
-        elsewhere: an option for another place, to be offered.
+        elsewhere: an option that names another place, for the message.
 
     Raises:
-        ValueError: the file is of other runs, or nobody knows of which.
+        ValueError: the file is of other runs, or of unknown ones.
     """
     if before is not None and now.replaces(before):
         return
@@ -125,7 +126,7 @@ def refuse(path: Path, before: Source | None, now: Source, elsewhere: str) -> No
 
 
 def add_overwrite(parser: argparse.ArgumentParser) -> None:
-    """Let a command be told to replace results of other runs."""
+    """Add the option that lets a command replace results of other runs."""
     parser.add_argument(
         "--overwrite", action="store_true", help="replace files that were made from other runs"
     )
@@ -135,7 +136,7 @@ def check_folder(folder: Path) -> None:
     """Refuse a folder that cannot be made, before anything is read.
 
     Raises:
-        ValueError: a file is in the way, or nobody may write there.
+        ValueError: a file is in the way, or the folder is not writable.
     """
     there = next(p for p in (folder, *folder.absolute().parents) if p.exists() or p.is_symlink())
     if not there.is_dir():
@@ -172,7 +173,7 @@ def replace(path: Path, text: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Source]:
-    """Return what is known of the files in a folder; of a record that cannot be read, nothing."""
+    """Return what the files of a folder were made from; nothing if the record is unreadable."""
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
         return {str(name): read_source(value) for name, value in body.items()}
@@ -181,6 +182,6 @@ def _read(path: Path) -> dict[str, Source]:
 
 
 def read_source(value: Mapping[str, object]) -> Source:
-    """Return a source as it was written down."""
+    """Return the source that `Source.as_json` wrote."""
     sides = cast(Sequence[Mapping[str, str]], value["from"])
     return Source(str(value["by"]), [{str(k): str(v) for k, v in s.items()} for s in sides])

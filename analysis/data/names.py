@@ -1,18 +1,18 @@
-"""Names that share a table, a page or a folder: no two of them the same, whoever gave them."""
+"""Names that share a table, a page or a folder: no two of them are the same."""
 
 import re
 from collections.abc import Iterable, Sequence
 
-HYPER, REPORTED = "hyperparameter", "reported"  # what a name is said to be of, if it must be
-MOST = 8  # names that a sentence has at most
-LONGEST = 180  # bytes of a file's name; file systems take 255, of which an ending needs some
+HYPER, REPORTED = "hyperparameter", "reported"  # what stands behind a name to tell it from others
+MOST = 8  # names in a sentence
+LONGEST = 180  # bytes of a file's name; file systems take 255, and the ending needs some
 
 
 def told_apart(names: Iterable[str], taken: Iterable[str], kind: str) -> dict[str, str]:
-    """Return what to call each name, so that no two are the same, nor one of those `taken`.
+    """Return what to call each name, so that no two are the same, and none is `taken`.
 
-    A name that nobody else has stays as it is. Another has its kind behind it, as in
-    "score (reported)", again and again until it is the only one.
+    A name that is free stays as it is. Any other has its kind behind it, as in "score (reported)",
+    as often as it needs to be free.
     """
     names, used = list(dict.fromkeys(names)), set(taken)
     found = {name: name for name in names if name not in used}
@@ -28,7 +28,7 @@ def told_apart(names: Iterable[str], taken: Iterable[str], kind: str) -> dict[st
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """Return the names in their order, one that occurred before with a number behind it."""
+    """Return the names in their order; one that occurred before has a number behind it."""
     found: list[str] = []
     taken = set(names)
     for name in names:
@@ -41,9 +41,9 @@ def numbered(names: Sequence[str]) -> list[str]:
 
 
 def file_names(names: Sequence[str]) -> list[str]:
-    """Return a name of a file for each, no two the same, nor too long for a file system.
+    """Return a file name for each name, no two the same, none too long for a file system.
 
-    Names that differ in capital letters alone are numbered, too: some file systems confuse them.
+    Names that differ only in capital letters are numbered too: some file systems confuse them.
     """
     kept = [cut(file_name(name), LONGEST) for name in names]
     found: list[str] = []
@@ -60,16 +60,16 @@ def file_names(names: Sequence[str]) -> list[str]:
 
 
 def file_name(text: str) -> str:
-    """Return a text as a name of a file: whoever wrote a run shall not choose the directory."""
+    """Return a text as a file name without a directory, so that a run cannot choose where."""
     return re.sub(r"[^\w.,+=%-]+", "_", text)
 
 
 def cut(text: str, size: int) -> str:
-    """Return as much of a text as so many bytes hold."""
+    """Return as much of a text as fits into so many bytes."""
     return text.encode()[:size].decode(errors="ignore")
 
 
 def some(names: Sequence[str]) -> str:
-    """Return names as a sentence has them, not all of very many."""
+    """Return names for a sentence, the first ones if there are many."""
     rest = len(names) - MOST
     return ", ".join(names[:MOST]) + (f" and {rest} more" if rest > 0 else "")

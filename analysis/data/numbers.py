@@ -1,25 +1,25 @@
-"""What a run comes to: its scores, its costs, and what selection has not seen, as numbers.
+"""The result of a run in numbers: scores, costs, and numbers that selection does not use.
 
 | number | what it is |
 | --- | --- |
-| selected | the last score of the best member: of all last scores the best |
+| selected | the best of all last scores |
 | top five | the mean of the five best last scores |
 | area | the mean, over the steps, of the score of the member that is best at the step |
-| peak | the best score that any member had at any time, evaluations after copies among them |
-| steps to target | the first step at which a member came to the target |
-| seconds to target | what all members took until they had trained for that step |
+| peak | the best score of any member at any time, including evaluations after copies |
+| steps to target | the first step at which a member reached the target |
+| seconds to target | the seconds of all members until they had trained for that step |
 | steps | of all members together, without those of failed members |
-| evaluations | one a step, and one a copy |
+| evaluations | one for each step, and one for each copy |
 | seconds | of the workers, without waiting and the search for work |
 
-A number of the report is never chosen by: "held_out" is what the member behind "selected"
-reported, "top five, held_out" the mean of those five; "area, held_out" is of the members behind
-the area, over the steps with reports; "peak, held_out" stands beside the best score of all moments
-that were reported.
+A reported number never chooses a member. "held_out" is what the member behind "selected"
+reported, and "top five, held_out" the mean of those five. "area, held_out" is the mean of the
+members behind the area, over the steps with reports. "peak, held_out" was reported with the best
+of all scores that have a report.
 
-The area is under the curve of the best member, as Parker-Holder et al. 2020 (PB2) draw runs, rather
-than under the mean of the top five (Jaderberg et al. 2017, figure 4), which favours whoever copies.
-It is not of the best so far, which rises with the noise of the scores.
+The area is under the curve of the best member, as Parker-Holder et al. 2020 (PB2) draw runs, and
+not under the mean of the top five (Jaderberg et al. 2017, figure 4), which favours populations that
+copy. It is not of the best so far, which rises with the noise of the scores.
 """
 
 import math
@@ -38,11 +38,16 @@ OWN = ("selected", "top five", "area", "peak", *TIMES, *COSTS)
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A score to come to, or a number of the report, by name."""
+    """A score to reach, or a reported number.
+
+    value: what is to be reached.
+    of: the name of the reported number; "" for the score.
+    lower: whether a lower number is better.
+    """
 
     value: float
     of: str = ""
-    lower: bool = False  # whether lower is better
+    lower: bool = False
 
     def met(self, values: Floats) -> Bools:
         """Return which of the values are as good as the target; NaN is not."""
@@ -50,17 +55,17 @@ class Target:
 
 
 def last_step(data: Columns) -> int:
-    """Return the last step that all members have left behind, their decisions there included."""
+    """Return the last step that all members have finished, including their decisions there."""
     last = data.last()
     return int((data.step[last] - data.waiting[last]).min())
 
 
 def until(data: Columns, step: int) -> Columns:
-    """Return a run as it was when each member had done so many steps."""
+    """Return a run as it was when each member had done `step` steps."""
     kept = data.step <= step
     place = np.cumsum(kept) - 1  # the new row of a row that is kept
     counts = np.bincount(data.member[kept], minlength=data.members)
-    known = np.where(data.parent >= 0, kept[data.parent], False)  # it may be at a later step
+    known = np.where(data.parent >= 0, kept[data.parent], False)  # a donor may be at a later step
     parent = np.where(known, place[data.parent], -1)
     cut: dict[str, object] = {}
     for field in fields(Columns):
@@ -73,18 +78,18 @@ def until(data: Columns, step: int) -> Columns:
     return replace(data, **cut)  # type: ignore[arg-type]  # each by its own name
 
 
-def course(data: Columns) -> Floats:
-    """Return [members, steps] the score with which each member came to each step."""
-    return data.course(int(data.step.max()))
+def score_grid(data: Columns) -> Floats:
+    """Return [members, steps] the score of each member at each step, before any copy."""
+    return data.score_grid(int(data.step.max()))
 
 
 def leaders(scores: Floats) -> Ints:
-    """Return the member that is best at each step of a course, the lower one of equals."""
+    """Return the best member at each step of a score grid; of equal ones, the lower id."""
     return np.asarray(np.nan_to_num(scores, nan=-np.inf).argmax(axis=0))
 
 
 def reported(data: Columns, name: str) -> Floats:
-    """Return what each member reported at each step, [members, steps]; of its own weights alone."""
+    """Return [members, steps] what each member reported at each step, not counting copies."""
     own = np.where(data.copied, np.nan, data.report[name])
     values = np.full((data.members, int(data.step.max())), np.nan)
     said = np.isfinite(own) & (data.step > 0)
@@ -93,9 +98,9 @@ def reported(data: Columns, name: str) -> Floats:
 
 
 def results(data: Columns) -> dict[str, float]:
-    """Return the numbers of a run that need no target; NaN where there is none."""
-    best, five = data.best(), data.five()
-    scores, steps = course(data), np.arange(int(data.step.max()))
+    """Return the numbers of a run that need no target; NaN where there is no number."""
+    best, five = data.best(), data.top_rows()
+    scores, steps = score_grid(data), np.arange(int(data.step.max()))
     first = leaders(scores)
     every = np.concatenate((data.score, data.dropped))
     selected = float(data.score[best])
@@ -124,10 +129,10 @@ def results(data: Columns) -> dict[str, float]:
 
 
 def label(name: str) -> str:
-    """Return what to call a number of the report, so that it is none of ours.
+    """Return what to call a reported number, so that it has none of our names.
 
-    The same whatever else is reported, because two runs need not report the same; and no two names
-    come to be one, nor does one come to be another's "top five, NAME".
+    The answer depends on this name alone, because two runs need not report the same numbers. No two
+    names get the same answer, and none gets another's "top five, NAME".
     """
     if name in OWN:
         return f"{name} ({REPORTED})"
@@ -138,28 +143,28 @@ def label(name: str) -> str:
 
 
 def of_report(own: str, name: str) -> str:
-    """Return what to call a number of ours of a number of the report, as "top five, held_out"."""
+    """Return what to call one of our numbers of a reported one, as "top five, held_out"."""
     return f"{own}, {label(name)}"
 
 
 def costs(data: Columns) -> dict[str, float]:
-    """Return what a run took: steps that were trained, evaluations, seconds of workers."""
+    """Return the cost of a run: trained steps, evaluations, seconds of workers."""
     pairs = np.stack((data.member, data.step))[:, data.step > 0]
-    steps = np.unique(pairs, axis=1).shape[1] - lost(data)
+    steps = np.unique(pairs, axis=1).shape[1] - untrained_steps(data)
     copies = int((data.copied & ~data.failed).sum())
     seconds = math.fsum(data.phases().values())
     return dict(zip(COSTS, (float(steps), float(steps + copies), seconds), strict=True))
 
 
-def lost(data: Columns) -> int:
+def untrained_steps(data: Columns) -> int:
     """Return how many steps of failed members were not trained."""
-    return int(data.failed[data.trained()].sum())
+    return int(data.failed[data.first_of_step()].sum())
 
 
 def highest(data: Columns, name: str) -> float:
-    """Return the greatest number that any member ever reported: chosen by what it says.
+    """Return the greatest number that any member ever reported.
 
-    For the last row of the paper's table 4 alone, which is made so; no comparison is.
+    Only the last row of the paper's table 4 is made this way; no comparison is.
     """
     return _greatest(data.report[name])
 
@@ -167,10 +172,10 @@ def highest(data: Columns, name: str) -> float:
 def times(data: Columns, target: Target, horizon: int) -> tuple[float, float, bool]:
     """Return the step at which the target was reached, the seconds until then, and if it was.
 
-    Of a run that did not reach it within `horizon` steps: that step, and the seconds until it.
-    A number of the report counts when the member that is best at the step says so.
+    If a run did not reach it within `horizon` steps, return that step and the seconds until it.
+    For a reported number, only the report of the best member at each step counts.
     """
-    scores = course(data)
+    scores = score_grid(data)
     if not target.of:
         met = np.asarray(target.met(scores).any(axis=0))
     else:
@@ -182,7 +187,7 @@ def times(data: Columns, target: Target, horizon: int) -> tuple[float, float, bo
 
 
 def report_steps(data: Columns, name: str) -> tuple[int, ...]:
-    """Return the steps at which a number was reported by any member."""
+    """Return the steps at which any member reported a number."""
     said = np.isfinite(reported(data, name)).any(axis=0)
     return tuple(int(step) + 1 for step in np.flatnonzero(said))
 

@@ -1,4 +1,4 @@
-"""Paths of a command line: the run directories that are meant, be it by a study or a folder."""
+"""From the paths of a command line to run directories: runs, studies and folders of runs."""
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +10,7 @@ from analysis.data.runs import STUDY, RunData, by_arm, read_run, runs_of_study
 from core.directory.run import RunError
 from core.status.places import DEPTH, runs_in
 
-MOST = 8  # arms that a sentence names at most
+MOST = 8  # arms that a sentence names
 
 Say = Callable[[str], None]
 
@@ -19,7 +19,8 @@ Say = Callable[[str], None]
 class Place:
     """A run directory that a command is about.
 
-    within: the study or the folder that was given in its place; None if it was given itself.
+    path: where it is.
+    within: the study or the folder that was given instead of it; None if it was given itself.
     """
 
     path: Path
@@ -27,15 +28,15 @@ class Place:
 
 
 def note(sentence: str) -> None:
-    """Say something beside the results."""
+    """Print a sentence to stderr."""
     print(f"note: {sentence}", file=sys.stderr)
 
 
 def run_directories(paths: Sequence[Path], say: Say = lambda _: None) -> list[Place]:
-    """Return the runs that are meant, without what lies beside a run for its jobs, as RUN.slurm.
+    """Return the runs at some paths, without the folders that jobs keep beside a run (RUN.slurm).
 
     Args:
-        say: told in a sentence what of a study is not there.
+        say: is called with a sentence about each part of a study that is missing.
 
     Raises:
         RunError: a path is neither a run nor a study, and there is no run in it.
@@ -91,11 +92,11 @@ def read_places(
     """Read the runs of a command line.
 
     Args:
-        say: told in a sentence which run of a study or folder is left out, and why.
-        progress: told now and then which share has been read.
+        say: is called with a sentence about each run of a study or folder that is left out.
+        progress: is called now and then with the share that has been read.
 
     Raises:
-        RunError: a run that was given itself cannot be read, or none of the others can be.
+        RunError: a run that was given itself is unreadable, or all others are.
     """
     found: list[RunData] = []
     for i, place in enumerate(places):
@@ -116,10 +117,10 @@ def read_places(
 
 
 def one_arm(places: Iterable[Place], runs: Sequence[RunData]) -> None:
-    """Refuse a study or a folder in which there are several arms, and name the directories of each.
+    """Refuse a study or a folder that holds several arms, and name the directories of each.
 
     Raises:
-        ValueError: one arm is needed, and a study or a folder stands for several.
+        ValueError: a study or a folder holds several arms, and one is needed.
     """
     given = list(dict.fromkeys(str(place.within) for place in places if place.within))
     groups = by_arm(runs)

@@ -1,4 +1,4 @@
-"""Run directories, as figures and tables need them."""
+"""Read run directories for figures and tables."""
 
 import hashlib
 import json
@@ -14,20 +14,24 @@ from core.directory.record import Record
 from core.directory.run import RunError, read_info, read_sealed
 from core.directory.settings_file import Settings
 
-# all else is the same in a baseline
+# a baseline differs from its run in these settings alone
 RULES = ("ready", "exploit", "explore", "inherit", "rescues", "schedule")
-STUDY = "study.json"  # what a directory is a study by
+STUDY = "study.json"  # a directory that holds it is a study
 
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run, read: its settings, and its records as columns.
+    """A run that was read: its settings, and its records as columns.
 
+    path: its directory.
     preset: such as "tasks.gan.presets:digits".
-    last: by member, its last record, with report and error; members without any are not in it.
-    problems: what could not be read, a sentence each; the figures are drawn without it.
-    origin: what else run.json says: versions, host, machine, when it began.
-    id: what a copy of its directory has, too, and no other run.
+    settings: as run.json has them.
+    code: the version of the code.
+    columns: all records.
+    last: the last record by member, with report and error; without members that have no record.
+    problems: a sentence about each part that is unreadable; figures are drawn without these parts.
+    origin: the rest of run.json: versions, host, machine, when it began.
+    id: the identity of the run; a copy of its directory has the same one, no other run has.
     """
 
     path: Path
@@ -42,7 +46,7 @@ class RunData:
 
     @property
     def name(self) -> str:
-        """The preset's function, as "digits", or the arm of a study; of a replay, that it is."""
+        """The preset's function, such as "digits", or the arm; "replay of ..." for a replay."""
         function = self.preset.rpartition(":")[2].rpartition("[")[2].removesuffix("]")
         return f"replay of {function}" if self.is_replay else function
 
@@ -53,17 +57,17 @@ class RunData:
 
     @property
     def members(self) -> int:
-        """How many members the run has, those included that have published nothing."""
+        """The number of members, including those that have published nothing."""
         return self.settings.members
 
     @property
     def steps(self) -> int:
-        """How many steps each member is to train for."""
+        """The number of steps that each member trains for."""
         return self.settings.steps
 
     @property
     def score(self) -> str:
-        """What the score is, with its unit."""
+        """The name of the score, with its unit."""
         return self.settings.score
 
     @property
@@ -73,41 +77,41 @@ class RunData:
 
     @property
     def is_baseline(self) -> bool:
-        """Whether nobody is ever ready, nor replays another run: random search, fixed, annealed."""
+        """Whether no member is ever ready or replays a run: random search, fixed, annealed."""
         return self.settings.is_baseline
 
     @property
     def is_replay(self) -> bool:
-        """Whether all go along what another run has found; a rule of one's own is none."""
+        """Whether all members follow a schedule that another run found."""
         return self.settings.is_replay
 
     def is_baseline_of(self, other: "RunData", *, any_seed: bool = False) -> bool:
-        """Whether it differs from `other` in nothing but that nobody is ever ready.
+        """Whether this run is `other`, but no member is ever ready.
 
         Args:
-            any_seed: it may also be the baseline of another seed of `other`.
+            any_seed: whether the seeds may differ.
         """
         apart = (*RULES, "seed") if any_seed else RULES
         return self.is_baseline and not other.is_baseline and not self.different(other, apart)
 
     def different(self, other: "RunData", apart: Sequence[str] = ()) -> list[str]:
-        """Return the settings in which two runs differ, but for those that are `apart`."""
+        """Return the settings in which two runs differ, without those in `apart`."""
         names = {*self.settings, *other.settings}.difference(apart)
         return sorted(n for n in names if self.settings.get(n) != other.settings.get(n))
 
     @property
     def idle(self) -> str:
-        """What is to be said of PBT in which nobody copied anybody; "" of any other run."""
+        """Sentences for a PBT run in which no member copied another; "" for any other run."""
         if self.is_baseline or self.is_replay or self.columns.copied.any():
             return ""
         decisions = int(self.columns.decided.sum())
         then = f"{'' if self.is_done else 'So far '}it is a random search."
         then = then[0].upper() + then[1:]
         if not decisions:
-            why = f"nobody was ever ready (ready={said(self.settings['ready'])})"
-            return f"Nobody copied anybody in {self.path}: {why}. {then}"
+            why = f"no member was ever ready (ready={said(self.settings['ready'])})"
+            return f"No member copied another in {self.path}: {why}. {then}"
         times = f"each of the {decisions:,} decisions" if decisions > 1 else "the one decision"
-        return f"Nobody copied anybody in {self.path}: {times} was to stay. {then}"
+        return f"No member copied another in {self.path}: {times} was to stay. {then}"
 
     @property
     def silent(self) -> list[int]:
@@ -116,23 +120,23 @@ class RunData:
 
     @property
     def late(self) -> list[int]:
-        """The members that have steps to go, or a decision; the silent ones are not among them."""
+        """The members with steps or a decision left, without the silent ones."""
         ends = ((id, record.member) for id, record in self.last.items())
         return [id for id, me in ends if me.step < self.steps or me.waiting]
 
     @property
     def trained(self) -> int:
-        """The steps that all members have behind them."""
+        """The steps that all members have trained, summed."""
         return sum(record.member.step for record in self.last.values())
 
     @property
     def is_done(self) -> bool:
-        """Whether every member has come to its last step and decided there."""
+        """Whether every member has done its last step and decided there."""
         return not self.silent and not self.late
 
     @property
     def state(self) -> str:
-        """What is to be said of a run that is not whole, after "it is"; "" of one that is."""
+        """Why the run is incomplete, as a phrase; empty if it is complete."""
         said = []
         if not self.is_done:
             said.append(f"not done: {self.trained} of {self.members * self.steps} steps")
@@ -140,22 +144,22 @@ class RunData:
             missing = f"{len(self.silent)} of {self.members} members"
             said.append(f"without {missing}, which have published nothing")
         if self.problems:
-            said.append(f"without what cannot be read ({len(self.problems)} records or files)")
-        if lost := int(self.columns.lost.sum()):
-            said.append(f"without the record that was copied in {lost} of its copies")
+            said.append(f"without what is unreadable ({len(self.problems)} records or files)")
+        if lost := int(self.columns.origin_lost.sum()):
+            said.append(f"without the donor's record of {lost} copies")
         return "; ".join(said)
 
     def best(self) -> Record:
-        """Return the last record of the member whose last score is best: the result of the run."""
+        """Return the result of the run: the last record of the member with the best last score."""
         return self.last[int(self.columns.member[self.columns.best()])]
 
     def result(self, number: str | None = None) -> float:
         """Return the last score of the best member, or a number that it reported with it.
 
-        Never the best of what was reported. NaN where this member did not report it then.
+        This is never the best reported number. NaN if this member did not report it then.
 
         Raises:
-            RunError: nobody has ever reported such a number.
+            RunError: no member has ever reported such a number.
         """
         columns = self.columns
         if number is not None and number not in columns.report:
@@ -164,7 +168,7 @@ class RunData:
         return float((columns.score if number is None else columns.report[number])[columns.best()])
 
     def history(self, member: int) -> list[Record]:
-        """Return the records of a member, read once more: reports and tracebacks are large."""
+        """Read the records of a member again; their reports and tracebacks are large."""
         return Members(self.path, lean=True).history(member)
 
 
@@ -172,7 +176,7 @@ def read_runs(paths: Sequence[Path]) -> list[RunData]:
     """Read run directories.
 
     Raises:
-        RunError: one of them is none, or has published nothing at all.
+        RunError: one is not a run directory, or has published nothing.
     """
     return [read_run(path) for path in paths]
 
@@ -185,11 +189,11 @@ def read_run(
     """Read one run directory, each record once.
 
     Args:
-        progress: told now and then which share has been read.
-        see: given each record, member by member, for what is not in the columns.
+        progress: is called now and then with the share that has been read.
+        see: is called with each record, member by member, for what the columns lack.
 
     Raises:
-        RunError: it is none, or has published nothing at all.
+        RunError: it is not a run directory, or has published nothing.
     """
     info = read_info(path)
     settings = Settings(cast(Mapping[str, object], info["settings"]))
@@ -229,14 +233,14 @@ def read_run(
 
 
 def identity(info: Mapping[str, object]) -> str:
-    """Return what tells a run from all others: its id, or of an older run a digest of run.json."""
+    """Return the identity of a run: its id, or for an older run a digest of run.json."""
     if isinstance(found := info.get("id"), str):
         return found
     return hashlib.sha256(json.dumps(info, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def by_arm(runs: Sequence[RunData]) -> list[list[RunData]]:
-    """Return the runs in groups that differ in nothing but their seeds, in the order given."""
+    """Return the runs in groups that differ only in their seeds, in the order given."""
     groups: list[list[RunData]] = []
     for run in runs:
         for group in groups:
@@ -252,7 +256,7 @@ def check_reported(runs: Sequence[RunData], names: Sequence[str]) -> None:
     """Refuse the name of a number that no run reports.
 
     Raises:
-        ValueError: one is not there; the message says what is.
+        ValueError: no run reports such a number; the message lists those that are reported.
     """
     there = dict.fromkeys(name for run in runs for name in run.columns.report)
     for name in names:
@@ -262,7 +266,7 @@ def check_reported(runs: Sequence[RunData], names: Sequence[str]) -> None:
 
 
 def folders(runs: Sequence[RunData]) -> list[str]:
-    """Return what to call each run: its folder, and as many above it as tell the runs apart.
+    """Return what to call each run: its folder, with as many above it as it takes to be unique.
 
     Raises:
         ValueError: a run is given twice.
@@ -278,7 +282,7 @@ def folders(runs: Sequence[RunData]) -> list[str]:
 
 
 def said(value: object) -> str:
-    """Return a setting as a person would write it: a rule as a call, a function by its name."""
+    """Return a setting as code: a rule as a call, a function by its name."""
     if isinstance(value, Mapping):
         what = value.get("is")  # (a hyperparameter may have this name, too)
         is_call = isinstance(what, str) and (":" in what or what == "partial")
@@ -296,10 +300,10 @@ def said(value: object) -> str:
 
 
 def read_study(root: Path) -> Mapping[str, object]:
-    """Return what the study.json of a study says.
+    """Return the content of a study's study.json.
 
     Raises:
-        RunError: there is none, or it cannot be read.
+        RunError: the file is missing or unreadable.
     """
     about = read_sealed(root / STUDY, "study")
     for name in ("arms", "seeds"):
@@ -309,10 +313,10 @@ def read_study(root: Path) -> Mapping[str, object]:
 
 
 def runs_of_study(root: Path) -> dict[tuple[str, int], Path]:
-    """Return where each run of a study is, or is to be, by arm and seed.
+    """Return the directory of each run of a study, by arm and seed; it need not exist yet.
 
     Raises:
-        RunError: it is no study.
+        RunError: the directory is not a study.
     """
     about = read_study(root)
     arms, seeds = cast(Sequence[object], about["arms"]), cast(Sequence[object], about["seeds"])

@@ -1,28 +1,70 @@
-"""An ablation study, drawn: the paper's figure 5, and two axes together."""
+"""The figures of an ablation study: the paper's figure 5, and pairs of axes."""
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.data.names import numbered
-from analysis.figures.style import BASELINE, PBT
+from analysis.figures.drawing import Drawing
+from analysis.figures.style import BASELINE, PBT, WIDTH
 from analysis.tables.ablation import Ablation, Level, half, interaction, shown
+
+
+def figure(study: Ablation) -> list[Drawing]:
+    """Return the paper's figure 5 of a study. Drawn for every study."""
+    whiskers = "its whisker the 95 % t interval over seeds; " if len(study.seeds) > 1 else ""
+    mark = "bar" if len(study.seeds) > 1 else "line"
+    return [
+        Drawing(
+            "ablation",
+            "The arms of the study, axis by axis",
+            f"Each {mark} is the mean of all arms with that level, {whiskers}a dot is one arm. "
+            f"The dotted line is what all are measured by, {_measure(study)} with the same seed.",
+            (WIDTH, 3),
+            lambda figure: draw_axes(figure, study),
+        )
+    ]
+
+
+def interaction_figures(study: Ablation) -> Iterator[Drawing]:
+    """Return a map for each two axes of a study. Drawn for axes of which an arm has both."""
+    for one, other in itertools.combinations(study.axes, 2):
+        if study.meet(one, other):
+            yield _interaction_figure(study, one, other)
+
+
+def _interaction_figure(study: Ablation, one: str, other: str) -> Drawing:
+    what = "ratio to" if study.is_ratio else "difference from"
+    intervals = "; ± is half of the 95 % t interval over seeds" if len(study.seeds) > 1 else ""
+    return Drawing(
+        f"interaction_{one}_{other}",
+        f"{one} and {other} together",
+        f"Left, the mean {what} {_measure(study)} of the arms with each pair of levels; right, "
+        f"what each pair has beyond the sum of both axes{intervals}. White is no effect, and both "
+        "sides have one scale of colours.",
+        (WIDTH, 2.6),
+        lambda figure: draw_interaction(figure, study, one, other),
+    )
+
+
+def _measure(study: Ablation) -> str:
+    return study.measure or "the random search"
 
 
 def draw_axes(figure: Figure, study: Ablation) -> None:
     """Draw a panel for each axis, and one for the arms that are on none: the paper's figure 5.
 
     A bar is the mean of all arms with that level, its whisker the 95 % t interval over seeds; a dot
-    is one arm. Of one seed there are no bars: lines are the means of arms.
+    is one arm. With one seed there are no bars: a line is the mean of the arms.
     """
     apart = [
         arm for arm in study.improvements if not set(study.levels.get(arm, {})) & {*study.axes}
     ]
-    # a panel is its title and its bars; no two bars of a panel have the same name
+    # a panel is a title and bars, of which no two have the same name
     panels = [(axis, _by_level(study, axis)) for axis in study.axes]
     if apart:
         panels.append(("other arms", {arm: [arm] for arm in apart}))
@@ -46,13 +88,13 @@ def _by_level(study: Ablation, axis: str) -> dict[str, list[str]]:
 
 
 def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]], room: float) -> None:
-    """Draw the bars of a panel, each with so many points of room for its name."""
+    """Draw the bars of a panel; the name of each has `room` points."""
     for x, arms in enumerate(groups.values()):
         values = study.mean(arms)
         height, error = float(values.mean()), half(values)
         if len(study.seeds) > 1:
             ax.bar(x, height - study.neutral, 0.7, study.neutral, color=PBT, alpha=0.35, lw=0)
-        else:  # one seed has no mean to draw a bar of
+        else:  # one seed has no mean over seeds
             ax.hlines(height, x - 0.35, x + 0.35, colors=PBT, lw=1.2)
         if not math.isnan(error):
             ax.errorbar(x, height, error, color="black", capsize=3, lw=1)
@@ -68,7 +110,7 @@ def _bars(ax: Axes, study: Ablation, groups: Mapping[str, Sequence[str]], room: 
 
 
 def draw_interaction(figure: Figure, study: Ablation, one: str, other: str) -> None:
-    """Draw the improvement of each pair of levels, and what it has beyond the sum of both axes."""
+    """Draw the improvement of each pair of levels, and what it is beyond the sum of both axes."""
     rows, columns = study.values(one), study.values(other)
     means = np.array(
         [[_cell(study, {one: row, other: column}) for column in columns] for row in rows]
@@ -76,7 +118,7 @@ def draw_interaction(figure: Figure, study: Ablation, one: str, other: str) -> N
     effect, halves = interaction(study, one, other)
     left, right = figure.subplots(1, 2)
     there = np.abs(means - study.neutral)[np.isfinite(means)]
-    reach = float(there.max(initial=0.0)) or 1.0  # one scale for both
+    reach = float(there.max(initial=0.0)) or 1.0  # both sides have one scale
     for ax, cells, title in (
         (left, means, "ratio" if study.is_ratio else "difference"),
         (right, effect, "interaction"),
@@ -102,6 +144,6 @@ def _cell(study: Ablation, levels: Mapping[str, Level]) -> float:
 
 
 def _names(levels: Sequence[Level]) -> list[str]:
-    """Return what to call levels: numbers by six digits, or by all where these are not enough."""
+    """Return the names of levels: numbers with six digits, or with all if they need them."""
     short = [f"{level:g}" if isinstance(level, float) else str(level) for level in levels]
     return short if len(set(short)) == len(short) else numbered(list(map(repr, levels)))

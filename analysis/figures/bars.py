@@ -1,4 +1,4 @@
-"""What each arm came to against its baseline: the bars of the paper's figures 3 and 5."""
+"""The result of each arm against its baseline: the bars of the paper's figures 3 and 5."""
 
 import math
 import textwrap
@@ -12,16 +12,40 @@ from matplotlib.figure import Figure
 from analysis.data.names import REPORTED, numbered, told_apart
 from analysis.data.numbers import OWN
 from analysis.data.runs import RunData, by_arm, folders
-from analysis.figures.style import BASELINE, BLACK, PBT
+from analysis.figures.drawing import Drawing, drawing_of
+from analysis.figures.style import BASELINE, BLACK, PBT, WIDTH
 
-MOST = 4  # numbers at most that have a panel
+MOST = 4  # panels, one for each number
+
+
+def figure(runs: Sequence[RunData], lower: Sequence[str]) -> Drawing | None:
+    """Return each arm beside its baseline. Drawn if there is an arm with its baseline."""
+    drawn = panels(runs, lower)
+    if not drawn:
+        return None
+    count = sum(len(panel.bars) for panel in drawn)
+    return drawing_of(
+        runs,
+        name="bars",
+        title="Against the baselines",
+        caption="The dashed line is the best member of the baseline. From there to that of the "
+        "run: blue where it is better, an empty frame where it is worse, hatched where no run says "
+        "which of a reported number is better. Circles are seeds, and error bars one standard "
+        "error to either side. The axis need not begin at 0. Where an arm has one seed, there "
+        "are no bars: a circle is the baseline, a dot the run, and the line between them is "
+        "dashed where the run is worse, dotted where that is unknown.",
+        size=(min(WIDTH, 1.2 + 1.2 * count), 3.2),
+        draw=lambda figure: draw_panels(figure, drawn),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
     """An arm and its baseline, by one number of the best member of each seed.
 
-    ours, theirs: a number for each seed; not all seeds need be in both.
+    label: the name of the arm.
+    ours: a number for each seed of the arm.
+    theirs: a number for each seed of the baseline, which may have other seeds.
     """
 
     label: str
@@ -33,7 +57,9 @@ class Bar:
 class Panel:
     """The bars of one number.
 
-    way: 1 if a higher one is better, -1 if a lower one is, 0 if that is not known.
+    label: the name of the number.
+    bars: one for each arm with a baseline.
+    way: 1 if a higher number is better, -1 if a lower one is, 0 if that is unknown.
     """
 
     label: str
@@ -42,7 +68,7 @@ class Panel:
 
 
 def labels(groups: Sequence[Sequence[RunData]]) -> list[str]:
-    """Return what to call the arms: their presets' functions, or, if these are equal, a folder."""
+    """Return what to call the arms: their presets' functions, or a folder if these are equal."""
     names, apart = [group[0].name for group in groups], folders([group[0] for group in groups])
     found = [
         name if names.count(name) == 1 else folder
@@ -55,7 +81,7 @@ def bars(runs: Sequence[RunData], number: str | None = None) -> list[Bar]:
     """Return a bar for each pair of an arm and its baseline that have the number.
 
     Args:
-        number: of the report; None for the score.
+        number: a reported number; None for the score.
     """
     groups = by_arm([run for run in runs if number is None or number in run.columns.report])
     found = []
@@ -78,7 +104,7 @@ def _results(runs: Sequence[RunData], number: str | None) -> tuple[float, ...]:
 
 
 def panels(runs: Sequence[RunData], lower: Sequence[str] = ()) -> list[Panel]:
-    """Return the panels, one for each number of each task; of those in `lower`, lower is better."""
+    """Return a panel for each number of each task; a lower number of `lower` is better."""
     tasks = dict.fromkeys(str(run.settings["task"]) for run in runs)
     found = []
     for task in tasks:
@@ -109,7 +135,7 @@ def draw_panels(figure: Figure, panels: Sequence[Panel]) -> None:
 
 
 def bottom(bars: Sequence[Bar]) -> float:
-    """Return where the y axis begins: at 0, unless the difference would be too small to be seen."""
+    """Return where the y axis begins: at 0, unless the difference would be too small to see."""
     values = [value for bar in bars for value in (*bar.ours, *bar.theirs)]
     least, most = min(values), max(values)
     if least >= 0 and most - least >= most / 8:
@@ -118,7 +144,7 @@ def bottom(bars: Sequence[Bar]) -> float:
 
 
 def draw_bars(ax: Axes, panel: Panel) -> None:
-    """Draw each bar; where an arm has one seed alone, points, for it has no mean to draw."""
+    """Draw each bar, or points if an arm has only one seed and so no mean."""
     bars = panel.bars
     low = bottom(bars)
     if any(len(values) < 2 for bar in bars for values in (bar.ours, bar.theirs)):
@@ -130,17 +156,17 @@ def draw_bars(ax: Axes, panel: Panel) -> None:
     high = max(tops)
     room = 0.05 * (high - low)
     for x, bar in enumerate(bars):
-        ax.text(x, high + room, said(bar), ha="center", va="bottom", fontsize=7)
+        ax.text(x, high + room, means_as_text(bar), ha="center", va="bottom", fontsize=7)
     ax.set_xticks(range(len(bars)), [f"{textwrap.fill(b.label, 14)}\n{_seeds(b)}" for b in bars])
     ax.set(ylabel=panel.label, ylim=(low, high + 5 * room), xlim=(-0.6, len(bars) - 0.4))
 
 
 def _draw_bar(ax: Axes, x: int, bar: Bar, way: int, low: float) -> float:
-    """Draw a bar: grey up to the lower one of both means, from there to the other their gap.
+    """Draw a bar: grey up to the lower mean, and from there the gap to the higher one.
 
-    The gap is coloured where ours is better, an empty frame where it is worse, and hatched where
-    nobody knows. A dot is a seed; a line goes from one standard error below the mean to one above
-    it. Return how far up all this reaches.
+    The gap is coloured if ours is better, an empty frame if it is worse, and hatched if that is
+    unknown. A dot is a seed; a line goes from one standard error below the mean to one above.
+    Return the highest y that was drawn.
     """
     ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
     ax.bar(x, min(ours, theirs) - low, 0.6, low, color="0.8", edgecolor="0.3", lw=0.5)
@@ -158,8 +184,8 @@ def _draw_bar(ax: Axes, x: int, bar: Bar, way: int, low: float) -> float:
 def _draw_points(ax: Axes, x: int, bar: Bar, way: int) -> float:
     """Draw the seeds of the baseline as circles on the left, ours filled on the right.
 
-    A line leads from the mean of the one to that of the other: whole where ours is better, dashed
-    where it is worse, dotted where nobody knows. Return how far up this reaches.
+    A line joins their means: solid if ours is better, dashed if it is worse, dotted if that is
+    unknown. Return the highest y that was drawn.
     """
     ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
     style = "-" if way * (ours - theirs) > 0 else "--" if way else ":"
@@ -171,8 +197,8 @@ def _draw_points(ax: Axes, x: int, bar: Bar, way: int) -> float:
     return max(*bar.ours, *bar.theirs)
 
 
-def said(bar: Bar) -> str:
-    """Return both means of a bar, with as many digits as tell them apart."""
+def means_as_text(bar: Bar) -> str:
+    """Return both means of a bar, with enough digits to tell them apart."""
     ours, theirs = float(np.mean(bar.ours)), float(np.mean(bar.theirs))
     apart = abs(ours - theirs) or abs(ours) or 1.0
     if max(abs(ours), abs(theirs)) < 1e-3:
@@ -182,7 +208,7 @@ def said(bar: Bar) -> str:
 
 
 def _draw_seeds(ax: Axes, x: float, values: Sequence[float]) -> float:
-    """Draw the seeds and their standard error; return how far up this reaches."""
+    """Draw the seeds and their standard error; return the highest y that was drawn."""
     ax.plot([x] * len(values), values, "o", mfc="white", mec=BLACK, mew=0.6, ms=3, zorder=3)
     if len(values) < 2:
         return max(values)

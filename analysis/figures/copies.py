@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.data.columns import Bools, Columns, Floats, Ints
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
 from analysis.figures.style import (
     BASELINE,
     BLACK,
@@ -18,22 +19,57 @@ from analysis.figures.style import (
     ORANGE,
     PBT,
     SEVERAL,
+    WIDTH,
     YELLOW,
     lighten,
     whole_steps,
 )
 
-LONG = 10  # times from one decision to the next: how long a copy is followed at most
-ARROWS = 200  # copies at most for a line each, from the donor to whoever copied it
-NARROWEST = 8.0  # points between two steps with copies, for such lines
-ROOM = (380.0, 230.0)  # points of the axes, about
-COLOURS, MARKS = (*SEVERAL, BLACK, YELLOW), (*MARKERS, "X", "d")  # of those that are copied most
+LONG = 10  # intervals between decisions for which a copy is followed
+ARROWS = 200  # copies in a figure that still has a line for each
+NARROWEST = 8.0  # points between two steps with copies in a figure with such lines
+ROOM = (380.0, 230.0)  # width and height of the axes in points, about
+COLOURS, MARKS = (*SEVERAL, BLACK, YELLOW), (*MARKERS, "X", "d")  # of the members copied most
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return who copied whom in a run. Drawn if a member was copied."""
+    if not len(run.columns.copies()):
+        return None
+    return drawing_of(
+        [run],
+        name=f"copies_{name}",
+        title=f"Who copied whom in {name}",
+        caption="A mark is a copy: its place is its step and the member that copied, its colour "
+        "and shape the member that was copied (the eight that were copied most; grey dots: any "
+        "other). Lines lead from there, where there is room for them. Right: "
+        f"how often each was copied.{what_copies_take(run)}",
+        size=(WIDTH, 4.2),
+        draw=lambda figure: draw_copies(figure, run),
+    )
+
+
+def improved_figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return how many copies beat their donors. Drawn if weights were copied early enough."""
+    if not len(run.columns.copies()) or not run.columns.weights or not len(improved(run).later):
+        return None
+    return drawing_of(
+        [run],
+        name=f"improved_{name}",
+        title=f"Whether copies of {name} improved on their donors",
+        caption="Left, the share of copies whose score is above the donor's at the copy, by steps "
+        "since the copy (for a member that copied again before, its score until then); dashed, the "
+        "same of the donors. Right, each copy after the usual time between two "
+        f"decisions.{what_copies_take(run)}",
+        size=(WIDTH, 2.9),
+        draw=lambda figure: draw_improved(figure, run),
+    )
 
 
 def draw_copies(figure: Figure, run: RunData) -> None:
-    """Draw a mark for each copy, at its step and whoever copied; by its colour one sees the donor.
+    """Draw a mark for each copy, at its step and the member that copied; its colour is the donor's.
 
-    The members that were copied most often have colours, and beside them how often that was.
+    Only the members that were copied most have colours. The panel beside counts their copies.
     """
     columns = run.columns
     rows = columns.copies()
@@ -75,17 +111,17 @@ def draw_copies(figure: Figure, run: RunData) -> None:
 def _draw_ways(
     ax: Axes, run: RunData, copies: tuple[Ints, Ints, Ints], colours: Mapping[int, str]
 ) -> None:
-    """Draw a line for each copy from the donor, where these can be told apart.
+    """Draw a line from the donor to each copy, if there is room for them.
 
     Args:
-        copies: the step of each, whom and who copied.
+        copies: the step, the donor and the copying member of each.
     """
     steps, whom, who = copies
     apart = np.diff(np.unique(steps))
     width = float(np.median(apart)) if len(apart) else run.steps / 10
     if len(steps) > ARROWS or width / run.steps * ROOM[0] < NARROWEST:
         return
-    before = steps - 0.8 * width  # aslant, or those of one step would be one line
+    before = steps - 0.8 * width  # aslant: upright lines of one step would be one line
     ways = np.stack([np.column_stack([before, whom]), np.column_stack([steps, who])], axis=1)
     colour = [colours[int(id)] for id in whom]
     ax.add_collection(LineCollection(list(ways), colors=colour, linewidths=0.6, zorder=1))
@@ -93,11 +129,11 @@ def _draw_ways(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of members, some steps after a moment of each.
+    """The scores of members, some steps after a moment of each.
 
-    counted: [moments] whether the run went on for long enough to tell.
-    score: [moments] the score then, or with which it copied somebody before; NaN of who had
-        diverged, and of those not counted.
+    counted: [moments] whether the run went on for long enough.
+    score: [moments] the score then, or before the member's next copy; NaN if it had diverged, or
+        does not count.
     """
 
     counted: Bools
@@ -105,10 +141,10 @@ class Outcome:
 
 
 def outcome(columns: Columns, table: Floats, members: Ints, steps: Ints, later: int) -> Outcome:
-    """Return what came of the members, each at its step, at most so many steps later.
+    """Return the scores of some members, each `later` steps after its step.
 
     Args:
-        table: of Columns.course.
+        table: what Columns.score_grid returns.
     """
     last = np.zeros(columns.members, dtype=np.int64)
     last[columns.member[columns.last()]] = columns.step[columns.last()]
@@ -125,9 +161,11 @@ def outcome(columns: Columns, table: Floats, members: Ints, steps: Ints, later: 
 
 @dataclass(frozen=True, slots=True)
 class Improved:
-    """Of which share of copies the score rose above the donor's, so many steps later.
+    """Share of copies that beat their donor, by steps since the copy.
 
-    later: [K] the steps. copies, donors: [K] the shares, and what the donors themselves did.
+    later: [K] the steps.
+    copies: [K] the share of copies with a better score than the donor had at the copy.
+    donors: [K] the same share of the donors themselves.
     """
 
     later: Ints
@@ -136,17 +174,17 @@ class Improved:
 
 
 def improved(run: RunData) -> Improved:
-    """Return which share of copies has a better score than the donor had when it was copied.
+    """Return the share of copies with a better score than the donor had at the copy.
 
-    Of whoever copied again meanwhile the score before that is taken; a copy so late that the run
-    was over before is not counted. Only delays are given after which at least half of them can be,
-    and which are at most ten times that between two decisions.
+    If a member copied again in between, its score before that counts. A copy too close to the end
+    of the run does not count. A delay is given only if at least half of the copies count, and if it
+    is at most ten times the interval between two decisions.
     """
     columns = run.columns
     rows = _of_known(columns)
     parents = columns.parent[rows]
     goal = columns.score[parents]
-    table = columns.course(run.steps)
+    table = columns.score_grid(run.steps)
     shares: list[tuple[int, float, float]] = []
     for later in range(1, min(run.steps, LONG * gap(columns) + 1)):
         mine = outcome(columns, table, columns.member[rows], columns.step[rows], later)
@@ -159,7 +197,7 @@ def improved(run: RunData) -> Improved:
 
 
 def _of_known(columns: Columns) -> Ints:
-    """Return the copies of which the record that was copied is there."""
+    """Return the copies whose donor's record is there."""
     rows = columns.copies()
     return rows[columns.parent[rows] >= 0]
 
@@ -169,7 +207,7 @@ def _share(found: Outcome, goal: Floats) -> float:
 
 
 def gap(columns: Columns) -> int:
-    """Return how many steps lie between two decisions of a member: the median, at least 1."""
+    """Return the median number of steps between two decisions of a member, at least 1."""
     rows = np.flatnonzero(columns.decided)
     gaps = np.diff(columns.step[rows])[np.diff(columns.member[rows]) == 0]
     return max(1, int(np.median(gaps))) if len(gaps) else 1
@@ -195,7 +233,7 @@ def draw_pairs(ax: Axes, run: RunData, later: int) -> None:
     columns = run.columns
     rows = _of_known(columns)
     goal = columns.score[columns.parent[rows]]
-    table = columns.course(run.steps)
+    table = columns.score_grid(run.steps)
     found = outcome(columns, table, columns.member[rows], columns.step[rows], later)
     there = np.isfinite(found.score)
     for name, at, colour, marker in (

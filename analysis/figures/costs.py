@@ -8,9 +8,21 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from analysis.data.columns import Columns, Floats
 from analysis.data.runs import RunData
-from analysis.figures.style import BLUE, GREEN, HATCHES, ORANGE, PINK, RED, SKY, YELLOW, whole_steps
+from analysis.figures.drawing import Drawing, drawing_of
+from analysis.figures.style import (
+    BLUE,
+    GREEN,
+    HATCHES,
+    ORANGE,
+    PINK,
+    RED,
+    SKY,
+    WIDTH,
+    YELLOW,
+    whole_steps,
+)
 
-# what is drawn -> phases of the records; they are no parts of each other (data.columns.APART)
+# what is drawn -> phases of the records; these do not overlap (data.columns.APART)
 PARTS: Mapping[str, tuple[str, ...]] = {
     "step": ("step",),
     "eval": ("eval",),
@@ -24,18 +36,34 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 COLOURS = (BLUE, SKY, PINK, GREEN, ORANGE, RED, YELLOW, "0.5")
 MARKS = (*HATCHES, "++")
 UNITS = {"days": 86400, "hours": 3600, "minutes": 60, "seconds": 1}
-BINS = 50  # of the steps, at most
+BINS = 50  # the greatest number of bins of the steps
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return where the time of a run went. Drawn if its records have times."""
+    if not totals(run.columns):
+        return None
+    both = [run] if baseline is None else [run, baseline]
+    return drawing_of(
+        both,
+        name=f"costs_{name}",
+        title=f"Where the time of {name} went",
+        caption="Left, which share of the time of all turns each phase took, over the steps; "
+        "right, the time of all workers together. All but step, eval and report is the engine.",
+        size=(WIDTH, 2.9),
+        draw=lambda figure: draw_costs(figure, both),
+    )
 
 
 def totals(columns: Columns) -> dict[str, float]:
-    """Return the seconds of a run by part, of those that took any."""
+    """Return the seconds of a run by part, without parts that took none."""
     spent = columns.phases()
     found = {part: sum(spent.get(p, 0.0) for p in phases) for part, phases in PARTS.items()}
     return {part: seconds for part, seconds in found.items() if seconds > 0}
 
 
 def over_time(columns: Columns, parts: Sequence[str], edges: Floats) -> Floats:
-    """Return [parts, bins] the share of each part in the time of all turns of some steps."""
+    """Return [parts, bins] the share of each part in the time of all turns of a bin."""
     trained = columns.step > 0
     found = []
     for part in parts:

@@ -1,4 +1,4 @@
-"""How many initial members still have descendants, and how many of all descend from one."""
+"""How many initial members still have descendants, and the share of the largest family."""
 
 from dataclasses import dataclass
 
@@ -8,19 +8,38 @@ from matplotlib.ticker import PercentFormatter
 
 from analysis.data.columns import Columns, Floats, Ints
 from analysis.data.runs import RunData
-from analysis.figures.style import BASELINE, PBT, in_legend, whole_steps
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
+from analysis.figures.style import BASELINE, PBT, WIDTH, in_legend, whole_steps
 
-REPLAYS = 100  # of the neutral drift
-RANGE = (0.05, 0.95)  # of them, what the band holds
-ARRIVED = 0.9  # share of the members that have come to a step, for it to be drawn
+REPLAYS = 100  # of the copies, with donors drawn at random
+RANGE = (0.05, 0.95)  # quantiles of the replays between which the band lies
+ARRIVED = 0.9  # share of the members that must have reached a step for it to be drawn
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return how many founders have descendants. Drawn if weights were copied."""
+    if not len(run.columns.copies()) or not run.columns.weights:
+        return None
+    return drawing_of(
+        [run],
+        name=f"dominance_{name}",
+        title=f"Founders of {name}",
+        caption="Left, how many initial members still have descendants; right, which share of all "
+        "descends from the most frequent of them. Grey: the same if donors were drawn at "
+        f"random ({RANGE[0]:.0%} to {RANGE[1]:.0%} of replays of the same "
+        f"copies).{what_copies_take(run)}",
+        size=(WIDTH, 2.7),
+        draw=lambda figure: draw_dominance(figure, run),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Dominance:
-    """Who has descendants after each step; a founder that is lost is none, and has no family.
+    """The families after each step. Members of unknown origin belong to none.
 
-    steps: [T]. founders: [T] how many initial members have any, be it themselves.
-    largest: [T] which share of the members descends from the one with most.
+    steps: [T] the steps.
+    founders: [T] the number of initial members with descendants; a member is its own descendant.
+    largest: [T] the share of the members in the largest family.
     """
 
     steps: Ints
@@ -29,14 +48,14 @@ class Dominance:
 
 
 def dominance(columns: Columns, steps: int) -> Dominance:
-    """Return who has descendants after each step to which nearly all members have come."""
-    grid = columns.grid(steps)
+    """Return the families after each step that nearly all members have reached."""
+    grid = columns.row_grid(steps)
     there = (grid >= 0).sum(axis=0)
     shown = np.flatnonzero(there >= ARRIVED * len(columns.last()))
     of = columns.founders()
     counts = [
         np.bincount(of[grid[grid[:, step] >= 0, step]] + 1, minlength=columns.members + 1)
-        for step in shown  # the first place is for those that are lost
+        for step in shown  # the first count is that of members of unknown origin
     ]
     return Dominance(
         shown,
@@ -46,10 +65,10 @@ def dominance(columns: Columns, steps: int) -> Dominance:
 
 
 def neutral(columns: Columns, steps: Ints, replays: int = REPLAYS) -> tuple[Floats, Floats]:
-    """Return the same, [replays, T] each, had every copy been of a member drawn at random.
+    """Return `founders` and `largest`, [replays, T] each, if donors had been drawn at random.
 
-    As many members copy after each step as in the run, and the same ones: what is left of the
-    difference is the choice of the donors.
+    The same members copy after the same steps as in the run, so that only the choice of the donors
+    differs.
     """
     rng = np.random.default_rng(0)
     members = columns.members
@@ -61,7 +80,7 @@ def neutral(columns: Columns, steps: Ints, replays: int = REPLAYS) -> tuple[Floa
         who = np.unique(columns.member[rows[columns.step[rows] == step]])
         if len(who) and members > 1:
             donors = rng.integers(members - 1, size=(replays, len(who)))
-            donors += donors >= who  # anybody but itself
+            donors += donors >= who  # any member but itself
             ids[:, who] = np.take_along_axis(ids, donors, axis=1)
         counts = np.bincount((ids + offsets).ravel(), minlength=members * replays)
         counts = counts.reshape(replays, members)
@@ -71,7 +90,7 @@ def neutral(columns: Columns, steps: Ints, replays: int = REPLAYS) -> tuple[Floa
 
 
 def draw_dominance(figure: Figure, run: RunData) -> None:
-    """Draw both over time, and as a grey band what chance alone would have made of it."""
+    """Draw both over time, and random donors as a grey band."""
     found = dominance(run.columns, run.steps)
     drifts = neutral(run.columns, found.steps)
     left, right = figure.subplots(1, 2, sharex=True)

@@ -12,29 +12,50 @@ from numpy.typing import NDArray
 
 from analysis.data.columns import Columns, Floats, Ints
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
 from analysis.figures.scores import limits
-from analysis.figures.style import BLUE, PINK, YELLOW, lighten
+from analysis.figures.style import BLUE, PINK, WIDTH, YELLOW, lighten
 
-DEAD_ENDS = 600  # nodes of a forest at most, if it is to show the branches that died out, too
-ROUNDS = 40_000  # of the layout's forces, for one node: of many nodes there can be fewer
+DEAD_ENDS = 600  # nodes of the largest forest that also shows branches that died out
+ROUNDS = 40_000  # iterations of the layout times nodes, so that large trees take no longer
 GAP = 1.2  # between two trees; an edge is about 1 long
-SHAPE = 1.5  # how much wider than high the page is
-SMALL = 6  # nodes of a tree that is drawn larger beside a large one
-LARGEST = 20.0  # how long the largest tree may be, in edges of a small one
+SHAPE = 1.5  # width of the page over its height
+SMALL = 6  # nodes of the largest tree that is enlarged beside a large one
+LARGEST = 20.0  # length of the largest tree, in edges, from which on small ones are enlarged
 PIECES = 8  # of one colour each, in an edge
 SCORES = LinearSegmentedColormap.from_list("scores", ["#000000", "#0033cc", "#00d5e5"])
 
 
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return the phylogenetic forest of a run. Drawn if weights were copied in it."""
+    if not len(run.columns.copies()) or not run.columns.weights:
+        return None
+    found = forest(run.columns)
+    left = ""
+    if found.extinct:
+        left = f" {found.extinct} nodes of branches that died out are left out."
+    return drawing_of(
+        [run],
+        name=f"forest_{name}",
+        title=f"Phylogeny of {name}",
+        caption="Circles are initial members, squares final ones; an edge is the way of weights "
+        "through the training, its colour the score on the way, from black to cyan; it "
+        f"branches where they were copied. Lengths mean nothing.{left}{what_copies_take(run)}",
+        size=(WIDTH, 5),
+        draw=lambda figure: draw_forest(figure, run, found),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Forest:
-    """The ways of the weights through a run, without what lies between two branchings.
+    """The paths of the weights through a run, as trees.
 
-    A node is a row of the columns: a start, a row from which several went on, or an end.
+    A node is a row of the columns: a start, a row from which several paths go on, or an end.
 
-    starts, ends: the nodes where a member began (or where the way to there is lost), and where one
-        is now.
-    edges: from a node to a later one, the rows on the way, both included.
-    extinct: branches that lead to no end, and are left out; 0 if they are shown.
+    starts: the nodes where a member began, or where the path before is unknown.
+    ends: the nodes where a member is now.
+    edges: by a node and a later one, the rows of the path between them, including both.
+    extinct: the number of nodes that lead to no end and are left out; 0 if all are shown.
     """
 
     starts: Ints
@@ -43,7 +64,7 @@ class Forest:
     extinct: int
 
     def trees(self) -> list[nx.DiGraph]:
-        """Return the trees, that with most nodes first; each has one start, its root."""
+        """Return the trees, the largest first; the root of each is its start."""
         graph = nx.DiGraph()
         graph.add_nodes_from(map(int, self.starts))
         graph.add_edges_from(sorted(self.edges))
@@ -54,7 +75,7 @@ class Forest:
 
 
 def forest(columns: Columns, most: int = DEAD_ENDS) -> Forest:
-    """Return the forest of a run; if of more than `most` nodes, without what died out."""
+    """Return the forest of a run; with more than `most` nodes, without branches that died out."""
     before, ends = columns.before(), columns.last()
     kept = np.ones(len(before), dtype=np.bool_)
     nodes = _nodes(before, ends, kept)
@@ -84,7 +105,7 @@ def forest(columns: Columns, most: int = DEAD_ENDS) -> Forest:
 
 
 def _nodes(before: Ints, ends: Ints, kept: NDArray[np.bool_]) -> Ints:
-    """Return the rows that are a start, an end, or not the way to exactly one other row."""
+    """Return the rows that are a start, an end, or lead to several rows or none."""
     goes_on = before[kept & (before >= 0)]
     children = np.bincount(goes_on, minlength=len(before))
     nodes = (before < 0) | (children != 1)
@@ -95,8 +116,8 @@ def _nodes(before: Ints, ends: Ints, kept: NDArray[np.bool_]) -> Ints:
 def layout(tree: nx.DiGraph) -> dict[int, Floats]:
     """Return where to draw each node of a tree: the same for the same tree.
 
-    Forces, which pull at both ends of an edge and push all nodes apart; from a start around the
-    root, in which no branches cross, so that few do at the end.
+    Forces pull the ends of an edge together and push all nodes apart. They start from a layout
+    around the root in which no branches cross, so that few cross in the end.
     """
     if len(tree) == 1:
         return {node: np.zeros(2) for node in tree}
@@ -108,7 +129,7 @@ def layout(tree: nx.DiGraph) -> dict[int, Floats]:
 
 
 def _around(tree: nx.DiGraph) -> dict[int, Floats]:
-    """Return a place for each node: as many out as it is edges from the root."""
+    """Return a place for each node; its distance from the root is the number of edges between."""
     [root] = (node for node, degree in tree.in_degree() if degree == 0)
     order = [root, *(node for _, node in nx.bfs_edges(tree, root))]
     children = {node: list(tree.successors(node)) for node in order}
@@ -130,13 +151,13 @@ def places(trees: Sequence[nx.DiGraph], shape: float = SHAPE) -> dict[int, Float
     """Return where to draw each node of all trees, so that they fill a page.
 
     Args:
-        shape: how much wider than high the page is.
+        shape: the width of the page over its height.
     """
     drawn = [_lying(tree) for tree in trees]
     reach = max(float(np.ptp(xy, axis=0).max(initial=0.0)) for _, xy in drawn)
     boxes = []
     for nodes, xy in drawn:
-        # beside a large tree, a small one would be a speck: lengths mean nothing
+        # beside a large tree, a small one would be a speck; lengths have no meaning
         xy = xy * (max(1.0, reach / LARGEST) if len(nodes) <= SMALL else 1.0)
         gap = GAP * max(1.0, reach / LARGEST)
         corner = xy.min(axis=0) - gap / 2
@@ -160,9 +181,9 @@ def _lying(tree: nx.DiGraph) -> tuple[list[int], Floats]:
 
 
 def _packed(sizes: Floats, shape: float) -> Floats:
-    """Return [boxes, 2] where to put the lower left corner of each box, the first ones first.
+    """Return [boxes, 2] the lower left corner of each box.
 
-    Of some widths of the page that is taken in which they are drawn largest.
+    Several widths of the page are tried, and the one that draws the boxes largest is taken.
     """
     width, area = float(sizes[:, 0].max()), float(sizes.prod(axis=1).sum())
     least = max(width, (shape * area) ** 0.5)
@@ -176,8 +197,8 @@ def _packed(sizes: Floats, shape: float) -> Floats:
 
 
 def _in_width(sizes: Floats, width: float) -> Floats:
-    """Return corners of boxes, each as low as it can be on top of those before, then leftmost."""
-    edge = [(0.0, 0.0)]  # from each x on, to the next, how high it is filled
+    """Return corners of boxes, each put as low and then as far left as those before allow."""
+    edge = [(0.0, 0.0)]  # x, and the height that is filled from there to the next x
     corners = []
     for wide, high in sizes.tolist():
         spots = []
@@ -208,7 +229,7 @@ def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
     lighten(edges, len(pieces) // PIECES // 4)
     ax.add_collection(edges)
     dot = float(np.clip(6000 / size, 4, 30))
-    lost = run.columns.lost[found.starts]
+    lost = run.columns.origin_lost[found.starts]
     for nodes, label, colour, marker, area, order in (
         (found.ends, "final members", BLUE, "s", dot, 3),
         (found.starts[~lost], "initial members", PINK, "o", max(1.6 * dot, 20.0), 4),
@@ -229,7 +250,7 @@ def draw_forest(figure: Figure, run: RunData, found: Forest) -> None:
 
 
 def _colours(run: RunData, scores: Floats) -> tuple[float, float]:
-    """Return between which scores the colours go: no farther than those that are drawn."""
+    """Return the scores at both ends of the scale of colours, within the scores that are drawn."""
     there = scores[np.isfinite(scores)]
     if not len(there):
         return 0.0, 1.0
@@ -240,7 +261,7 @@ def _colours(run: RunData, scores: Floats) -> tuple[float, float]:
 def _pieces(
     columns: Columns, found: Forest, at: Mapping[int, Floats]
 ) -> tuple[NDArray[np.float64], Floats]:
-    """Return [pieces, 2, 2] the edges in pieces, and [pieces] the score in the middle of each."""
+    """Return [pieces, 2, 2] the edges in pieces, and [pieces] the mean score of each."""
     lines, scores = [], []
     for (a, b), rows in found.edges.items():
         number = min(PIECES, len(rows) - 1)
@@ -257,4 +278,4 @@ def _pieces(
 
 def _middle(values: Floats) -> float:
     there = values[np.isfinite(values)]
-    return float(there.mean()) if len(there) else -np.inf  # who has diverged is worst: black
+    return float(there.mean()) if len(there) else -np.inf  # diverged is worst: black

@@ -1,4 +1,4 @@
-"""Hyperparameters: which of a run are worth a panel, and on which kind of axis."""
+"""Hyperparameters: which ones of a run have a panel, and on which kind of axis."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -12,7 +12,7 @@ from analysis.data.names import HYPER, told_apart
 from analysis.data.runs import RunData
 from analysis.figures.style import HATCHES, PBT, SEVERAL, categories, in_legend, lighten, log_scale
 
-DECADES = 30  # greatest over least, from which on an axis is logarithmic
+DECADES = 30  # greatest value over least, above which an axis is logarithmic
 
 
 def varied(run: RunData) -> list[str]:
@@ -22,17 +22,17 @@ def varied(run: RunData) -> list[str]:
 
 
 def called(run: RunData, name: str) -> str:
-    """Return what an axis calls a hyperparameter, which may have the name of the score."""
+    """Return the name of a hyperparameter on an axis, told apart from the name of the score."""
     return told_apart(run.hypers, [run.score], HYPER)[name]
 
 
 def is_text(values: Values) -> bool:
-    """Whether these are named options, as those of a Choice."""
+    """Whether these are named options, as of a Choice."""
     return values.dtype.kind == "U"
 
 
-def options(run: RunData, name: str) -> list[str]:
-    """Return the options of a hyperparameter that is named, in the order of its prior."""
+def shown_options(run: RunData, name: str) -> list[str]:
+    """Return the options of a hyperparameter that occur in a run, in the order of its prior."""
     listed = [
         str(option)
         for option in cast(Sequence[object], run.settings.priors[name].get("options", ()))
@@ -42,7 +42,7 @@ def options(run: RunData, name: str) -> list[str]:
 
 
 def is_logarithmic(run: RunData, name: str) -> bool:
-    """Whether its prior is so, or its values span decades."""
+    """Whether its prior is logarithmic, or its values span decades."""
     values = run.columns.hypers[name]
     if is_text(values):
         return False
@@ -53,32 +53,32 @@ def is_logarithmic(run: RunData, name: str) -> bool:
 
 
 def heights(run: RunData, name: str, columns: Columns | None = None) -> Floats:
-    """Return where on the y axis the value of each row is: an option's is its place.
+    """Return where on the y axis the value of each row is; an option has a place.
 
     Args:
-        columns: whose rows, if not the run's own: those of its baseline.
+        columns: the rows of a baseline; None for the run's own.
     """
     values = (columns or run.columns).hypers[name]
     if not is_text(run.columns.hypers[name]):
         return values.astype(np.float64)
     found = np.full(len(values), np.nan)
-    for place, option in enumerate(options(run, name)):
+    for place, option in enumerate(shown_options(run, name)):
         found[values == option] = place
     return found
 
 
 def scale(ax: Axes, run: RunData, name: str) -> None:
-    """Give the y axis what the hyperparameter needs: places for options, or a logarithm."""
+    """Give the y axis places for options, or a logarithmic scale if the values need one."""
     if is_text(run.columns.hypers[name]):
-        categories(ax, options(run, name))
+        categories(ax, shown_options(run, name))
     elif is_logarithmic(run, name):
         log_scale(ax)
 
 
 def stairs(steps: Ints, values: Floats, end: float) -> Floats:
-    """Return [corners, 2] the line of a value that holds until the next one, and to `end`.
+    """Return [corners, 2] the line of values that each hold until the next one, and to `end`.
 
-    Only where it changes has it corners: a figure has many thousands of these.
+    It has corners only where the value changes, because a figure has many thousands of values.
     """
     keep = np.ones(len(values), dtype=np.bool_)
     keep[1:] = values[1:] != values[:-1]
@@ -87,14 +87,14 @@ def stairs(steps: Ints, values: Floats, end: float) -> Floats:
 
 
 def draw_hyper(ax: Axes, run: RunData, name: str) -> None:
-    """Draw a hyperparameter of every member over time; of named options, the share of each."""
+    """Draw a hyperparameter of every member over time, or the share of each named option."""
     ax.set_ylabel(called(run, name))
     if is_text(run.columns.hypers[name]):
         draw_shares(ax, run, name)
         return
     lines, values = [], heights(run, name)
     for member in range(run.columns.members):
-        rows = run.columns.left(member)
+        rows = run.columns.last_of_step(member)
         if len(rows):
             steps = run.columns.step[rows]
             lines.append(stairs(steps, values[rows], float(steps[-1])))
@@ -106,12 +106,12 @@ def draw_hyper(ax: Axes, run: RunData, name: str) -> None:
 
 
 def draw_shares(ax: Axes, run: RunData, name: str) -> None:
-    """Draw which share of the members has each option of a hyperparameter, at each step."""
-    grid = run.columns.grid(run.steps)
+    """Draw the share of the members that have each option, at each step."""
+    grid = run.columns.row_grid(run.steps)
     grid = grid[:, (grid >= 0).any(axis=0)]
     values = np.where(grid >= 0, run.columns.hypers[name][grid], "")
     there = (grid >= 0).sum(axis=0)
-    names = options(run, name)
+    names = shown_options(run, name)
     shares = np.array([(values == option).sum(axis=0) / there for option in names])
     steps = np.arange(shares.shape[1])
     areas = ax.stackplot(

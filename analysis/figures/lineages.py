@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 
 from analysis.data.columns import Columns, Ints
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of, what_copies_take
 from analysis.figures.hypers import called, heights, scale, stairs, varied
 from analysis.figures.style import (
     BASELINE,
     BLACK,
     PBT,
+    WIDTH,
     in_legend,
     legend_above,
     lighten,
@@ -22,17 +24,56 @@ from analysis.figures.style import (
 )
 
 SHARES = (0.10, 0.25, 0.50, 0.75, 1.00)  # of the training; Jaderberg et al. 2017, figure 7
-ROWS = 6  # hyperparameters at most that are drawn
+ROWS = 6  # hyperparameters that are drawn
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return the lineages of a run. Drawn if a member was copied and a hyperparameter varies."""
+    rows = len(varied(run)[:ROWS])
+    if not len(run.columns.copies()) or not rows:
+        return None
+    return drawing_of(
+        [run],
+        name=f"lineages_{name}",
+        title=f"Lineages of {name}",
+        caption="Each line is what the weights of one member had been trained with at this share "
+        "of the training, through all members that they were copied from; the darker, the more "
+        f"members have this past in common{_black(baseline)}.{what_copies_take(run)}",
+        size=(WIDTH, 0.7 + 1.1 * rows),
+        draw=lambda figure: draw_lineages(figure, run, baseline),
+    )
+
+
+def schedule_figure(run: RunData, name: str, baseline: RunData | None) -> Drawing | None:
+    """Return the best member's schedule. Drawn if one was copied and a hyperparameter varies."""
+    rows = len(varied(run)[:ROWS])
+    if not len(run.columns.copies()) or not rows:
+        return None
+    return drawing_of(
+        [run],
+        name=f"schedule_{name}",
+        title=f"The schedule that the best member of {name} came by",
+        caption="The score and the hyperparameters of the best member's weights from their first "
+        "step on, through all members that they were copied from; dotted: another member went "
+        f"on{_black(baseline)}.{what_copies_take(run)}",
+        size=(WIDTH, 2.2 + 0.9 * rows),
+        draw=lambda figure: draw_winner(figure, run, baseline),
+    )
+
+
+def _black(baseline: RunData | None) -> str:
+    """Return what a caption says of the black line; nothing if there is no baseline."""
+    return f"; black and dashed: the best member of {baseline.name}" if baseline else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What some weights were trained with: a value holds from its age on until the next one's.
+    """What some weights were trained with: each row's hypers hold until the next row's age.
 
-    rows: of the columns, the start first; of those at one age the last one, and none with which
-        there was no step yet.
-    ages: [rows] how many steps the weights had been trained for.
-    end: how many they have been trained for by now.
+    rows: of the columns, the start first; only the last one at each age, and only those with which
+        a step was trained.
+    ages: [rows] the steps for which the weights had been trained.
+    end: the steps for which they have been trained by now.
     """
 
     rows: Ints
@@ -40,7 +81,7 @@ class Lineage:
     end: float
 
 
-def lineage(columns: Columns, ancestry: Ints) -> Lineage:
+def trained_with(columns: Columns, ancestry: Ints) -> Lineage:
     """Return what the weights at the end of an ancestry were trained with."""
     ages = columns.age(ancestry)
     last = np.ones(len(ages), dtype=np.bool_)
@@ -50,8 +91,8 @@ def lineage(columns: Columns, ancestry: Ints) -> Lineage:
 
 
 def final_at(columns: Columns, step: int, steps: int) -> Ints:
-    """Return the row with which each member left a step, of those who had come so far."""
-    rows = columns.grid(steps)[:, step]
+    """Return the last row at a step of each member that has reached it."""
+    rows = columns.row_grid(steps)[:, step]
     return rows[rows >= 0]
 
 
@@ -62,7 +103,7 @@ def draw_lineages(figure: Figure, run: RunData, baseline: RunData | None) -> Non
     marks = [max(1, round(share * run.steps)) for share in SHARES]
     for column, (step, share) in enumerate(zip(marks, SHARES, strict=True)):
         ends = final_at(run.columns, step, run.steps)
-        ways = [lineage(run.columns, rows) for rows in run.columns.ancestries(ends)]
+        ways = [trained_with(run.columns, rows) for rows in run.columns.ancestries(ends)]
         axes[0, column].set_title(f"{share:.0%} of training")
         for row, name in enumerate(names):
             ax = axes[row, column]
@@ -79,7 +120,7 @@ def draw_lineages(figure: Figure, run: RunData, baseline: RunData | None) -> Non
 
 
 def draw_ways(ax: Axes, run: RunData, name: str, ways: Sequence[Lineage]) -> None:
-    """Draw a hyperparameter along some lineages; where they are the same, the line is darker."""
+    """Draw a hyperparameter along some lineages; a line that several share is darker."""
     values = heights(run, name)
     lines = [stairs(way.ages, values[way.rows], way.end) for way in ways]
     alpha = float(np.clip(3 / max(len(lines), 1), 0.03, 0.5))
@@ -90,24 +131,24 @@ def draw_ways(ax: Axes, run: RunData, name: str, ways: Sequence[Lineage]) -> Non
 
 
 def draw_schedule(ax: Axes, run: RunData, baseline: RunData, name: str, end: float) -> None:
-    """Draw what the baseline's best member trained with, as a black dashed line to `end`."""
+    """Draw the hypers of the baseline's best member as a black dashed line to `end`."""
     theirs = baseline.columns
-    way = lineage(theirs, theirs.ancestry(theirs.best()))
+    way = trained_with(theirs, theirs.ancestry(theirs.best()))
     there = way.ages <= end
     line = stairs(way.ages[there], heights(run, name, theirs)[way.rows[there]], end)
     ax.plot(line[:, 0], line[:, 1], color=BLACK, lw=1.0, ls="--")
 
 
 def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
-    """Draw what the winner's weights were trained with from their first step on, and their score.
+    """Draw the score and the hypers of the winner's weights from their first step on.
 
-    A dotted line is where they went on in another member.
+    At a dotted line, the weights were copied to another member.
     """
     names = varied(run)[:ROWS]
     heights_of = [1.7, *(1.0 for _ in names)]
     axes = figure.subplots(len(heights_of), 1, sharex=True, height_ratios=heights_of)
     rows = run.columns.ancestry(run.columns.best())
-    ages, way = run.columns.age(rows), lineage(run.columns, rows)
+    ages, way = run.columns.age(rows), trained_with(run.columns, rows)
     _draw_score(axes[0], run, rows, PBT, "-", 1.5)
     if baseline is not None:
         theirs = baseline.columns
@@ -121,7 +162,7 @@ def draw_winner(figure: Figure, run: RunData, baseline: RunData | None) -> None:
         ax.margins(y=0.15)
         scale(ax, run, name)
     moves = ages[1:][np.diff(run.columns.member[rows]) != 0]
-    high = 1.0 if len(moves) <= 30 else 0.06  # more would be a curtain
+    high = 1.0 if len(moves) <= 30 else 0.06  # more full lines would hide the curves
     for ax in axes:
         for x in moves:
             ax.axvline(float(x), ymax=high, color=BASELINE, lw=0.6, ls=":", zorder=0)

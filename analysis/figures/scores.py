@@ -1,4 +1,4 @@
-"""Scores of all members and hyperparameters over time, as the panels of the paper's figure 4."""
+"""Scores and hyperparameters over time, as in the paper's figure 4, and scores over seeds."""
 
 from collections.abc import Sequence
 
@@ -9,10 +9,34 @@ from matplotlib.figure import Figure
 
 from analysis.data.columns import TOP, Columns, Floats
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of
 from analysis.figures.hypers import draw_hyper, varied
-from analysis.figures.style import BASELINE, PBT, in_legend, legend_above, lighten, whole_steps
+from analysis.figures.style import (
+    BASELINE,
+    PBT,
+    WIDTH,
+    in_legend,
+    legend_above,
+    lighten,
+    whole_steps,
+)
 
-PANELS = 8  # hyperparameters at most that have a panel
+PANELS = 8  # hyperparameters that have a panel
+
+
+def figure(run: RunData, name: str, baseline: RunData | None) -> Drawing:
+    """Return the scores and hyperparameters of a run. Drawn for every run."""
+    beside = "" if baseline is None else f"; grey and dashed: the baseline, {baseline.name}"
+    return drawing_of(
+        [run] if baseline is None else [run, baseline],
+        name=f"scores_{name}",
+        title=f"Scores and hyperparameters of {name}",
+        caption=f"A thin line is a member, the thick one the mean of the {TOP} that are best at "
+        f"each step, its band reaches from the worst to the best of these{beside}. Beside it the "
+        "hyperparameters of all members.",
+        size=(WIDTH, max(3.2, 1.15 * len(varied(run)[:PANELS]))),
+        draw=lambda figure: draw_run(figure, run, baseline),
+    )
 
 
 def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
@@ -37,11 +61,13 @@ def draw_run(figure: Figure, run: RunData, baseline: RunData | None) -> None:
 
 
 def limits(runs: Sequence[RunData]) -> tuple[float, float]:
-    """Return the range of scores to draw: all of them, but for outliers far below the others.
+    """Return the range of scores to draw, without outliers far below the others.
 
-    One member that has nearly diverged would else press all others into a line.
+    Otherwise one member that has nearly diverged would press all others into a line.
     """
-    scores = np.concatenate([run.columns.came[run.columns.trained()] for run in runs])
+    scores = np.concatenate(
+        [run.columns.score_before_copy[run.columns.first_of_step()] for run in runs]
+    )
     scores = scores[np.isfinite(scores)]
     if not len(scores):
         return 0.0, 1.0
@@ -52,20 +78,20 @@ def limits(runs: Sequence[RunData]) -> tuple[float, float]:
 
 
 def top(columns: Columns, steps: int) -> Floats:
-    """Return [5, steps] the best scores at each step, best first; NaN for those that are not there.
+    """Return [5, steps] the best scores at each step, best first; NaN where there is none.
 
-    Of a population of fewer than five, all. A step to which not so many have come yet has none: the
-    best of the first to come are not the best of all.
+    A population of fewer than five has fewer rows. A step that fewer members have reached has none,
+    because the best of the first members there are not the best of all.
     """
     last = columns.last()
     size = min(TOP, len(last))
-    best = -np.sort(-columns.course(steps), axis=0)[:size]  # NaN comes last
+    best = -np.sort(-columns.score_grid(steps), axis=0)[:size]  # NaN comes last
     arrived = (columns.step[last][:, None] >= np.arange(1, steps + 1)).sum(axis=0)
     return np.where(arrived >= size, best, np.nan)
 
 
-def mean(best: Floats) -> Floats:
-    """Return [steps] the means of what is there; NaN where nothing is."""
+def mean_of_top(best: Floats) -> Floats:
+    """Return [steps] the means, ignoring NaN; NaN where there is no number."""
     there = (~np.isnan(best)).sum(axis=0)
     return np.where(there > 0, np.nansum(best, axis=0) / np.maximum(there, 1), np.nan)
 
@@ -73,10 +99,10 @@ def mean(best: Floats) -> Floats:
 def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-") -> None:
     """Draw the score of every member, and the mean of the top five at each step as a thick line.
 
-    The five are those that are best at that step, not at the end; the band reaches from the fifth
-    of them to the first. A score that is not a number leaves a gap.
+    The five are the best at that step, not at the end; the band reaches from the fifth to the
+    first. A NaN leaves a gap.
     """
-    table = run.columns.course(run.steps)
+    table = run.columns.score_grid(run.steps)
     steps = np.arange(1, table.shape[1] + 1)
     lines = [np.column_stack([steps, line]) for line in table if not np.isnan(line).all()]
     thin = LineCollection(
@@ -85,21 +111,55 @@ def draw_scores(ax: Axes, run: RunData, colour: str, label: str, style: str = "-
     lighten(thin, len(lines))
     ax.add_collection(thin)
     best = top(run.columns, run.steps)
-    worst = np.fmin.reduce(best, axis=0)  # (it knows of NaN)
+    worst = np.fmin.reduce(best, axis=0)  # which ignores NaN
     ax.fill_between(steps, worst, best[0], color=colour, alpha=0.25, linewidth=0, zorder=2)
     size = len(best)
     of = f"mean of the top {size}" if size > 1 else "its one member"
     line = ax.plot(
-        steps, mean(best), style, color=colour, lw=2.2, zorder=3, label=in_legend(f"{label}: {of}")
+        steps,
+        mean_of_top(best),
+        style,
+        color=colour,
+        lw=2.2,
+        zorder=3,
+        label=in_legend(f"{label}: {of}"),
     )
     line[0].set_marker("o" if len(steps) == 1 else "")
     ax.autoscale_view()
 
 
+def seeds_figure(
+    arm: Sequence[RunData], label: str, baselines: Sequence[RunData]
+) -> Drawing | None:
+    """Return the scores of an arm over its seeds. Drawn for two seeds or more, of no baseline."""
+    if arm[0].is_baseline or len(arm) < 2:
+        return None
+    return drawing_of(
+        [*arm, *baselines],
+        name=f"seeds_{label}",
+        title=f"{label} over its seeds",
+        caption=f"The mean over the seeds of the mean of the top {TOP}; the band reaches from "
+        "the lowest to the highest seed.",
+        size=(WIDTH * 0.65, 3),
+        draw=lambda figure: draw_arm(figure, arm, baselines),
+    )
+
+
+def draw_arm(figure: Figure, arm: Sequence[RunData], baselines: Sequence[RunData]) -> None:
+    """Draw the seeds of an arm, and behind them those of its baseline."""
+    ax = figure.subplots()
+    if baselines:
+        draw_seeds(ax, baselines, BASELINE, baselines[0].name, "--")
+    draw_seeds(ax, arm, PBT, arm[0].name, "-")
+    ax.set(xlabel="step", ylabel=arm[0].score)
+    whole_steps(ax)
+    legend_above(ax)
+
+
 def draw_seeds(ax: Axes, runs: Sequence[RunData], colour: str, label: str, style: str) -> None:
-    """Draw the mean over seeds of the mean of the top five, and the seeds' range as a band."""
+    """Draw the mean over seeds of the mean of the top five, and the range of seeds as a band."""
     steps = max(run.steps for run in runs)
-    lines = np.array([mean(top(run.columns, steps)) for run in runs])
+    lines = np.array([mean_of_top(top(run.columns, steps)) for run in runs])
     whole = ~np.isnan(lines).any(axis=0)
     x = np.arange(1, steps + 1)[whole]
     low, high = lines[:, whole].min(axis=0), lines[:, whole].max(axis=0)

@@ -1,4 +1,4 @@
-"""How every figure looks: one style, colours that survive grey and colour blindness."""
+"""The style of every figure; its colours work in grey and for colour-blind people."""
 
 import io
 import math
@@ -14,18 +14,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-WIDTH = 7.0  # inches: a page's text, so that a point in a figure is a point in print
+WIDTH = 7.0  # inches, as wide as the text of a page, so that figures are printed unscaled
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"  # Okabe and Ito's
 PINK, SKY, YELLOW, BLACK = "#cc79a7", "#56b4e9", "#f0e442", "#000000"
 PBT = BLUE  # blue and grey, as the paper's figure 4
 BASELINE = "#666666"
-# for what has no order; a marker and a hatch each, for those who see no colours
+# for things without an order; each also has a marker and a hatch, for grey print
 SEVERAL = (BLUE, ORANGE, GREEN, RED, PINK, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P")
 HATCHES = ("", "//", "..", "\\\\", "xx", "--", "||")
-SHORT = 4  # greatest over least, up to which an axis is never logarithmic
+SHORT = 4  # greatest value over least, below which an axis is never logarithmic
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-MANY = 200  # artists of one kind, from which on a PDF holds them as an image
+MANY = 200  # artists of one kind, above which a PDF holds them as an image
 RC: dict[Any, Any] = {
     "font.size": 8,
     "axes.spines.top": False,
@@ -36,7 +36,7 @@ RC: dict[Any, Any] = {
     "ytick.labelsize": 7,
     "legend.fontsize": 7,
     "legend.frameon": False,
-    "text.parse_math": False,  # a name with dollars in it is a name, no formula
+    "text.parse_math": False,  # a name with dollars in it is no formula
     "hatch.linewidth": 0.4,
     "figure.dpi": 110,
     "savefig.dpi": 200,
@@ -49,17 +49,17 @@ RC: dict[Any, Any] = {
 
 @contextmanager
 def new_figure(width: float, height: float) -> Iterator[Figure]:
-    """Give an empty figure of so many inches, in the style of all."""
+    """Give an empty figure of this size in inches, in the common style."""
     with mpl.rc_context(RC):
         yield Figure(figsize=(width, height), layout="constrained")
 
 
 def rendered(figure: Figure, kind: Literal["png", "pdf", "svg"]) -> bytes:
-    """Return a figure as a file's content: the same for the same figure."""
+    """Return a figure as the content of a file: the same bytes for the same figure."""
     metadata = {"png": {}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[kind]
     file = io.BytesIO()
-    with mpl.rc_context(RC), warnings.catch_warnings():  # ticks are made as late as this
-        # names that leave no room for the axes: drawn all the same, one over the other
+    with mpl.rc_context(RC), warnings.catch_warnings():  # ticks are made only now
+        # names may leave no room for the axes; then they overlap
         warnings.filterwarnings("ignore", "constrained_layout not applied", UserWarning)
         figure.savefig(file, format=kind, metadata=metadata)
     return file.getvalue()
@@ -71,20 +71,20 @@ def save(figure: Figure, out: Path, name: str) -> list[Path]:
     paths = [out / f"{name}.png", out / f"{name}.pdf"]
     paths[0].write_bytes(rendered(figure, "png"))
     engine = figure.get_layout_engine()
-    figure.set_layout_engine("none")  # to find the places of all things again takes half the time
+    figure.set_layout_engine("none")  # a second layout would take half of the time
     paths[1].write_bytes(rendered(figure, "pdf"))
     figure.set_layout_engine(engine)
     return paths
 
 
 def whole_steps(ax: Axes) -> None:
-    """Let the x axis count steps."""
+    """Put the ticks of the x axis on whole steps."""
     ax.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, steps=[1, 2, 5, 10]))
 
 
 def log_scale(ax: Axes) -> None:
-    """Let the y axis be logarithmic, unless it is too short for that."""
-    ax.set_yscale("log")  # first: the limits of a linear axis may go below 0
+    """Make the y axis logarithmic, unless its range is too short."""
+    ax.set_yscale("log")  # before reading the limits: those of a linear axis may be below 0
     low, high = ax.get_ylim()
     if high / low < SHORT:
         ax.set_yscale("linear")
@@ -99,7 +99,7 @@ def log_scale(ax: Axes) -> None:
 
 
 def power(value: float) -> str:
-    """Return a power of ten as text, in no formula, of which there are none in these figures."""
+    """Return a power of ten as plain text, because these figures have no formulas."""
     exponent = round(math.log10(value)) if value > 0 else 0
     if value <= 0 or not math.isclose(value, 10.0**exponent):
         return f"{value:g}"
@@ -107,26 +107,26 @@ def power(value: float) -> str:
 
 
 def in_legend(name: str) -> str:
-    """Return a name as a legend shows it: matplotlib leaves out those that begin with `_`."""
+    """Return a name for a legend; matplotlib would leave out one that begins with `_`."""
     return f" {name}" if name.startswith("_") else name
 
 
-SIDE_BY_SIDE = 60  # letters of a legend in two columns, at most
+SIDE_BY_SIDE = 60  # letters of a legend, below which it has two columns
 
 
 def legend_above(ax: Axes) -> None:
-    """Say what the lines are above the axes, where it hides none of them."""
+    """Put the legend above the axes, where it hides no line."""
     _, names = ax.get_legend_handles_labels()
-    columns = 2 if sum(map(len, names)) < SIDE_BY_SIDE else 1  # wider, it would squeeze the axes
+    columns = 2 if sum(map(len, names)) < SIDE_BY_SIDE else 1  # a wider one would narrow the axes
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def categories(ax: Axes, options: Sequence[str]) -> None:
-    """Let the y axis have a place for each option, the first one lowest."""
+    """Give the y axis a place for each option, the first one lowest."""
     ax.set_yticks(range(len(options)), options)
     ax.set_ylim(-0.5, len(options) - 0.5)
 
 
 def lighten(artist: Artist, size: int) -> None:
-    """Let a PDF hold an artist of so many lines or dots as an image, if they are many."""
+    """Let a PDF hold an artist as an image if it has many lines or dots."""
     artist.set_rasterized(size > MANY)

@@ -1,4 +1,4 @@
-"""Figure 2 of the paper: the toy's four runs, as paths of θ and as scores."""
+"""The paper's figure 2: the four runs of the toy, as paths of θ and as scores."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.data.runs import RunData
+from analysis.figures.drawing import Drawing, drawing_of
 from analysis.figures.style import BLACK, RED
 
 PANELS = {  # preset -> title, in the paper's order
@@ -37,6 +38,22 @@ PAPER: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
+def figure(runs: Sequence[RunData], lower: Sequence[str]) -> Drawing | None:
+    """Return the paper's figure 2. Drawn if a run is one of its panels."""
+    panels = [run for run in runs if is_figure_2(run)]
+    if not panels:
+        return None
+    return drawing_of(
+        panels,
+        name="figure_2",
+        title="The toy of the paper's figure 2",
+        caption="Left, the way of θ of both workers, a dot for each update, on the contours of Q; "
+        "right, Q(θ) at each step (lines) and the values of the paper (circles).",
+        size=(8, 4.4),
+        draw=lambda figure: draw_figure_2(figure, panels),
+    )
+
+
 def is_figure_2(run: RunData) -> bool:
     """Whether a run is one of the figure's panels."""
     return run.name in PANELS and run.members == 2 and "theta0" in run.best().report
@@ -47,7 +64,7 @@ def draw_figure_2(figure: Figure, runs: Sequence[RunData]) -> None:
     by_name = {run.name: run for run in runs}
     names = [name for name in PANELS if name in by_name]
     parts = figure.subfigures(1, 2, squeeze=False)[0]
-    for part, draw in zip(parts, (draw_paths, draw_scores), strict=True):
+    for part, draw in zip(parts, (draw_paths, draw_q), strict=True):
         axes = part.subplots(2, 2, sharex=True, sharey=True, squeeze=False).flat
         for ax, name in zip(axes, names, strict=False):
             draw(ax, by_name[name])
@@ -57,7 +74,7 @@ def draw_figure_2(figure: Figure, runs: Sequence[RunData]) -> None:
 
 
 def draw_paths(ax: Axes, run: RunData) -> None:
-    """Draw the way of θ of both workers on the contours of Q."""
+    """Draw the path of θ of both members on the contours of Q."""
     grid = np.linspace(-0.1, 1.0, 100)
     x, y = np.meshgrid(grid, grid)
     ax.contourf(x, y, 1.2 - x**2 - y**2, levels=12, cmap="Greys_r", alpha=0.5)
@@ -71,7 +88,7 @@ def draw_paths(ax: Axes, run: RunData) -> None:
 def path(run: RunData, member: int) -> np.ndarray:
     """Return θ after every update, [updates, 2], the start first."""
     points = [(0.9, 0.9)]
-    came = set(run.columns.n[run.columns.trained(member)].tolist())
+    came = set(run.columns.n[run.columns.first_of_step(member)].tolist())
     for record in run.history(member):
         if record.member.n not in came:
             continue
@@ -81,12 +98,12 @@ def path(run: RunData, member: int) -> np.ndarray:
     return np.array(points)
 
 
-def draw_scores(ax: Axes, run: RunData) -> None:
-    """Draw Q of both workers against the plotted step, and the paper's values as circles."""
+def draw_q(ax: Axes, run: RunData) -> None:
+    """Draw Q of both members at each step, and the paper's values as circles."""
     ax.axhline(1.2, color="0.5", ls=":", lw=0.8)
     paper = PAPER[run.name]
     for member, colour, there in zip((0, 1), (BLACK, RED), paper, strict=True):
-        scores = run.columns.came[run.columns.trained(member)]
+        scores = run.columns.score_before_copy[run.columns.first_of_step(member)]
         ax.plot(range(len(scores)), scores, color=colour)
         ax.plot(range(len(there)), there, "o", mfc="none", mec=colour, ms=3.5, mew=0.6)
     ax.set(xlabel="step", ylabel="Q(θ)", ylim=(0, 1.25))

@@ -1,13 +1,10 @@
 """`python -m analysis ablation`: the arms of a study as figures, a ranking, and numbers."""
 
 import argparse
-import itertools
-from pathlib import Path
+import sys
 
 from analysis.data.made import Output, Source
-from analysis.data.names import file_names
-from analysis.figures import ablation as ablation_figures
-from analysis.figures.style import new_figure, save
+from analysis.figures.catalogue import figures_of_study, files_of, written
 from analysis.tables import ablation
 
 
@@ -22,22 +19,18 @@ def command(options: argparse.Namespace) -> int:
         measure=options.against,
         difference=options.difference,
     )
-    pairs = [p for p in itertools.combinations(study.axes, 2) if study.meet(*p)]
-    names = file_names(["ablation", *(f"interaction_{one}_{other}" for one, other in pairs)])
-    files = [f"{name}.{kind}" for name in names for kind in ("png", "pdf")]
-    made = Source(_asked(options, number), [study.read])
-    output.plan(dict.fromkeys([*files, "ablation.md", "ablation.json"], made))
-    paths: list[Path] = []
-    with new_figure(7, 3) as figure:
-        ablation_figures.draw_axes(figure, study)
-        paths += save(figure, output.folder, names[0])
-    for (one, other), name in zip(pairs, names[1:], strict=True):
-        with new_figure(7, 2.6) as figure:
-            ablation_figures.draw_interaction(figure, study, one, other)
-            paths += save(figure, output.folder, name)
+    drawings = list(figures_of_study(study))
     text = ablation.ranking(study)
-    for file, content in (("ablation.md", text), ("ablation.json", ablation.as_json(study))):
-        paths.append(output.write(file, content))
+    files = {"ablation.md": text, "ablation.json": ablation.study_as_json(study)}
+    made = Source(_asked(options, number), [study.read])
+    figures = [file for drawing in drawings for file in files_of(drawing)]
+    output.plan(dict.fromkeys([*figures, *files], made))
+    paths = []
+    for drawn, drawn_to in written(drawings, output):
+        paths += drawn_to
+        if not drawn_to:
+            print(f"warning: “{drawn.title}” could not be drawn", file=sys.stderr)
+    paths += [output.write(file, content) for file, content in files.items()]
     print(text)
     for path in paths:
         print(path)
@@ -45,6 +38,6 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _asked(options: argparse.Namespace, number: str | None) -> str:
-    """Return the command with what makes another result of it."""
+    """Return the command with the options that make it another result."""
     what = f" of {number}" if number is not None else ""
     return f"ablation{what}{f' against {options.against}' if options.against else ''}"

@@ -1,13 +1,13 @@
-"""The figures of a report, as pictures that stand in the page itself."""
+"""The figures of a report, as pictures inside the page."""
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.figures.catalogue import Drawing
+from analysis.figures.drawing import Drawing
 from analysis.figures.style import rendered
 from analysis.report.markup import Html, tag, uri
 
-MANY = 5_000  # points in a figure; more are smaller as pixels than as an SVG of their coordinates
+MANY = 5_000  # points in a figure; with more, a PNG is smaller than an SVG
 
 
 def embedded(drawing: Drawing) -> Html:
@@ -32,7 +32,7 @@ def embedded(drawing: Drawing) -> Html:
 
 
 def picture(figure: Figure) -> tuple[str, bytes]:
-    """Return a figure with its type: lines as lines unless there are very many."""
+    """Return a figure and its type: SVG, or PNG if it has many points."""
     if points(figure) > MANY:
         return "image/png", rendered(figure, "png")
     return "image/svg+xml", rendered(figure, "svg")
@@ -41,7 +41,7 @@ def picture(figure: Figure) -> tuple[str, bytes]:
 def points(figure: Figure) -> int:
     """Return how many points the lines and collections of a figure have."""
     found = 0
-    for ax in figure.axes:  # a search through all artists, each tick among them, takes long
+    for ax in figure.axes:  # a search through all artists, with all ticks, takes long
         found += sum(len(np.asarray(line.get_xdata())) for line in ax.lines)
         for shown in ax.collections:
             vertices = sum(np.shape(path.vertices)[0] for path in shown.get_paths())

@@ -1,4 +1,4 @@
-"""What a report says of a run beyond its records' numbers: failures, warnings, what it took."""
+"""What a report says about a run beside its numbers: failures, warnings, time spent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,13 +11,18 @@ from analysis.data.runs import RunData, read_run
 from core.directory.record import Record
 from core.status.progress import read_warnings
 
-TRAINER = ("build", "load", "step", "eval", "report")  # phases that are spent in the task's code
-LARGEST_LOG = 2**22  # bytes of a worker's warnings that are read, the last ones: some 20,000
+TRAINER = ("build", "load", "step", "eval", "report")  # phases in the task's code
+LARGEST_LOG = 2**22  # the last bytes of a worker's log that are read: about 20,000 warnings
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A trainer that raised: whose, after which step, and the traceback."""
+    """A turn in which a trainer raised.
+
+    member: the id of the member.
+    step: the step of the member at that time.
+    error: the traceback.
+    """
 
     member: int
     step: int
@@ -26,7 +31,12 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Warned:
-    """A sentence that workers logged: how often, and by whom first."""
+    """A warning that workers logged.
+
+    sentence: the warning.
+    worker: the first worker that logged it.
+    times: how often it was logged.
+    """
 
     sentence: str
     worker: str
@@ -35,9 +45,12 @@ class Warned:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """A run as far as it is, with what its workers said.
+    """A run as far as it is, with what its workers logged.
 
-    called: what the page calls it, should another run have the same preset and seed.
+    data: the run.
+    failures: in the order of the members.
+    warned: the oldest warning first.
+    called: what the page calls the run if another has the same preset and seed.
     """
 
     data: RunData
@@ -57,29 +70,29 @@ class Evidence:
 
     @property
     def turns(self) -> int:
-        """How many records followed the members' first ones."""
+        """The number of records without the first of each member."""
         return int((self.columns.n > 0).sum())
 
     @property
     def founders(self) -> int:
-        """From how many members' starts the weights of the last records descend, if not lost."""
+        """The number of initial members from which the last weights descend, as far as known."""
         found = self.columns.founders()[self.columns.last()]
         return len(np.unique(found[found >= 0]))
 
     @property
     def worker_seconds(self) -> float:
-        """The time that workers spent on it, without waiting for others."""
+        """The seconds that workers spent on the run, without waiting for others."""
         return sum(self.columns.phases().values())
 
     @property
     def wall_seconds(self) -> float:
-        """The time between its first and its last record, interruptions included."""
+        """The seconds from the start of the first turn to the last record, with interruptions."""
         time = self.columns.time
-        # the first record is published at the end of its turn
+        # a record is published at the end of its turn
         return float(time.max() - (time - self.columns.spent).min())
 
     def parts(self) -> dict[str, float]:
-        """Return the seconds of what is a part of other phases, such as checksums."""
+        """Return the seconds of phases that are parts of other phases, such as checksums."""
         return {
             phase: float(spent.sum())
             for phase, spent in self.columns.seconds.items()
@@ -87,16 +100,16 @@ class Evidence:
         }
 
     def top(self) -> float:
-        """Return the mean of the five best last scores; NaN of none."""
-        scores = self.columns.score[self.columns.five()]
+        """Return the mean of the five best last scores; NaN if there is none."""
+        scores = self.columns.score[self.columns.top_rows()]
         return float(scores.mean()) if len(scores) else float("nan")
 
 
 def read_evidence(path: Path) -> Evidence:
-    """Read a run directory: a run that goes on, or has unreadable records, as far as it can be.
+    """Read a run directory, as far as possible if the run goes on or has unreadable records.
 
     Raises:
-        RunError: it is no run directory, or nothing is published in it yet.
+        RunError: it is not a run directory, or nothing is published in it yet.
     """
     failures: list[Failure] = []
 
@@ -108,7 +121,7 @@ def read_evidence(path: Path) -> Evidence:
 
 
 def warnings_of(root: Path) -> list[Warned]:
-    """Return what the workers of a run warned of, oldest first, equal sentences as one."""
+    """Return the warnings of a run's workers, oldest first; equal ones are one."""
     by_sentence: dict[str, list[str]] = {}
     for _, worker, sentence in read_warnings(root, LARGEST_LOG):
         by_sentence.setdefault(sentence, []).append(worker)

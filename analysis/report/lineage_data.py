@@ -1,4 +1,4 @@
-"""The lineage of a run as a page reads it: every record, in typed arrays of as few bytes as do."""
+"""The lineage of a run for the page: every record, in typed arrays as small as possible."""
 
 import base64
 from typing import Any
@@ -11,21 +11,21 @@ from analysis.data.names import HYPER, told_apart
 from analysis.data.runs import RunData
 
 Packed = dict[str, str]
-WORDS = ("copied", "dropped", "before", "decision")  # what page.js says beside the hypers
-TYPES = ("u1", "u2", "u4", "f4", "f8")  # little-endian, as every browser's typed arrays are
-PRECISION = 1e-6  # of the range of the scores: what may be lost, far less than a page shows
+WORDS = ("copied", "dropped", "before", "decision")  # words that page.js shows beside the hypers
+TYPES = ("u1", "u2", "u4", "f4", "f8")  # little-endian, as in the typed arrays of every browser
+PRECISION = 1e-6  # share of the range of the scores that rounding may cost; a page shows less
 
 
 def pack(values: NDArray[Any], kind: str) -> Packed:
-    """Return an array as text, with its type."""
+    """Return an array as base64 text, with its type."""
     assert kind in TYPES
     return {"type": kind, "data": base64.b64encode(values.astype(f"<{kind}").tobytes()).decode()}
 
 
-def lineage(run: RunData) -> dict[str, object]:
-    """Return all records of a run, rows as in `Columns`.
+def packed_lineage(run: RunData) -> dict[str, object]:
+    """Return all records of a run, with rows as in `Columns`.
 
-    Hypers and parents are given where they change: most records go on with what was there.
+    Hypers and parents are given only where they change, because most records keep them.
     """
     rows = run.columns
     names = told_apart(rows.hypers, (run.score, *WORDS), HYPER)
@@ -41,7 +41,7 @@ def lineage(run: RunData) -> dict[str, object]:
         "flags": pack(rows.cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
         "copied": _counts(copied),
         "donor": _counts(rows.parent[copied]),
-        "lost": _counts(np.flatnonzero(rows.lost)),
+        "lost": _counts(np.flatnonzero(rows.origin_lost)),
         "dropped": _floats(rows.dropped[copied]),
         "hypers": [_hyper(names[n], values, rows.first) for n, values in rows.hypers.items()],
     }
@@ -73,7 +73,7 @@ def _counts(values: NDArray[np.int64]) -> Packed:
 
 
 def _floats(values: NDArray[np.float64]) -> Packed:
-    """Return numbers in four bytes each where that keeps what a page can show of them."""
+    """Return numbers in four bytes each if a page cannot show the difference, else in eight."""
     finite = values[np.isfinite(values)]
     with np.errstate(over="ignore"):
         short = finite.astype(np.float32).astype(np.float64)
@@ -83,6 +83,9 @@ def _floats(values: NDArray[np.float64]) -> Packed:
 
 
 def colours() -> str:
-    """Return cividis as 256 times red, green and blue: even in grey and to the colour-blind."""
+    """Return the colours of cividis, 256 times red, green and blue.
+
+    It is readable in grey and for colour-blind people.
+    """
     table = (np.array(colormaps["cividis"].colors) * 255).round()  # type: ignore[attr-defined]
     return base64.b64encode(table.astype(np.uint8).tobytes()).decode()

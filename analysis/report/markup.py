@@ -1,4 +1,4 @@
-"""HTML in which text cannot become markup: whatever is not `Html` already is escaped."""
+"""HTML in which text cannot become markup: all text that is not `Html` is escaped."""
 
 import base64
 import html
@@ -11,14 +11,14 @@ from core.status.progress import duration
 
 
 class Html(str):
-    """Text that is markup; made by `tag` and `join` alone, so that no text of a run ever is."""
+    """Text that is markup. Only `tag` and `join` make it, so that no text of a run is markup."""
 
 
 VOID = ("img", "meta", "br")
 
 
 def tag(name: str, /, *content: str, **attributes: str | bool | None) -> Html:
-    """Return an element; of attributes, `class_` is class, and `data_x` is data-x.
+    """Return an element. The attribute `class_` is class, and `data_x` is data-x.
 
     An attribute that is None or False is left out.
     """
@@ -34,7 +34,7 @@ def tag(name: str, /, *content: str, **attributes: str | bool | None) -> Html:
 
 
 def join(parts: Iterable[str]) -> Html:
-    """Return parts one behind the other, each escaped unless it is markup."""
+    """Join parts; each is escaped unless it is markup."""
     return Html(
         "".join(part if isinstance(part, Html) else html.escape(str(part)) for part in parts)
     )
@@ -49,12 +49,13 @@ def table(
     numeric: Sequence[int] | None = None,
     title: str = "",
 ) -> Html:
-    """Return a table; of each row, the first cell is its heading.
+    """Return a table; the first cell of each row is its heading.
 
     Args:
+        caption: stands above the table.
         sortable: whether a click on a heading sorts it.
-        numeric: which columns hold numbers, and stand to the right; None for all but the first.
-        title: what it is called for who cannot see it, if it has no caption.
+        numeric: the columns that hold numbers, aligned right; None for all but the first.
+        title: names the table for screen readers if it has no caption.
     """
     right = range(1, len(head)) if numeric is None else numeric
 
@@ -81,8 +82,7 @@ def table(
         tag("tbody", *body),
         class_="sortable" if sortable else None,
     )
-    # a wide table scrolls by itself, not the page, and with the keyboard too; what is said above
-    # it stays where it is
+    # a wide table scrolls on its own, also with the keyboard; the page and the caption do not move
     said = tag("p", caption, class_="quiet") if caption else ""
     label = caption or title
     return join(
@@ -91,21 +91,21 @@ def table(
 
 
 def details(summary: str, *content: str, **attributes: str | bool | None) -> Html:
-    """Return what is shown when it is opened."""
+    """Return an element that shows its content when a reader opens it."""
     return tag("details", tag("summary", summary), *content, **attributes)
 
 
 def data(value: object, id: str) -> Html:
-    """Return a value as JSON that a script of the page reads, and that cannot end its element."""
+    """Return a value as JSON for a script of the page; it cannot end its own element."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
-    # as JSON's own escapes: the same text to its reader, and no tag or comment to the browser
+    # as JSON's own escapes: a script reads the same text, and the browser sees no tag or comment
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return tag("script", Html(text), type="application/json", id=id)
 
 
 def uri(kind: str, content: bytes) -> str:
-    """Return bytes as an address that needs no network."""
+    """Return bytes as a data URI."""
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
@@ -120,10 +120,10 @@ def value(hyper: object) -> str:
 
 
 def seconds(spent: float) -> str:
-    """Return a time, a short one with its fraction."""
+    """Return a duration; a short one has a fraction."""
     return f"{spent:.3g} s" if spent < 60 else duration(spent)
 
 
 def date(when: float) -> str:
-    """Return a moment, seconds since 1970."""
+    """Return a time, given in seconds since 1970, as a date."""
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(when))

@@ -1,4 +1,4 @@
-"""A report: runs as one page that needs nothing but itself, and opens without a network."""
+"""A report: some runs as one HTML page that needs no other file and no network."""
 
 import base64
 import hashlib
@@ -28,26 +28,26 @@ from analysis.data.names import HYPER, numbered, some, told_apart
 from analysis.data.places import run_directories
 from analysis.data.runs import STUDY, by_arm, folders, identity
 from analysis.figures import bars
-from analysis.figures.catalogue import Drawing, figures, saved
+from analysis.figures.catalogue import figures, saved
+from analysis.figures.drawing import Drawing
 from analysis.report.embed import embedded
 from analysis.report.evidence import Evidence, read_evidence
-from analysis.report.lineage_data import colours, lineage
+from analysis.report.lineage_data import colours, packed_lineage
 from analysis.report.markup import Html, data, date, details, join, number, table, tag, value
 from analysis.report.provenance import provenance
 from analysis.report.troubles import count, members_said, troubles
 from analysis.report.verdict import Verdict, seeds_compared, verdicts
 from analysis.tables.compare import Comparison
-from analysis.tables.comparison_files import difference, higher, mean
-from analysis.tables.comparison_files import number as plain
+from analysis.tables.comparison_files import difference, higher, mean_as_text, number_as_text
 from core.directory.run import RunError, read_info
 
 HERE = Path(__file__).parent
-OPEN = 6  # figures that are shown at once; the others behind a click
-ENDS = ("member", "step", "score")  # columns of the table of members, before the hypers
-FATES = ("founder", "copied", "was copied", "state")  # and behind them
+OPEN = 6  # figures that are shown at once; a click shows the others
+ENDS = ("member", "step", "score")  # columns of the table of members before the hypers
+FATES = ("founder", "copied", "was copied", "state")  # columns after the hypers
 MADE = "made-from"  # the name of a page's meta tag
-LARGEST_HEAD = 2**20  # letters of a page in which that tag is looked for
-Arms = tuple[str, Sequence[Evidence]]  # what an arm is called, and its seeds
+LARGEST_HEAD = 2**20  # letters of a page in which we look for that tag
+Arms = tuple[str, Sequence[Evidence]]  # the name of an arm, and its seeds
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{}'; "
     "base-uri 'none'; form-action 'none'"
@@ -61,15 +61,16 @@ def write_report(
     output: Output | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write the page of some run directories; of a study's, of all its runs that are done.
+    """Write the page of some run directories; of a study, the page of its finished runs.
 
     Args:
-        lower: numbers of the report of which a lower one is better.
-        output: the folder for the figures as files of their own; None for none.
+        lower: reported numbers of which a lower one is better.
+        output: the folder for the figures as files too; None to write none.
         overwrite: whether a page of other runs may be replaced.
 
     Raises:
-        RunError: one of them is none, or has published nothing yet; no run of a study is done.
+        RunError: a path is not a run directory, or has published nothing; no run of a study is
+            done.
         ValueError: no run reports a number of `lower`, or a page of other runs is there.
     """
     check_folder(out.absolute().parent)
@@ -104,7 +105,7 @@ def write_report(
 
 
 def made_from(page: Path) -> Source | None:
-    """Return what a report was made from; None if it says nothing of it, and may be anything."""
+    """Return what a report was made from; None if the file does not say so."""
     try:
         with page.open(encoding="utf-8", errors="replace") as file:
             head = file.read(LARGEST_HEAD)
@@ -125,12 +126,11 @@ def page(
 
     Args:
         left_out: a sentence for each run that is left out.
-        lower: numbers of the report of which a lower one is better.
-        output: the folder for the figures as files of their own; None for none.
-        made: what the page shall say that it was made from.
+        lower: reported numbers of which a lower one is better.
+        output: the folder for the figures as files too; None to write none.
+        made: what the page says it was made from; None for these runs.
     """
-    script, style = ((HERE / f"page.{kind}").read_text("utf-8") for kind in ("js", "css"))
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    script = (HERE / "page.js").read_text("utf-8")
     groups = by_arm([run.data for run in runs])
     called = dict(zip((run.data.path for run in runs), names_of_runs(runs), strict=True))
     runs = [replaced(run, called=called[run.data.path]) for run in runs]
@@ -142,23 +142,6 @@ def page(
     found = verdicts(groups, lower, bars.labels(groups))
     title = ", ".join(name for name, _ in shown)
     about = made or source("report", [run.data for run in runs])
-    parts = {
-        "unreadable record": sum(len(run.data.problems) for run in runs),
-        "warning": sum(one.times for run in runs for one in run.warned),
-        "failed turn": sum(len(run.failures) for run in runs),
-    }
-    alerts = ", ".join(count(n, what) for what, n in parts.items() if n)
-    alerts = tag("a", f"{alerts}.", href="#warnings") if alerts else "No warnings."
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),
-        tag("meta", name=MADE, content=about.as_json()),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", f"Report: {title}"),
-        tag("style", Html(style)),
-    )
     sections = {
         "help": (
             "Did it help?",
@@ -176,7 +159,9 @@ def page(
         tag(
             "header",
             tag("h1", title),
-            tag("p", f"{count(len(runs), 'run')}, reported on {date(time.time())}. ", alerts),
+            tag(
+                "p", f"{count(len(runs), 'run')}, reported on {date(time.time())}. ", _alerts(runs)
+            ),
             links,
         ),
         tag(
@@ -187,10 +172,36 @@ def page(
             ),
         ),
         data({"colours": colours(), "runs": len(runs)}, "page"),
-        *(data(lineage(run.data), f"run-{i}") for i, run in enumerate(runs)),
+        *(data(packed_lineage(run.data), f"run-{i}") for i, run in enumerate(runs)),
         tag("script", Html(script)),
     )
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+    return "<!doctype html>\n" + tag("html", _head(title, about, script), body, lang="en") + "\n"
+
+
+def _head(title: str, made: Source, script: str) -> Html:
+    """Return the head of a page that may run this script and no other."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=POLICY.format(digest)),
+        tag("meta", name=MADE, content=made.as_json()),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("title", f"Report: {title}"),
+        tag("style", Html((HERE / "page.css").read_text("utf-8"))),
+    )
+
+
+def _alerts(runs: Sequence[Evidence]) -> str:
+    """Return a link that counts warnings, failures and unreadable records."""
+    parts = {
+        "unreadable record": sum(len(run.data.problems) for run in runs),
+        "warning": sum(one.times for run in runs for one in run.warned),
+        "failed turn": sum(len(run.failures) for run in runs),
+    }
+    alerts = ", ".join(count(n, what) for what, n in parts.items() if n)
+    return tag("a", f"{alerts}.", href="#warnings") if alerts else "No warnings."
 
 
 # ---------------------------------------------------------------------------- did it help?
@@ -226,7 +237,7 @@ def _help(groups: Sequence[Arms], found: Sequence[Verdict]) -> Html:
             )
         )
     if all(group[0].data.is_baseline for _, group in groups):
-        parts.append(tag("p", "All of these runs are baselines: nobody ever copies in them."))
+        parts.append(tag("p", "All of these runs are baselines: no member ever copies in them."))
     return join(parts)
 
 
@@ -257,7 +268,7 @@ def _numbers(found: Comparison) -> Html:
     several = found.n > 1
     head = ["", "difference", *found.names, "higher in"]
     rows = [
-        [row.name, difference(row), mean(row, 0), mean(row, 1), higher(found, row)]
+        [row.name, difference(row), mean_as_text(row, 0), mean_as_text(row, 1), higher(found, row)]
         for row in found.rows
     ]
     if several:
@@ -265,7 +276,11 @@ def _numbers(found: Comparison) -> Html:
         for shown, row in zip(rows, found.rows, strict=True):
             test = row.t or row.permutation
             p = test.p if test else math.nan
-            shown += [plain(row.effect, ".2f", "+"), plain(p, ".2g"), plain(row.holm, ".2g")]
+            shown += [
+                number_as_text(row.effect, ".2f", "+"),
+                number_as_text(p, ".2g"),
+                number_as_text(row.holm, ".2g"),
+            ]
     what = "means ± half of their 95 % intervals" if several else "no interval"
     return table(numbered(head), rows, caption=f"n = {seeds_compared(found)}, {what}")
 
@@ -313,7 +328,7 @@ def _lineage(runs: Sequence[Evidence]) -> Html:
 
 
 def names_of_runs(runs: Sequence[Evidence]) -> list[str]:
-    """Return what the page calls each run; runs of one preset and seed also by their folders."""
+    """Return what the page calls each run, with its folder if preset and seed are not unique."""
     names = [run.name for run in runs]
     apart = folders([run.data for run in runs])
     return [

@@ -1,4 +1,4 @@
-"""What was run, on what, when, and what it cost, as a part of a report."""
+"""The section of a report about what was run, where and when, and its cost."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
@@ -7,11 +7,11 @@ from analysis.data.runs import RULES, said
 from analysis.report.evidence import TRAINER, Evidence
 from analysis.report.markup import Html, date, details, join, number, seconds, table, tag
 
-MATTER = ("members", "steps", "mode", *RULES)  # the settings that stand open
+MATTER = ("members", "steps", "mode", *RULES)  # settings that are shown without a click
 
 
 def provenance(name: str, group: Sequence[Evidence]) -> Html:
-    """Return the settings, the seeds and the cost of runs that differ in nothing but seeds."""
+    """Return the settings, the seeds and the cost of runs that differ only in their seeds."""
     run = group[0].data
     settings = run.settings
     rest = {key: value for key, value in settings.items() if key not in (*MATTER, "is", "seed")}

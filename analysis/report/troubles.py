@@ -1,4 +1,4 @@
-"""What went wrong in some runs, as a part of a report."""
+"""The section of a report about what went wrong."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ WARNINGS = 20  # sentences shown at once
 
 
 def troubles(runs: Sequence[Evidence]) -> Html:
-    """Return who published nothing, what cannot be read, warnings and failures, run by run."""
+    """Return silent members, unreadable records, warnings and failures, run by run."""
     parts: list[str] = []
     for run in runs:
         found: list[str] = []
@@ -18,7 +18,7 @@ def troubles(runs: Sequence[Evidence]) -> Html:
         if run.data.problems:
             found.append(tag("h4", "Records that cannot be read, and are left out"))
             found.append(_sentences(run.data.problems))
-        if lost := int(run.columns.lost.sum()):
+        if lost := int(run.columns.origin_lost.sum()):
             copies = count(lost, "copy", "copies")
             found.append(tag("p", f"What {copies} took is not there: ancestries end there."))
         if run.warned:
@@ -59,7 +59,7 @@ def _items(sentences: Sequence[str]) -> Html:
 
 
 def count(n: int, one: str, many: str = "") -> str:
-    """Return a number of things in words."""
+    """Return a number with its noun, such as "2 runs"."""
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
@@ -68,6 +68,6 @@ def _last_line(error: str) -> str:
 
 
 def members_said(ids: Sequence[int]) -> str:
-    """Return some members in words."""
+    """Return the ids of some members as a phrase."""
     shown = ", ".join(map(str, ids[:10])) + (", …" if len(ids) > 10 else "")
     return f"member {shown}" if len(ids) == 1 else f"{len(ids)} members ({shown})"

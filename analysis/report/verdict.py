@@ -1,4 +1,4 @@
-"""Did it help: each arm of a report against each baseline among its runs."""
+"""Did it help? Each arm of a report against each of its baselines."""
 
 import math
 from collections.abc import Sequence
@@ -15,11 +15,13 @@ from analysis.tables.comparison_files import higher, notes
 class Verdict:
     """An arm against a baseline.
 
-    ours, theirs: what the arms are called.
-    score: what was compared first: the score that selection saw.
-    ours_is: the directory of its first run.
-    comparison: of the runs that are done; None where none could be made.
-    loud, said: what else a reader must know, a sentence each.
+    ours: the name of the arm.
+    theirs: the name of the baseline.
+    score: the selected score, which is compared first.
+    ours_is: the directory of the arm's first run.
+    comparison: of the finished runs; None if it was impossible.
+    loud: sentences that no reader must miss.
+    said: other sentences for the reader.
     """
 
     ours: str
@@ -57,11 +59,11 @@ class Verdict:
 def verdicts(
     arms: Sequence[Sequence[RunData]], lower: Sequence[str] = (), called: Sequence[str] = ()
 ) -> list[Verdict]:
-    """Compare each arm that copies with each arm of the same task that never does.
+    """Compare each arm that copies with each baseline of the same task.
 
     Args:
-        lower: numbers of the report of which a lower one is better.
-        called: what to call each arm; () for their presets' functions.
+        lower: reported numbers of which a lower one is better.
+        called: the name of each arm; () for the functions of their presets.
     """
     names = called or [arm[0].name for arm in arms]
     both = list(zip(arms, names, strict=True))
@@ -81,7 +83,7 @@ def verdict(
     lower: Sequence[str] = (),
     called: tuple[str, str] | None = None,
 ) -> Verdict:
-    """Compare the finished runs of two arms, paired by seed where they have the same ones."""
+    """Compare the finished runs of two arms, in pairs if they have the same seeds."""
     found = Verdict(*(called or names(ours[0], theirs[0])), ours[0].score, ours[0].path)
     for runs, name in ((ours, found.ours), (theirs, found.theirs)):
         late = [run.seed for run in runs if not run.is_done]
@@ -112,8 +114,8 @@ def verdict(
     found.said += notes(comparison)
     if mine.held_out:
         found.said.append(
-            "“selected” is the score by which members were ranked, so its best is flattered; "
-            "what the task reported beside it was not selected by."
+            "“selected” is the score by which members were ranked, so its best is biased upwards; "
+            "the other numbers that the task reported were not used to select."
         )
     return found
 
@@ -125,7 +127,7 @@ def _done(runs: Sequence[RunData]) -> Sequence[RunData]:
 
 
 def seeds_compared(found: Comparison) -> str:
-    """Return how many seeds a comparison is of."""
+    """Return the number of seeds in a comparison, as a phrase."""
     mine, other = map(len, found.seeds)
     if found.paired:
         return f"{found.n} paired seed{'s' * (found.n > 1)}"

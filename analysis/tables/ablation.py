@@ -1,9 +1,9 @@
-"""What an ablation study says: each arm against its baseline, axis by axis, and two axes together.
+"""The results of an ablation study: each arm against its baseline, by axis and by pairs of axes.
 
-An arm's improvement is its result over that of the random search with as many members and the same
-seed, as in the paper's figure 5 (a ratio, so 1 is the baseline); where a score may be 0 or negative
-it is the difference, so 0 is the baseline. For a claim about two arms of which none is a random
-search, such as a schedule and its final values, one arm is named that all others are measured by.
+An arm's improvement is the ratio of its result to that of the random search with as many members
+and the same seed, as in the paper's figure 5 (1 is the baseline). If a score may be 0 or negative,
+it is the difference (0 is the baseline). To compare two arms that are no random search, such as a
+schedule and its final values, name one arm, and all others are measured by it.
 """
 
 import itertools
@@ -24,22 +24,27 @@ from core.directory.run import RunError
 
 Level = str | float
 SELECTED = "selected"
-SHOWN = 3  # arms of a seed that is left out, by name
+SHOWN = 3  # names of arms that are not done, for each seed that is left out
 
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """A study, read: per arm the improvement of each seed over the arm's baseline.
+    """A study that was read: the improvement of each arm over its baseline, seed by seed.
 
-    improvements: by arm, in the order of `seeds`. baselines: by arm, what it is measured against.
-    levels: of each arm, by axis. is_ratio: whether 1 is the baseline, else 0.
-    results: by arm, baselines too, in the order of `seeds`.
-    read: the runs, as by their identity the directory.
-    asked: the name of the reported number, as the report has it; "" if it is the score.
-    measure: the arm that all are measured by; "" if each is by its random search.
+    seeds: the seeds of which every arm is done.
+    improvements: by arm, in the order of `seeds`.
+    baselines: by arm, the arm that it is measured against.
+    levels: by arm and axis.
+    is_ratio: whether 1 is the baseline; otherwise 0 is.
+    number: what is compared: "selected", the score, or a reported number.
+    lower: whether a lower number is known to be better.
     missing: runs that are not there or not done, as "arm/seed".
     unequal: a sentence for each arm that has another budget than its baseline.
-    unread: a sentence for each run of which something cannot be read, or in which nobody copied.
+    unread: a sentence for each run that is partly unreadable, or in which no member copied another.
+    results: by arm, including baselines, in the order of `seeds`.
+    measure: the arm that all are measured by; "" if each is measured by its random search.
+    read: the directories of the runs, by their identity.
+    asked: the name of the reported number, as the report has it; "" for the score.
     """
 
     seeds: tuple[int, ...]
@@ -47,8 +52,8 @@ class Ablation:
     baselines: Mapping[str, str]
     levels: Mapping[str, Mapping[str, Level]]
     is_ratio: bool
-    number: str  # what is compared: "selected", the score, or a reported number
-    lower: bool = False  # whether of the number, lower is known to be better
+    number: str
+    lower: bool = False
     missing: tuple[str, ...] = field(default=())
     unequal: tuple[str, ...] = field(default=())
     unread: tuple[str, ...] = field(default=())
@@ -59,26 +64,26 @@ class Ablation:
 
     @property
     def neutral(self) -> float:
-        """What the baseline itself has."""
+        """The improvement of the baseline itself."""
         return 1.0 if self.is_ratio else 0.0
 
     @property
     def said(self) -> str:
-        """The number, and which of it is better, as far as that is known."""
+        """The name of the number, and that lower is better if it is."""
         if self.number == SELECTED:
             return "selected score"
         return f"{self.number}{', lower is better' * self.lower}"
 
     @property
     def axes(self) -> list[str]:
-        """The axes on which more than one level was tried."""
+        """The axes with more than one level."""
         names = dict.fromkeys(
             axis for arm in self.improvements for axis in self.levels.get(arm, {})
         )
         return [axis for axis in names if len(self.values(axis)) > 1]
 
     def values(self, axis: str) -> list[Level]:
-        """Return the levels of an axis that were tried, numbers in order."""
+        """Return the levels of an axis, numbers in order."""
         found = dict.fromkeys(
             self.levels[arm][axis] for arm in self.improvements if axis in self.levels.get(arm, {})
         )
@@ -94,12 +99,12 @@ class Ablation:
         ]
 
     def meet(self, one: str, other: str) -> bool:
-        """Whether any arm is on both axes."""
+        """Whether any arm has a level of both axes."""
         pairs = itertools.product(self.values(one), self.values(other))
         return any(self.having({one: a, other: b}) for a, b in pairs)
 
     def mean(self, arms: Sequence[str]) -> Floats:
-        """Return the mean over arms, by seed: the seeds stay the units of every interval."""
+        """Return the mean over arms for each seed: every interval is over seeds."""
         return np.mean([self.improvements[arm] for arm in arms], axis=0)  # type: ignore[no-any-return]
 
 
@@ -111,54 +116,113 @@ def read_ablation(
     measure: str | None = None,
     difference: bool = False,
 ) -> Ablation:
-    """Read the directory of a study; each run once, of which the results alone are kept.
+    """Read the directory of a study, one run at a time, and keep only the results.
 
-    Arms of which no run is done are left out, then the seeds that the others do not all have.
+    An arm without a finished run is left out, and then each seed that another arm lacks.
 
     Args:
-        number: a reported number to compare instead of the selected score. Of each run that of the
-            member that selection chose is read: never the best of the reported ones.
-        lower: whether of this number, lower is better.
+        number: a reported number to compare instead of the selected score. It is that of the
+            selected member of each run, never the best reported one.
+        lower: whether a lower number is better.
         measure: an arm that all others are measured by, instead of each by its random search.
-        difference: whether to take differences where there could be ratios.
+        difference: whether to take differences even if ratios are possible.
 
     Raises:
-        RunError: it is no study, has no baseline or no such arm, or no seed of which every arm is
-            done.
+        RunError: it is not a study, has no baseline or no such arm, or no seed of which every arm
+            is done.
     """
     about = read_study(root)
-    results: dict[str, dict[int, float]] = {}
-    searches: dict[str, float] = {}  # members of each arm that is a random search
-    tasks: dict[str, object] = {}
-    sizes: dict[str, float] = {}
-    budgets: dict[str, int] = {}  # steps of all members of a run
-    missing, unread, read = [], [], {}
-    for (arm, seed), path in (places := runs_of_study(root)).items():
+    found = _read_arms(runs_of_study(root), number)
+    results = found.results
+    whole = [seed for seed in found.seeds if all(seed in of for of in results.values())]
+    if not results or not whole:
+        raise RunError(
+            f"{root} has no seed of which all arms are done: missing {found.missing[0]} ..."
+        )
+    against = _against(root, found, about["baseline"], measure)
+    table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
+    ratio = not difference and all((table[search] > 0).all() for search in against.values())
+    return Ablation(
+        seeds=tuple(whole),
+        improvements={
+            arm: table[arm] / table[search] if ratio else table[arm] - table[search]
+            for arm, search in against.items()
+        },
+        baselines=against,
+        levels={str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
+        is_ratio=ratio,
+        number=SELECTED if number is None else label(number),
+        lower=lower,
+        missing=tuple(found.missing),
+        unequal=tuple(
+            f"UNEQUAL BUDGETS: {arm} trained {found.budgets[arm]} steps a run, "
+            f"{search} {found.budgets[search]}."
+            for arm, search in against.items()
+            if found.budgets[arm] != found.budgets[search]
+        ),
+        unread=tuple(found.unread),
+        results=table,
+        measure=measure or "",
+        read=found.read,
+        asked=number or "",
+    )
+
+
+@dataclass(slots=True)
+class _Arms:
+    """The finished runs of a study.
+
+    seeds: all seeds of the study, done or not.
+    results: the compared number, by arm and seed.
+    sizes: the number of members of a run, by arm.
+    budgets: the steps of all members of a run, by arm.
+    tasks: the task, by arm.
+    searches: the number of members of a run, by arm that is a random search.
+    missing: as in Ablation.
+    unread: as in Ablation.
+    read: as in Ablation.
+    """
+
+    seeds: Sequence[int]
+    results: dict[str, dict[int, float]] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+    budgets: dict[str, int] = field(default_factory=dict)
+    tasks: dict[str, object] = field(default_factory=dict)
+    searches: dict[str, float] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    read: dict[str, str] = field(default_factory=dict)
+
+
+def _read_arms(places: Mapping[tuple[str, int], Path], number: str | None) -> _Arms:
+    found = _Arms(list(dict.fromkeys(seed for _, seed in places)))
+    for (arm, seed), path in places.items():
         run = _finished(path)
         if run is None:
-            missing.append(f"{arm}/{seed}")
+            found.missing.append(f"{arm}/{seed}")
             continue
-        read[run.id] = str(path)
+        found.read[run.id] = str(path)
         if run.problems:
-            unread.append(f"NOT WHOLE: {arm}/{seed} is {run.state}.")
+            found.unread.append(f"NOT COMPLETE: {arm}/{seed} is {run.state}.")
         if run.idle:
-            unread.append(f"NOT PBT: {run.idle}")
-        results.setdefault(arm, {})[seed] = run.result(number)
-        sizes[arm], budgets[arm] = float(run.members), run.members * run.steps
-        tasks[arm] = run.settings["task"]
+            found.unread.append(f"NOT PBT: {run.idle}")
+        found.results.setdefault(arm, {})[seed] = run.result(number)
+        found.sizes[arm], found.budgets[arm] = float(run.members), run.members * run.steps
+        found.tasks[arm] = run.settings["task"]
         if run.settings.is_search:
-            searches[arm] = sizes[arm]
-    seeds = dict.fromkeys(seed for _, seed in places)
-    whole = [seed for seed in seeds if results and all(seed in of for of in results.values())]
-    if not whole:
-        raise RunError(f"{root} has no seed of which all arms are done: missing {missing[0]} ...")
+            found.searches[arm] = found.sizes[arm]
+    return found
+
+
+def _against(root: Path, found: _Arms, baseline: object, measure: str | None) -> dict[str, str]:
+    """Return by arm what it is measured against: `measure`, or its random search."""
     if measure is None:
-        against = _by_search(root, about["baseline"], searches, sizes, tasks)
-    elif measure in results:
-        against = dict.fromkeys([arm for arm in results if arm != measure], measure)
+        against = _by_search(root, baseline, found.searches, found.sizes, found.tasks)
+    elif measure in found.results:
+        against = dict.fromkeys([arm for arm in found.results if arm != measure], measure)
     else:
         raise RunError(
-            f"{root} has no arm {measure!r} that is done: name one of {', '.join(results)}"
+            f"{root} has no arm {measure!r} that is done: name one of {', '.join(found.results)}"
         )
     if measure and not against:
         raise RunError(
@@ -166,33 +230,7 @@ def read_ablation(
         )
     if not against:
         raise RunError(f"{root} has no arm that is done but random searches: nothing to compare")
-    table = {arm: np.array([of[seed] for seed in whole]) for arm, of in results.items()}
-    ratio = not difference and all((table[search] > 0).all() for search in against.values())
-    improvements = {
-        arm: table[arm] / table[search] if ratio else table[arm] - table[search]
-        for arm, search in against.items()
-    }
-    return Ablation(
-        tuple(whole),
-        improvements,
-        against,
-        {str(arm): dict(at) for arm, at in dict(about["levels"]).items()},  # type: ignore[call-overload]
-        ratio,
-        SELECTED if number is None else label(number),
-        lower,
-        tuple(missing),
-        tuple(
-            f"UNEQUAL BUDGETS: {arm} trained {budgets[arm]} steps a run, "
-            f"{search} {budgets[search]}."
-            for arm, search in against.items()
-            if budgets[arm] != budgets[search]
-        ),
-        tuple(unread),
-        table,
-        measure or "",
-        read,
-        number or "",
-    )
+    return against
 
 
 def _by_search(
@@ -202,9 +240,9 @@ def _by_search(
     sizes: Mapping[str, float],
     tasks: Mapping[str, object],
 ) -> dict[str, str]:
-    """Return for each arm the random search with as many members, or the study's baseline."""
+    """Return for each arm the random search with as many members, or else the study's baseline."""
     default = str(baseline) if baseline in sizes else ""
-    if default:  # what is fixed by hand is an arm, no search: its task has another space
+    if default:  # hypers that are fixed by hand are an arm and no search: their task differs
         searches = {arm: n for arm, n in searches.items() if tasks[arm] == tasks[default]}
     if not default and not searches:
         raise RunError(
@@ -233,13 +271,13 @@ def _finished(path: Path) -> RunData | None:
 
 
 def half(values: Floats) -> float:
-    """Return half of the 95 % t interval of a mean over seeds; NaN where there is none."""
+    """Return half the width of the 95 % t interval of a mean over seeds; NaN if there is none."""
     found = interval(values.tolist()) if np.isfinite(values).all() else None
     return math.nan if found is None else found.half
 
 
 def p_value(values: Floats, neutral: float) -> float:
-    """Return the two-sided p of a t-test that the mean is the baseline's; NaN if there is none."""
+    """Return the two-sided p of a t-test against the baseline's mean; NaN if there is none."""
     if not np.isfinite(values).all():
         return math.nan
     found = t_test(values.tolist(), [neutral] * len(values), paired=True)
@@ -249,8 +287,8 @@ def p_value(values: Floats, neutral: float) -> float:
 def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
     """Return what each pair of levels has beyond the sum of both axes, and half of its interval.
 
-    [levels of one, levels of other]; NaN where no arm has the pair. 0 everywhere: the axes do not
-    interact. Computed for each seed on its own, so the intervals are over seeds.
+    Both are [levels of one, levels of other], and NaN if an arm of some pair is missing. If all are
+    0, the axes do not interact. Each seed is computed on its own, so the intervals are over seeds.
     """
     rows, columns = study.values(one), study.values(other)
     cells = np.full((len(study.seeds), len(rows), len(columns)), math.nan)
@@ -267,9 +305,9 @@ def interaction(study: Ablation, one: str, other: str) -> tuple[Floats, Floats]:
 
 
 def ranking(study: Ablation) -> str:
-    """Return all arms as Markdown, the best first, or the highest if nobody said what is better.
+    """Return all arms as Markdown, best first, then what each arm reached with each seed.
 
-    Behind them, what each arm reached with each seed.
+    If it is unknown whether higher is better, the highest is first.
     """
 
     def best_first(arm: str) -> float:
@@ -320,7 +358,7 @@ def ranking(study: Ablation) -> str:
 
 
 def _reached(study: Ablation) -> Table:
-    """Return what each arm had, without its baseline."""
+    """Return the results of each arm, not compared with its baseline."""
     return Table(
         f"The {study.said} itself, with seeds {', '.join(map(str, study.seeds))}:",
         ["arm", "mean", "95 % (t)", "median", "each seed"],
@@ -343,7 +381,7 @@ def _around(values: Floats) -> str:
 
 
 def shown(number: float, form: str) -> str:
-    """Return a number as text; a dash for none."""
+    """Return a number as text; a dash for NaN."""
     return NONE if math.isnan(number) else f"{number:{form}}"
 
 
@@ -351,7 +389,7 @@ def _seed(name: str) -> int:
     return int(name.rpartition("/")[2])
 
 
-def as_json(study: Ablation) -> str:
+def study_as_json(study: Ablation) -> str:
     """Return every number as JSON."""
     arms = {
         arm: {

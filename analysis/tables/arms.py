@@ -1,4 +1,4 @@
-"""The arms of a comparison: several seeds of one run each, held to being comparable."""
+"""The arms of a comparison: each is several seeds of one run, checked to be comparable."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,27 +9,40 @@ from typing import cast
 import numpy as np
 
 from analysis.data.columns import Columns
-from analysis.data.numbers import COSTS, costs, label, last_step, lost, report_steps, results, until
+from analysis.data.numbers import (
+    COSTS,
+    costs,
+    label,
+    last_step,
+    report_steps,
+    results,
+    until,
+    untrained_steps,
+)
 from analysis.data.runs import RunData
 from core.directory.run import differences
 
-NEAR = 0.05  # seconds of two arms that differ by less are called equal
+NEAR = 0.05  # relative difference of seconds below which two arms are called equal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """What several seeds of one run came to.
+    """The results of several seeds of one run.
 
-    paths, seeds, runs: in the order of the seeds.
-    numbers: by name, one a seed; NaN where a run has none.
-    members, steps: the size of each run; of runs that are compared so far, the steps so far.
+    name: of the run.
+    paths: in the order of the seeds.
+    seeds: in ascending order.
+    runs: in the order of the seeds.
+    numbers: by name, one for each seed; NaN where a run has none.
+    members: of each run.
+    steps: of each member; for unfinished runs, the steps up to which they are compared.
     task: what must be the same in another arm: the trainer, the score, the names of the hypers.
-    reported: the names of all numbers that any of them reported.
-    held_out: by name, the steps at which the number was reported, in all runs.
+    held_out: by the name of a reported number, the steps at which all runs reported it.
     code: the commits.
-    lost: of all runs together, steps of failed members that were not trained.
-    left_out: sentences: numbers of the report that cannot be compared, and why.
-    damage: sentences: runs of which something cannot be read, or in which nobody copied.
+    untrained_steps: the steps that failed members did not train, over all runs.
+    reported: the names of all numbers that any run reported.
+    left_out: sentences about reported numbers that cannot be compared, and why.
+    damage: sentences about runs that are partly unreadable, or in which no member copied another.
     """
 
     name: str
@@ -42,7 +55,7 @@ class Arm:
     task: Mapping[str, object]
     held_out: Mapping[str, tuple[int, ...]]
     code: str
-    lost: int
+    untrained_steps: int
     reported: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     damage: tuple[str, ...] = ()
@@ -61,14 +74,42 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
     """Collect the seeds of one run.
 
     Args:
-        step: compare them as they were when all members had done so many steps; None for runs that
-            are done.
+        step: the step up to which unfinished runs are compared; None for runs that are done.
 
     Raises:
-        ValueError: they differ in more than their seed, are unfinished, or twice the same, or a
-            member has published nothing.
+        ValueError: the runs differ in more than their seed, one is unfinished, a seed is given
+            twice, or a member has published nothing.
     """
     first, runs = runs[0], sorted(runs, key=lambda run: run.seed)
+    _check_seeds(first, runs)
+    seeds = tuple(run.seed for run in runs)
+    data = [_as_far_as(run, step) for run in runs]
+    found = [results(columns) | costs(columns) for columns in data]
+    reported, held_out, left_out = _reported(runs, data, found)
+    names = dict.fromkeys(name for numbers in found for name in numbers)
+    return Arm(
+        name=first.name,
+        paths=tuple(run.path for run in runs),
+        seeds=seeds,
+        runs=tuple(data),
+        numbers={n: tuple(numbers.get(n, np.nan) for numbers in found) for n in names},
+        members=data[0].members,
+        steps=first.steps if step is None else step,
+        task=_task(first),
+        held_out=held_out,
+        code=", ".join(sorted({run.code for run in runs})),
+        untrained_steps=sum(map(untrained_steps, data)),
+        reported=reported,
+        left_out=left_out,
+        damage=(
+            *(f"NOT COMPLETE: {run.path} is {run.state}." for run in runs if run.problems),
+            *(f"NOT PBT: {run.idle}" for run in runs if run.idle),
+        ),
+    )
+
+
+def _check_seeds(first: RunData, runs: Sequence[RunData]) -> None:
+    """Refuse runs that differ in more than their seed, and a seed that is given twice."""
     for run in runs:
         if different := differences(_but_seed(first), _but_seed(run)):
             raise ValueError(
@@ -83,12 +124,20 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
             raise ValueError(
                 f"a seed is given twice: {seeds}; {before.path} and {run.path} both have {run.seed}"
             )
-    data = [_as_far_as(run, step) for run in runs]
+
+
+def _reported(
+    runs: Sequence[RunData], data: Sequence[Columns], found: Sequence[Mapping[str, float]]
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]], tuple[str, ...]]:
+    """Return `reported`, `held_out` and `left_out` of an Arm.
+
+    Args:
+        found: the numbers of each run, by name.
+    """
     reported = {
         name: [report_steps(columns, name) if name in columns.report else () for columns in data]
         for name in dict.fromkeys(name for columns in data for name in columns.report)
     }
-    found = [results(columns) | costs(columns) for columns in data]
     held_out, left_out = {}, []
     for name, steps in reported.items():
         missing = [
@@ -103,33 +152,14 @@ def arm(runs: Sequence[RunData], step: int | None = None) -> Arm:
             )
         else:
             held_out[name] = steps[0] if len(set(steps)) == 1 else ()
-    names = dict.fromkeys(name for numbers in found for name in numbers)
-    return Arm(
-        name=first.name,
-        paths=tuple(run.path for run in runs),
-        seeds=seeds,
-        runs=tuple(data),
-        numbers={n: tuple(numbers.get(n, np.nan) for numbers in found) for n in names},
-        members=data[0].members,
-        steps=first.steps if step is None else step,
-        task=_task(first),
-        held_out=held_out,
-        code=", ".join(sorted({run.code for run in runs})),
-        lost=sum(map(lost, data)),
-        reported=tuple(reported),
-        left_out=tuple(left_out),
-        damage=(
-            *(f"NOT WHOLE: {run.path} is {run.state}." for run in runs if run.problems),
-            *(f"NOT PBT: {run.idle}" for run in runs if run.idle),
-        ),
-    )
+    return tuple(reported), held_out, tuple(left_out)
 
 
 def common_step(runs: Sequence[RunData]) -> int:
     """Return the last step that all members of all runs have done.
 
     Raises:
-        ValueError: some have done none, or published nothing.
+        ValueError: a member has done no step, or published nothing.
     """
     steps = {run.path: last_step(_spoken(run)) for run in runs}
     if min(steps.values()) < 1:
@@ -153,7 +183,7 @@ def _as_far_as(run: RunData, step: int | None) -> Columns:
 
 
 def _spoken(run: RunData) -> Columns:
-    """Return the records of a run in which every member has some."""
+    """Return the records of a run; refuse a run in which a member has none."""
     if run.silent:
         raise ValueError(
             f"{run.path} cannot be compared: members {run.silent} have published nothing"
@@ -174,7 +204,7 @@ def check_alike(ours: Arm, theirs: Arm) -> None:
     """Refuse arms of different problems.
 
     Raises:
-        ValueError: another trainer, score, or other hyperparameters, which are named.
+        ValueError: trainer, score or hyperparameters differ; the message names which.
     """
     if different := differences(ours.task, theirs.task):
         raise ValueError(
@@ -187,14 +217,14 @@ def check_alike(ours: Arm, theirs: Arm) -> None:
 
 
 def names(ours: Arm | RunData, theirs: Arm | RunData) -> tuple[str, str]:
-    """Return what to call the arms: their presets' functions, told apart should they be equal."""
+    """Return what to call the arms: their presets' functions, with "(first)" if they are equal."""
     if ours.name != theirs.name:
         return ours.name, theirs.name
     return f"{ours.name} (first)", f"{theirs.name} (second)"
 
 
 def budgets(ours: Arm, theirs: Arm) -> list[str]:
-    """Return a sentence each about steps, evaluations and seconds; those of UNEQUAL ones first."""
+    """Return sentences about steps, evaluations and seconds; those about UNEQUAL ones first."""
     mine, other = names(ours, theirs)
     code = f"code {ours.code}" if ours.code == theirs.code else f"code {ours.code}; {theirs.code}"
     found = [f"Equal budgets: {ours.budget} steps a run; {code}."]
@@ -204,9 +234,10 @@ def budgets(ours: Arm, theirs: Arm) -> list[str]:
             f"{code}."
         ]
     for arm, name in ((ours, mine), (theirs, other)):
-        if arm.lost:
+        if arm.untrained_steps:
             found.append(
-                f"UNEQUAL STEPS: of {name}, {arm.lost} steps of failed members were not trained."
+                f"UNEQUAL STEPS: of {name}, {arm.untrained_steps} steps of failed members were "
+                "not trained."
             )
     for cost, limit, why in zip(
         COSTS[1:], (0.0, NEAR), (" (each copy is evaluated once more)", ""), strict=True

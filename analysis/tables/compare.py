@@ -1,4 +1,4 @@
-"""Is one arm better than another: equal budgets, every seed, intervals, tests that are named."""
+"""Is one arm better than another? Budgets, all seeds, intervals, and named tests."""
 
 import math
 from collections.abc import Sequence
@@ -21,24 +21,28 @@ from analysis.tables.statistics import (
     t_test,
 )
 
-AT_END, REPEATED = "selected", ("top five", "area", "peak")  # the latter of held-out numbers too
+AT_END, REPEATED = "selected", ("top five", "area", "peak")  # these also of held-out numbers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One number in both arms.
 
-    ours, theirs: a value each seed; where the seeds are shared, in pairs.
-    means, intervals: of ours and theirs; NaN and None where there is none.
-    never: of times, in how many runs of each arm the target was never reached. Those count with the
-        time at which they were given up: the means are then of the time within that limit.
-    difference, of: the difference of the means and its interval.
+    name: of the number.
+    ours: a value for each seed; in pairs with `theirs` if the seeds are shared.
+    theirs: the same of the other arm.
+    means: of ours and theirs; NaN where there is none.
+    intervals: of ours and theirs; None where there is none.
+    never: for a time, the number of runs of each arm that never reached the target. They count
+        with the time at which they stopped, so that the means are lower bounds.
+    difference: of the means.
+    of: the interval of the difference.
     effect: Hedges' g.
-    higher, comparisons: in how many pairs ours is the higher one (equal: half); of seeds that are
-        not shared, of all pairs that can be made.
-    t, permutation: the two tests; of times with runs that never came there, the log-rank scores are
-        permuted.
-    holm: the p of the first of them that there is, corrected for all rows of the comparison.
+    higher: in how many pairs ours is higher; equal ones count half.
+    comparisons: the number of these pairs; all possible pairs if the seeds are not shared.
+    t: the t-test.
+    permutation: the permutation test; of log-rank scores if a run never reached the target.
+    holm: the p of the t-test, or else of the permutation test, corrected for all rows.
     """
 
     name: str
@@ -61,14 +65,21 @@ class Row:
 class Comparison:
     """One arm against another.
 
-    names, seeds: of both arms; the seeds that are compared.
-    paired: whether both have these seeds.
-    equal: whether both trained as many steps a run.
-    damage: sentences: runs of which something cannot be read.
-    budgets: sentences, unequal ones first. notes: what else must be known.
-    rows: the results; costs: steps, evaluations, seconds, which are not tested.
-    step: where unfinished runs were cut; None if all are done.
-    held_out, lower: the numbers of the report that are compared; of which lower is better.
+    names: of both arms.
+    seeds: of both arms, as far as they are compared.
+    paired: whether both arms have these seeds.
+    score: the name of the selected score.
+    targets: the scores and reported numbers whose times are compared.
+    equal: whether a run of each arm has as many steps.
+    damage: sentences about runs that are partly unreadable.
+    budgets: sentences, about unequal budgets first.
+    rows: the results.
+    costs: steps, evaluations and seconds, which are not tested.
+    notes: sentences about all else that a reader must know.
+    step: the step at which unfinished runs were cut; None if all are done.
+    method: of the intervals.
+    held_out: the reported numbers that are compared.
+    lower: the reported numbers of which lower is better.
     """
 
     names: tuple[str, str]
@@ -106,12 +117,12 @@ def compare(
     """Compare two arms in all numbers that both have.
 
     Args:
-        target: the selected score to come to; None for the median of what `theirs` ended with.
-        held_out: numbers of the report to compare, and to time; () for all, without times, for
-            which of them should be high is not known.
-        lower: numbers of the report that should be low, which are timed too.
+        target: the selected score to reach; None for the median of the last scores of `theirs`.
+        held_out: reported numbers to compare and to time; () to compare all and time none, because
+            it is unknown whether they should be high.
+        lower: reported numbers that should be low; they are timed too.
         method: of the intervals.
-        step: where unfinished runs were cut, to be said.
+        step: the step at which unfinished runs were cut, for the reader.
 
     Raises:
         ValueError: the arms cannot be compared; the message says why.
@@ -121,14 +132,8 @@ def compare(
     known = [name for name in ours.held_out if name in theirs.held_out]
     if alone := sorted(set(ours.reported) ^ set(theirs.reported)):
         notes.append(f"Only one arm has {', '.join(alone)}.")
-    for name in (*held_out, *lower):
-        if name not in known:
-            there = ", ".join(known) if known else "none"
-            raise ValueError(
-                f"no held-out number {name!r} was reported by the best members of all runs; "
-                f"there are: {there}"
-            )
     named = list(dict.fromkeys((*held_out, *lower)))
+    _check_known(named, known)
     chosen = named if held_out else known
     mine, other, paired = _seeds(ours, theirs, notes)
     sides = ours, theirs
@@ -162,10 +167,21 @@ def compare(
     )
 
 
+def _check_known(names: Sequence[str], known: Sequence[str]) -> None:
+    """Refuse the name of a number that the best members of some runs did not report."""
+    for name in names:
+        if name not in known:
+            there = ", ".join(known) if known else "none"
+            raise ValueError(
+                f"no held-out number {name!r} was reported by the best members of all runs; "
+                f"there are: {there}"
+            )
+
+
 def _seeds(
     ours: Arm, theirs: Arm, notes: list[str]
 ) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-    """Return which seeds to compare, and whether in pairs: where at least half are shared."""
+    """Return the seeds to compare, and whether in pairs: if at least half are shared."""
     shared = tuple(sorted(set(ours.seeds) & set(theirs.seeds)))
     fewer = min(len(ours.seeds), len(theirs.seeds))
     if shared and 2 * len(shared) >= fewer and (len(shared) > 1 or fewer == 1):
@@ -227,7 +243,7 @@ def row_of(
     """Compare one number.
 
     Args:
-        reached: of times, whether the target was reached; None of other numbers.
+        reached: for times, whether each run reached the target; None for other numbers.
     """
     finite = [bool(np.isfinite(values).all()) for values in (ours, theirs)]
     means = [
@@ -275,7 +291,7 @@ def _targets(
     held_out: Sequence[str],
     lower: Sequence[str],
 ) -> tuple[Target, ...]:
-    """Return the targets; there is none where what the baseline ended with is no number."""
+    """Return the targets, without those for which the baseline has no finite number."""
     at = [theirs.seeds.index(seed) for seed in seeds]
 
     def median(name: str) -> float:
@@ -293,7 +309,7 @@ def _timed(
     paired: bool,
     method: Method,
 ) -> list[Row]:
-    """Return steps and seconds to a target, within the length of the shorter runs."""
+    """Compare the steps and seconds to a target, within the length of the shorter runs."""
     horizon = min(arm.steps for arm in arms)
     mine, other = (
         [times(arm.runs[arm.seeds.index(seed)], goal, horizon) for seed in some]

@@ -1,4 +1,4 @@
-"""A comparison as Markdown, comma-separated values and JSON, and the command that makes them."""
+"""`python -m analysis compare`: a comparison as Markdown, CSV and JSON."""
 
 import argparse
 import json
@@ -22,11 +22,11 @@ from analysis.tables.statistics import FEWEST, Interval, Method, least_p
 from analysis.tables.tabular import NONE, Table, comma_separated, markdown, show
 
 NARROW = 30  # seeds below which bootstrap intervals are clearly too narrow: see statistics.py
-FEW = 0.05  # the p that too few seeds cannot come below
+FEW = 0.05  # a note says so if too few seeds cannot give a p below this
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what `compare` understands, besides the runs and --out."""
+    """Add the options of `compare`, besides the runs and --out."""
     add = parser.add_argument
     add("--against", type=Path, nargs="+", required=True, metavar="RUN", help="the baseline")
     add(
@@ -87,9 +87,9 @@ def command(options: argparse.Namespace) -> int:
     )
     [name] = file_names(["_against_".join(cut(name, LONGEST // 2 - 5) for name in found.names)])
     files = {
-        f"{name}.md": (text := as_markdown(found)),
-        f"{name}.csv": as_csv(ours, theirs, found),
-        f"{name}.json": as_json(found),
+        f"{name}.md": (text := comparison_as_markdown(found)),
+        f"{name}.csv": comparison_as_csv(ours, theirs, found),
+        f"{name}.json": comparison_as_json(found),
     }
     output.plan(dict.fromkeys(files, source("compare", runs, against)))
     paths = [output.write(file, content) for file, content in files.items()]
@@ -103,7 +103,7 @@ def command(options: argparse.Namespace) -> int:
 
 
 def _side(places: Sequence[Place], so_far: bool) -> list[RunData]:
-    """Return the runs of a side; of a study or a folder, those that are done, if they are one arm.
+    """Return the runs of a side; of a study or a folder that is one arm, those that are done.
 
     Raises:
         ValueError: a study or a folder has several arms.
@@ -120,14 +120,14 @@ def _side(places: Sequence[Place], so_far: bool) -> list[RunData]:
 
 
 def title(found: Comparison) -> str:
-    """Return what is compared, in a line."""
+    """Return a line that says what is compared."""
     mine, other = map(len, found.seeds)
     seeds = f"{found.n} seeds in pairs" if found.paired else f"{mine} seeds against {other} others"
     seeds = "1 seed" if found.paired and found.n == 1 else seeds
     return f"{found.names[0]} against {found.names[1]}: {seeds}"
 
 
-def as_markdown(found: Comparison) -> str:
+def comparison_as_markdown(found: Comparison) -> str:
     """Return a comparison as Markdown."""
     return "\n".join(
         [title(found) + "\n"]
@@ -136,7 +136,7 @@ def as_markdown(found: Comparison) -> str:
 
 
 def parts(found: Comparison) -> list[Table | str]:
-    """Return what to show, in its order: budgets, seeds, means, differences, costs, notes."""
+    """Return the parts in their order: budgets, seeds, means, differences, tests, costs, notes."""
     so_far = f"NOT DONE: runs are compared at step {found.step}, the last that all have done."
     said = [so_far] if found.step is not None else []
     said += [*found.damage, *found.budgets]
@@ -153,7 +153,7 @@ def _seeds(found: Comparison) -> Table:
     def cell(row: Row, side: int, seed: int) -> str:
         if seed not in found.seeds[side]:
             return NONE
-        return number((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
+        return number_as_text((row.ours, row.theirs)[side][found.seeds[side].index(seed)])
 
     header = ["seed", *(f"{row.name}, {name}" for row in shown for name in found.names)]
     lines = [
@@ -163,7 +163,7 @@ def _seeds(found: Comparison) -> Table:
 
 
 def _means(found: Comparison) -> Table:
-    rows = [[row.name, *(mean(row, side) for side in (0, 1))] for row in found.rows]
+    rows = [[row.name, *(mean_as_text(row, side) for side in (0, 1))] for row in found.rows]
     title = "Means, with 95 % intervals:" if found.n > 1 else "Numbers:"
     return Table(title, numbered(["", *found.names]), rows)
 
@@ -171,7 +171,7 @@ def _means(found: Comparison) -> Table:
 def _differences(found: Comparison) -> Table:
     rows = []
     for row in found.rows:
-        effect = number(row.effect, ".2f", sign="+")
+        effect = number_as_text(row.effect, ".2f", sign="+")
         rows.append([row.name, difference(row), effect, higher(found, row)])
     kind = "Paired differences" if found.paired else "Differences of means"
     header = ["", "difference", "g", "higher in"]
@@ -185,7 +185,7 @@ def _tested(found: Comparison) -> Table:
     rows = []
     for row in found.rows:
         ps = [test.p if test else math.nan for test in (row.t, row.permutation)]
-        rows.append([row.name, *(number(p, ".2g") for p in (*ps, row.holm))])
+        rows.append([row.name, *(number_as_text(p, ".2g") for p in (*ps, row.holm))])
     return Table("Tests:", header, rows)
 
 
@@ -193,12 +193,14 @@ def _costs(found: Comparison) -> Table:
     rows = []
     for row in found.costs:
         ratio = row.means[0] / row.means[1] if row.means[1] else math.nan
-        rows.append([f"{row.name} a run", *map(number, row.means), number(ratio, ".3f")])
+        rows.append(
+            [f"{row.name} a run", *map(number_as_text, row.means), number_as_text(ratio, ".3f")]
+        )
     return Table("What it cost (means):", ["", *found.names, "ratio"], rows)
 
 
 def notes(found: Comparison) -> list[str]:
-    """Return what must be known of how a comparison was made, a sentence each."""
+    """Return sentences about how the comparison was made."""
     ours, theirs = map(len, found.seeds)
     said = []
     if found.n < 2:
@@ -229,8 +231,8 @@ def notes(found: Comparison) -> list[str]:
         if sum(row.never) and row.name.startswith(TIMES[0]):
             said.append(
                 f"{row.name}: {row.never[0]} of {ours} runs of {found.names[0]} and {row.never[1]} "
-                f"of {theirs} of {found.names[1]} never came there, and count with the time they "
-                "had: the means are bounds (≥), and log-rank scores are permuted."
+                f"of {theirs} of {found.names[1]} never reached the target, and count with the "
+                "time they had: the means are bounds (≥), and log-rank scores are permuted."
             )
     unsaid = [name for name in found.held_out if name not in found.lower]
     if unsaid:
@@ -250,7 +252,7 @@ def _tests(rows: Sequence[Row]) -> list[str]:
 
 
 def higher(found: Comparison, row: Row) -> str:
-    """Return in how many pairs ours is the higher one; of all that can be made, the share."""
+    """Return in how many pairs ours is higher; the share of all possible pairs if unpaired."""
     if not row.comparisons:
         return NONE
     if found.paired:
@@ -263,7 +265,7 @@ def difference(row: Row) -> str:
     return span(row.difference, row.of, sign="+")
 
 
-def mean(row: Row, side: int) -> str:
+def mean_as_text(row: Row, side: int) -> str:
     """Return the mean of a number in an arm with its interval."""
     text = span(row.means[side], row.intervals[side])
     return f"≥ {text}" if row.never[side] else text
@@ -271,7 +273,7 @@ def mean(row: Row, side: int) -> str:
 
 def span(value: float, of: Interval | None, sign: str = "") -> str:
     """Return a number with its interval."""
-    text = number(value, ".4g" if sign else ".5g", sign)
+    text = number_as_text(value, ".4g" if sign else ".5g", sign)
     if of is None or math.isnan(value):
         return text
     if of.method != "BCa bootstrap":
@@ -279,13 +281,13 @@ def span(value: float, of: Interval | None, sign: str = "") -> str:
     return f"{text} [{of.low:{sign}.4g}, {of.high:{sign}.4g}]"
 
 
-def number(value: float, form: str = ".5g", sign: str = "") -> str:
+def number_as_text(value: float, form: str = ".5g", sign: str = "") -> str:
     """Return a number as a table shows it."""
     return NONE if math.isnan(value) else f"{value:{sign}{form}}"
 
 
-def as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
-    """Return all numbers of all seeds that are compared, a row a seed."""
+def comparison_as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
+    """Return all compared numbers as CSV, one row for each seed."""
     rows = [*found.rows, *found.costs]
     seeds = sorted({*found.seeds[0], *found.seeds[1]})
     header = ["seed", *(f"{row.name} of {name}" for row in rows for name in names(ours, theirs))]
@@ -299,8 +301,8 @@ def as_csv(ours: Arm, theirs: Arm, found: Comparison) -> str:
     return comma_separated(numbered(header), lines)
 
 
-def as_json(found: Comparison) -> str:
-    """Return all of a comparison as JSON; what is no number is null."""
+def comparison_as_json(found: Comparison) -> str:
+    """Return a comparison as JSON; NaN and infinity are null."""
     return json.dumps(_plain(asdict(found)), indent=1, ensure_ascii=False) + "\n"
 
 

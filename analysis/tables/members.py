@@ -1,4 +1,4 @@
-"""How each member of some runs ended, as a CSV file."""
+"""`python -m analysis members`: how each member of some runs ended, as a CSV file."""
 
 import argparse
 import sys
@@ -18,17 +18,17 @@ def command(options: argparse.Namespace) -> int:
     output = Output(options.out, options.overwrite)
     runs = read_places(run_directories(options.runs, note), note)
     warn(runs)
-    text = as_csv(runs)
+    text = members_as_csv(runs)
     output.plan({"members.csv": source("members", runs)})
     print(output.write("members.csv", text))
     return 0
 
 
-def as_csv(runs: Sequence[RunData]) -> str:
-    """Return the members, a row each: our columns, the hyperparameters, the numbers of the report.
+def members_as_csv(runs: Sequence[RunData]) -> str:
+    """Return one row for each member: our columns, the hyperparameters, the reported numbers.
 
-    A hyperparameter that has the name of one of our columns is called "NAME (hyperparameter)"; a
-    number of the report that has any of these names, "NAME (reported)".
+    A hyperparameter with the name of one of our columns is called "NAME (hyperparameter)"; a
+    reported number with any of these names is called "NAME (reported)".
     """
     hypers = told_apart((name for run in runs for name in run.hypers), OWN, HYPER)
     numbers = {
@@ -49,7 +49,7 @@ def as_csv(runs: Sequence[RunData]) -> str:
 
 
 def warn(runs: Sequence[RunData]) -> None:
-    """Say what cannot be read, what is not whole, and of PBT, that nobody copied."""
+    """Warn of unreadable parts, incomplete runs, and PBT in which no member copied another."""
     for run in runs:
         for sentence in run.problems:
             print(f"warning: {sentence}", file=sys.stderr)

@@ -1,7 +1,7 @@
-"""The paper's tables 1 to 4 as data, and which of our presets fills which cell.
+"""The paper's tables 1 to 4, and which of our presets fills which cell.
 
-Source: Jaderberg et al. 2017, arXiv:1711.09846, tables 1 to 4. A run fills a cell by the name of
-its preset alone, for an arm of a study `module:study[arm]`.
+The paper's numbers, with their sources, are in paper/tables.json and paper/human_scores.json. A run
+fills a cell by the name of its preset alone; for an arm of a study this is `module:study[arm]`.
 
 | table | preset | number |
 | --- | --- | --- |
@@ -12,41 +12,32 @@ its preset alone, for an arm of a study `module:study[arm]`.
 | 4 | `tasks.gan.presets:table_4_truncation`, `table_4_tournament`, `table_4_baseline` | selected; held_out; the greatest held_out |
 | 4 in small | `tasks.gan.presets:digits_table_4[truncation]`, `[tournament]`, `[fixed_linear]`, `[fixed]`, `[random_search]` | the same |
 
-Scores are in the unit of the table: of the game (1, 3), Inception (4). The paper's table 2 is in
-percent of a human's score, which nobody has published for these levels: ours are of the game, and
-nothing is computed from them. Nor from ours of table 1: the paper's normalised scores are of
-episodes that begin where a human has played to, and ours begin with the game.
+Scores are in the unit of the table: the game's (1, 3), Inception (4). The paper's table 2 is in
+percent of a human's score, which was never published for these levels: our scores are in the game's
+unit, and nothing is computed from them. Nothing is computed from ours of table 1 either: the
+paper's episodes begin where a human has played to, and ours begin with the game.
 """  # noqa: E501
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean, median
 
-HUMAN_STARTS = {  # random, human; source: Wang et al. 2016 (dueling networks), human starts
-    "amidar": (11.8, 1540.4),
-    "enduro": (-81.8, 740.2),
-    "gravitar": (245.5, 3116.0),
-    "ms_pacman": (197.8, 15375.0),
-}
-GRANDMASTER = {  # random, grandmaster; source: Vinyals et al. 2017 (SC2LE), table 1
-    # the random policy's are as they are remembered, not looked up
-    "CollectMineralShards": (17.0, 177.0),
-    "FindAndDefeatZerglings": (4.0, 61.0),
-    "DefeatRoaches": (1.0, 215.0),
-    "DefeatZerglingsAndBanelings": (23.0, 727.0),
-    "CollectMineralsAndGas": (12.0, 7566.0),
-    "BuildMarines": (0.0, 133.0),
-}
-Scores = Mapping[str, float]  # a column: by row
-HIGHEST = "highest "  # before a number of the report: the greatest of all members and times
+PAPER = Path(__file__).parents[2] / "paper"  # the numbers, which tasks/rl/scores.py reads too
+Scores = Mapping[str, float]  # a column: its scores by row
+HIGHEST = "highest "  # before a reported number: its greatest value of all members and times
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """What the paper has in a cell (None: nothing), and what fills ours.
+    """A cell: the paper's number, and the preset that fills ours.
 
-    paper, spread: the number and what stands behind its ±.
-    members: the paper's population.
+    preset: as run.json has it.
+    number: "selected", or a reported number.
+    paper: the paper's number; None if it has none.
+    spread: the paper's ±; None if it has none.
+    members: the size of the population.
     """
 
     preset: str
@@ -58,10 +49,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """A row that is computed from a column, and from that of its baseline if it has one.
+    """A row that is computed from a column, and from the column of its baseline.
 
-    compared: whether it is of a column beside its baseline's, so that baselines have none.
-    ours: whether it means something for our scores, too.
+    name: of the row.
+    of: computes it from both columns.
+    compared: whether it needs a baseline, so that the baselines themselves have none.
+    ours: whether it is meaningful for our scores too.
     """
 
     name: str
@@ -74,9 +67,13 @@ class Derived:
 class PaperTable:
     """A table in the paper's layout.
 
-    columns: by title, that of its baseline ("" for a baseline itself).
-    digits: as many decimals the paper prints, at least.
-    cells: by row and column; no cell where the paper has none.
+    name: for files.
+    title: for people.
+    columns: by title, the title of the baseline's column; "" for a baseline itself.
+    rows: by title.
+    cells: by row and column; none where the paper has none.
+    digits: the least number of decimals that the paper prints.
+    derived: the rows below the cells.
     """
 
     name: str
@@ -89,7 +86,7 @@ class PaperTable:
 
 
 def normalised(score: float, bounds: tuple[float, float]) -> float:
-    """Return a score on the scale of 0 for a random player, 1 for the other."""
+    """Return a score on a scale where a random player has 0 and the other player 1."""
     random, other = bounds
     return (score - random) / (other - random)
 
@@ -117,44 +114,8 @@ def ratio_grandmaster(scores: Scores, baseline: Scores) -> float:
     return mean_normalised(scores, GRANDMASTER) / mean_normalised(baseline, GRANDMASTER)
 
 
-ATARI: Mapping[str, tuple[tuple[float, float], ...]] = {  # FuN, PBT of 10, 20, 40, 80 workers
-    "amidar": (
-        (1742, 174), (1511, 400), (1645, 158), (2454, 160),
-        (1947, 80), (2752, 81), (2055, 113), (3018, 269),
-    ),
-    "gravitar": (
-        (3970, 145), (4110, 225), (3884, 362), (4202, 113),
-        (4018, 180), (4481, 540), (4279, 161), (5386, 306),
-    ),
-    "ms_pacman": (
-        (5635, 656), (5509, 589), (5280, 349), (5714, 347),
-        (6177, 402), (8124, 392), (6506, 354), (9001, 711),
-    ),
-    "enduro": (
-        (1838, 37), (1958, 81), (1881, 63), (2213, 6),
-        (2079, 9), (2228, 77), (2166, 34), (2292, 16),
-    ),
-}  # fmt: skip
-SIZES = (10, 20, 40, 80)
-
-LABYRINTH: Mapping[str, tuple[float, ...]] = {  # UNREAL, PBT of 40; of 20: UNREAL, three of PBT
-    "emstm_non_match": (66.0, 66.0, 42.6, 14.5, 56.0, 53.2),
-    "emstm_watermaze": (39.0, 36.7, 27.9, 33.2, 34.6, 36.8),
-    "lt_horse_shoe_color": (75.4, 90.2, 77.4, 44.2, 56.3, 87.5),
-    "nav_maze_random_goal_01": (114.2, 149.4, 82.2, 81.5, 74.2, 96.1),
-    "lt_hallway_slope": (90.5, 109.7),
-    "nav_maze_all_random_01": (59.6, 78.1),
-    "nav_maze_all_random_02": (62.0, 92.4),
-    "nav_maze_all_random_03": (92.7, 115.3),
-    "nav_maze_random_goal_02": (145.4, 173.3),
-    "nav_maze_random_goal_03": (127.3, 153.5),
-    "nav_maze_static_01": (131.5, 133.5),
-    "nav_maze_static_02": (194.5, 220.2),
-    "nav_maze_static_03": (588.9, 594.8),
-    "seekavoid_arena_01": (42.5, 42.3),
-    "stairway_to_melon_01": (189.7, 192.4),
-}
-LABYRINTH_COLUMNS = {  # title: baseline, study and arm, members
+SIZES = (10, 20, 40, 80)  # members, in table 1
+LABYRINTH_ARMS = {  # column of the paper: baseline, study and arm, members
     "UNREAL, N=40": ("", "table_2[{}-random_search]", 40),
     "PBT, N=40": ("UNREAL, N=40", "table_2[{}]", 40),
     "UNREAL, N=20": ("", "figure_5c[{}-random_search]", 20),
@@ -162,37 +123,19 @@ LABYRINTH_COLUMNS = {  # title: baseline, study and arm, members
     "weights only, N=20": ("UNREAL, N=20", "figure_5c[{}-weights]", 20),
     "PBT, N=20": ("UNREAL, N=20", "figure_5c[{}-both]", 20),
 }
-
-STARCRAFT: Mapping[str, tuple[float, float]] = {  # A3C, PBT
-    "CollectMineralShards": (93.7, 100.5),
-    "FindAndDefeatZerglings": (46.0, 49.9),
-    "DefeatRoaches": (121.8, 131.5),
-    "DefeatZerglingsAndBanelings": (94.6, 124.7),
-    "CollectMineralsAndGas": (3345.8, 3345.3),
-    "BuildMarines": (0.17, 0.37),
+STARCRAFT_ARMS = {"A3C": "-random_search", "PBT": ""}  # column of the paper: end of our preset
+INCEPTION_ARMS = {"GAN": "baseline", "PBT-GAN (TS)": "truncation", "PBT-GAN (BT)": "tournament"}
+INCEPTION_NUMBERS = {  # row of the paper: the number of ours
+    "CIFAR Inception": "selected",
+    "ImageNet Inception (by CIFAR)": "held_out",
+    "ImageNet Inception (peak)": HIGHEST + "held_out",
 }
-
-INCEPTION: Mapping[str, tuple[str, Mapping[str, tuple[float, float]]]] = {  # number, by arm
-    "CIFAR Inception": (
-        "selected",
-        {"baseline": (6.38, 0.03), "truncation": (6.80, 0.01), "tournament": (6.77, 0.02)},
-    ),
-    "ImageNet Inception (by CIFAR)": (
-        "held_out",
-        {"baseline": (6.45, 0.05), "truncation": (6.89, 0.04), "tournament": (6.74, 0.05)},
-    ),
-    "ImageNet Inception (peak)": (
-        HIGHEST + "held_out",
-        {"baseline": (6.48, 0.05), "truncation": (7.02, 0.07), "tournament": (6.81, 0.04)},
-    ),
-}
-INCEPTION_COLUMNS = {"baseline": "GAN", "truncation": "PBT-GAN (TS)", "tournament": "PBT-GAN (BT)"}
-DIGITS = {  # title: baseline, arm of digits_table_4, the paper's arm: its baseline is annealed, too
+DIGITS = {  # column: baseline, arm of digits_table_4, the paper's column (its GAN is annealed, too)
     "random search": ("", "random_search", ""),
     "fixed": ("", "fixed", ""),
-    "annealed": ("", "fixed_linear", "baseline"),
-    "PBT (TS)": ("annealed", "truncation", "truncation"),
-    "PBT (BT)": ("annealed", "tournament", "tournament"),
+    "annealed": ("", "fixed_linear", "GAN"),
+    "PBT (TS)": ("annealed", "truncation", "PBT-GAN (TS)"),
+    "PBT (BT)": ("annealed", "tournament", "PBT-GAN (BT)"),
 }
 
 
@@ -200,13 +143,32 @@ def _mean_by_human_starts(scores: Scores, _: Scores) -> float:
     return mean_normalised(scores, HUMAN_STARTS)
 
 
+def _rows(table: str) -> dict[str, dict[str, tuple[float, float | None]]]:
+    """Return the paper's score and spread (None if it has none) by row and column of a table."""
+    body = json.loads((PAPER / "tables.json").read_text(encoding="utf-8"))
+    return {
+        row: {c: tuple(x) if isinstance(x, list) else (x, None) for c, x in cells.items()}
+        for row, cells in body[table]["rows"].items()
+    }
+
+
+def _references(name: str) -> dict[str, tuple[float, float]]:
+    """Return the scores of a random player and of a human, by game."""
+    body = json.loads((PAPER / "human_scores.json").read_text(encoding="utf-8"))
+    return {game: (it["random"], it["human"]) for game, it in body[name]["scores"].items()}
+
+
+HUMAN_STARTS = _references("human_starts")
+GRANDMASTER = _references("starcraft")
+
+
 def _table_1() -> PaperTable:
-    columns, cells = {}, {}
-    for place, size in enumerate(SIZES):
+    columns, cells, rows = {}, {}, _rows("table_1")
+    for size in SIZES:
         columns[f"FuN {size}"], columns[f"PBT {size}"] = "", f"FuN {size}"
-        for game, numbers in ATARI.items():
-            for arm, end, at in (("FuN", "-random_search", 0), ("PBT", "", 1)):
-                score, spread = numbers[2 * place + at]
+        for game, numbers in rows.items():
+            for arm, end in (("FuN", "-random_search"), ("PBT", "")):
+                score, spread = numbers[f"{arm} {size}"]
                 cells[game, f"{arm} {size}"] = Cell(
                     preset=f"tasks.rl.presets:table_1[{game}-{size}{end}]",
                     paper=score,
@@ -220,7 +182,7 @@ def _table_1() -> PaperTable:
             "of a human, with human starts; ratio: the mean of the games' ratios, normalised."
         ),
         columns=columns,
-        rows=list(ATARI),
+        rows=list(rows),
         cells=cells,
         digits=0,
         derived=(
@@ -231,10 +193,10 @@ def _table_1() -> PaperTable:
 
 
 def _table_2() -> PaperTable:
-    cells = {}
-    for level, numbers in LABYRINTH.items():
-        columns = zip(LABYRINTH_COLUMNS.items(), numbers, strict=False)
-        for (column, (_, arm, members)), score in columns:
+    cells, rows = {}, _rows("table_2")
+    for level, numbers in rows.items():
+        for column, (score, _) in numbers.items():
+            _, arm, members = LABYRINTH_ARMS[column]
             preset = f"tasks.rl.presets:{arm.format(level)}"
             cells[level, column] = Cell(preset=preset, paper=score, members=members)
     return PaperTable(
@@ -244,8 +206,8 @@ def _table_2() -> PaperTable:
             "human's score, ours in the game's own, as the human's were never published. Ratio: "
             "the mean of the levels' ratios to UNREAL."
         ),
-        columns={column: baseline for column, (baseline, _, _) in LABYRINTH_COLUMNS.items()},
-        rows=list(LABYRINTH),
+        columns={column: baseline for column, (baseline, _, _) in LABYRINTH_ARMS.items()},
+        rows=list(rows),
         cells=cells,
         digits=1,
         derived=(
@@ -257,11 +219,10 @@ def _table_2() -> PaperTable:
 
 
 def _table_3() -> PaperTable:
-    cells = {}
-    for game, numbers in STARCRAFT.items():
-        ends = (("A3C", "-random_search"), ("PBT", ""))
-        for (column, end), score in zip(ends, numbers, strict=True):
-            preset = f"tasks.rl.presets:table_3[{game}{end}]"
+    cells, rows = {}, _rows("table_3")
+    for game, numbers in rows.items():
+        for column, (score, _) in numbers.items():
+            preset = f"tasks.rl.presets:table_3[{game}{STARCRAFT_ARMS[column]}]"
             cells[game, column] = Cell(preset=preset, paper=score, members=30)
     return PaperTable(
         name="table_3",
@@ -270,7 +231,7 @@ def _table_3() -> PaperTable:
             "Normalised: of a grandmaster."
         ),
         columns={"A3C": "", "PBT": "A3C"},
-        rows=list(STARCRAFT),
+        rows=list(rows),
         cells=cells,
         digits=1,
         derived=(
@@ -282,7 +243,7 @@ def _table_3() -> PaperTable:
 
 def _peak_ratio(scores: Scores, baseline: Scores) -> float:
     """Return the ratio of the last row: figure 5b, from table 4."""
-    peak = list(INCEPTION)[-1]
+    peak = list(INCEPTION_NUMBERS)[-1]
     return scores[peak] / baseline[peak]
 
 
@@ -290,12 +251,12 @@ FIGURE_5B = (Derived("ratio of peaks (figure 5b)", _peak_ratio, compared=True),)
 
 
 def _table_4() -> PaperTable:
-    cells = {}
-    for row, (number, by_arm) in INCEPTION.items():
-        for arm, (score, spread) in by_arm.items():
-            cells[row, INCEPTION_COLUMNS[arm]] = Cell(
-                preset=f"tasks.gan.presets:table_4_{arm}",
-                number=number,
+    cells, rows = {}, _rows("table_4")
+    for row, numbers in rows.items():
+        for column, (score, spread) in numbers.items():
+            cells[row, column] = Cell(
+                preset=f"tasks.gan.presets:table_4_{INCEPTION_ARMS[column]}",
+                number=INCEPTION_NUMBERS[row],
                 paper=score,
                 spread=spread,
                 members=45,
@@ -307,7 +268,7 @@ def _table_4() -> PaperTable:
             "tournament."
         ),
         columns={"GAN": "", "PBT-GAN (TS)": "GAN", "PBT-GAN (BT)": "GAN"},
-        rows=list(INCEPTION),
+        rows=list(rows),
         cells=cells,
         digits=2,
         derived=FIGURE_5B,
@@ -315,13 +276,13 @@ def _table_4() -> PaperTable:
 
 
 def _table_4_in_small() -> PaperTable:
-    cells = {}
-    for row, (number, by_arm) in INCEPTION.items():
-        for column, (_, ours, arm) in DIGITS.items():
-            score, spread = by_arm.get(arm, (None, None))
+    cells, rows = {}, _rows("table_4")
+    for row, numbers in rows.items():
+        for column, (_, ours, theirs) in DIGITS.items():
+            score, spread = numbers.get(theirs, (None, None))
             cells[row, column] = Cell(
                 preset=f"tasks.gan.presets:digits_table_4[{ours}]",
-                number=number,
+                number=INCEPTION_NUMBERS[row],
                 paper=score,
                 spread=spread,
                 members=8,
@@ -333,7 +294,7 @@ def _table_4_in_small() -> PaperTable:
             "under another one, beside CIFAR-10: only the ratios can be compared."
         ),
         columns={column: baseline for column, (baseline, _, _) in DIGITS.items()},
-        rows=list(INCEPTION),
+        rows=list(rows),
         cells=cells,
         digits=2,
         derived=FIGURE_5B,

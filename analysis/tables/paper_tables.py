@@ -1,4 +1,4 @@
-"""`python -m analysis tables`: the paper's tables, ours beside its numbers."""
+"""`python -m analysis tables`: the paper's tables with our numbers beside its own."""
 
 import argparse
 import sys
@@ -23,7 +23,13 @@ WHOSE = ("paper", "ours")
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """What fills a cell: the mean over seeds, and their standard deviation (None of one)."""
+    """What fills a cell.
+
+    mean: over seeds.
+    deviation: the standard deviation over seeds; None for one seed.
+    n: the number of seeds.
+    arm: the runs.
+    """
 
     mean: float
     deviation: float | None
@@ -35,7 +41,7 @@ Filled = Mapping[tuple[str, str], Ours]
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add what `tables` understands, besides --out."""
+    """Add the options of `tables`, besides --out."""
     what = "runs, studies or folders of runs"
     parser.add_argument("runs", type=Path, nargs="*", metavar="RUN", help=what)
 
@@ -54,7 +60,7 @@ def command(options: argparse.Namespace) -> int:
         text = "\n".join([markdown(table), *(f"{note}\n" for note in said)])
         files[f"{paper.name}.md"] = text
         files[f"{paper.name}.tex"] = latex(table, f"tab:{paper.name}")
-        files[f"{paper.name}.csv"] = as_csv(paper, filled)
+        files[f"{paper.name}.csv"] = table_as_csv(paper, filled)
         parts += [table, *said]
     output.plan(dict.fromkeys(files, source("tables", runs)))
     for name, content in files.items():
@@ -70,7 +76,7 @@ def command(options: argparse.Namespace) -> int:
 
 
 def by_preset(runs: Sequence[RunData]) -> tuple[dict[str, Arm], list[str]]:
-    """Return the runs by preset, and sentences about those that fill no cell.
+    """Return the arms by preset, and sentences about runs that fill no cell.
 
     Raises:
         ValueError: runs of one preset differ in more than their seed.
@@ -90,10 +96,10 @@ def by_preset(runs: Sequence[RunData]) -> tuple[dict[str, Arm], list[str]]:
 
 
 def fill(paper: PaperTable, arms: Mapping[str, Arm]) -> Filled:
-    """Return what there is of ours, by row and column.
+    """Return what fills our cells, by row and column.
 
     Raises:
-        ValueError: runs of a preset lack the number that its cell asks for.
+        ValueError: the runs of a preset lack the number of its cell.
     """
     filled = {}
     for place, cell in paper.cells.items():
@@ -119,7 +125,7 @@ def _values(cell: Cell, arm: Arm) -> list[float]:
 
 
 def lay_out(paper: PaperTable, filled: Filled) -> Table:
-    """Return the table: two lines a row, the paper's and ours."""
+    """Return the table with two lines for each row: the paper's and ours."""
     rows, groups = [], []
     for name in paper.rows:
         theirs = [_theirs(paper.cells.get((name, c)), paper.digits) for c in paper.columns]
@@ -141,7 +147,7 @@ def lay_out(paper: PaperTable, filled: Filled) -> Table:
 def derive(
     paper: PaperTable, derived: Derived, numbers: Mapping[tuple[str, str], float], column: str
 ) -> float | None:
-    """Return a derived number of a column; None where a cell that it needs is empty."""
+    """Return a derived number of a column; None if a cell that it needs is empty."""
     baseline = paper.columns[column]
     if derived.compared and not baseline:
         return None
@@ -161,7 +167,7 @@ def _column(
 
 
 def sizes(paper: PaperTable, filled: Filled) -> list[str]:
-    """Return a sentence for each of our arms of another size than the cell is of."""
+    """Return a sentence for each of our arms with another population size than its cell."""
     found = {}
     for place, ours in filled.items():
         cell = paper.cells[place]
@@ -191,8 +197,8 @@ def _ours(ours: Ours | None) -> str:
     return f"{ours.mean:.4g}{spread} ({ours.n})"
 
 
-def as_csv(paper: PaperTable, filled: Filled) -> str:
-    """Return a table with a row a cell."""
+def table_as_csv(paper: PaperTable, filled: Filled) -> str:
+    """Return a table as CSV, one row for each cell."""
     header = ["row", "column", "paper", "paper ±", "ours", "ours, deviation", "seeds", "number"]
     header += ["preset", "members", "steps", "code"]
     lines: list[list[object]] = []

@@ -1,8 +1,8 @@
-"""Intervals and tests over seeds: scipy's, and what they are worth for few seeds.
+"""Intervals and tests over seeds: scipy's, and how good they are for few seeds.
 
-A mean has a t interval, and with `--interval bootstrap` a BCa bootstrap interval from five seeds
-on; none for one seed. Of those called 95 %, the following share covers the mean (20,000 samples
-each, `python -m benchmarks.bench_intervals`, benchmarks/results/intervals.json).
+A mean has a t interval, or with `--interval bootstrap` and five seeds a BCa bootstrap interval. One
+seed has none. The table has the share of 95 % intervals that cover the mean (20,000 samples each,
+`python -m benchmarks.bench_intervals`, benchmarks/results/intervals.json).
 
 | seeds | normal, BCa | normal, t | skewed (exponential), BCa | skewed, t |
 | --- | --- | --- | --- | --- |
@@ -14,7 +14,7 @@ each, `python -m benchmarks.bench_intervals`, benchmarks/results/intervals.json)
 | 20 | 92.7% | 95.0% | 91.0% | 91.6% |
 | 30 | 93.3% | 94.9% | 92.3% | 92.5% |
 
-The t interval is never the worse one here, not even of 30 skewed values: it is the default.
+The t interval is never worse here, not even for 30 skewed values: it is the default.
 """
 
 import math
@@ -31,16 +31,16 @@ from scipy import stats
 from analysis.data.columns import Floats
 
 LEVEL = 0.95
-FEWEST = 5  # values that are resampled
+FEWEST = 5  # values for a bootstrap
 RESAMPLES = 9_999
-EXACT = 20_000  # as many rearrangements are all looked at, of more, RESAMPLES are drawn
+EXACT = 20_000  # rearrangements that are all tried; of more, RESAMPLES are drawn
 SEED = 0
 Method = Literal["t", "bootstrap"]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """Where a mean, or a difference of means, lies at 95 %."""
+    """The 95 % interval of a mean, or of a difference of means."""
 
     low: float
     high: float
@@ -48,15 +48,15 @@ class Interval:
 
     @property
     def half(self) -> float:
-        """Half of its width: what stands behind ±, unless it is a bootstrap's."""
+        """Half of its width, for ±; a bootstrap interval is not symmetric."""
         return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A two-sided p-value, and what gave it."""
+    """A two-sided p-value, and the name of its test."""
 
-    __test__ = False  # pytest: this is none of yours
+    __test__ = False  # so that pytest does not collect it
 
     name: str
     p: float
@@ -64,7 +64,7 @@ class Test:
 
 def interval(sample: Sequence[float], how: Method = "t") -> Interval | None:
     """Return the interval of a mean; None for fewer than two values."""
-    values = np.sort(np.asarray(sample, dtype=np.float64))  # the order of the seeds is no matter
+    values = np.sort(np.asarray(sample, dtype=np.float64))  # the order of the seeds must not matter
     mean, n = float(values.mean()), len(values)
     if n < 2:
         return None
@@ -84,7 +84,7 @@ def difference_interval(
 ) -> Interval | None:
     """Return the interval of the mean paired difference, or else of the difference of the means.
 
-    None where there are fewer than two pairs, or fewer than two values on a side.
+    None for fewer than two pairs, or fewer than two values on a side.
     """
     if paired:
         return interval(differences(ours, theirs).tolist(), how)
@@ -105,7 +105,7 @@ def difference_interval(
 
 
 def differences(ours: Sequence[float], theirs: Sequence[float]) -> Floats:
-    """Return paired differences; those that differ by rounding alone are made equal."""
+    """Return paired differences; if they differ by rounding alone, they are made equal."""
     found: Floats = np.subtract(ours, theirs)
     noise = 16 * np.finfo(np.float64).eps * np.max(np.abs([ours, theirs]))
     if np.ptp(found) <= noise:
@@ -143,8 +143,8 @@ def permutation_p(
 ) -> Floats:
     """Return the p of the permutation test of the means, along the last axis.
 
-    Pairs change their sign, unpaired values their arm: in all ways if there are at most EXACT, else
-    in as many random ways as are to be drawn.
+    Pairs change their sign, unpaired values their arm: in all ways if there are at most EXACT, or
+    else in `drawn` random ways.
     """
     x, y = np.asarray(ours, dtype=np.float64), np.asarray(theirs, dtype=np.float64)
     data: Any = (x - y,) if paired else (x, y)
@@ -163,12 +163,12 @@ def permutation_p(
 
 
 def rearrangements(n: int, m: int, *, paired: bool) -> int:
-    """Return in how many ways pairs may change their signs, or values their arms."""
+    """Return the number of ways in which pairs change signs, or values change arms."""
     return 2**n if paired else math.comb(n + m, n)
 
 
 def t_test(ours: Sequence[float], theirs: Sequence[float], *, paired: bool) -> Test | None:
-    """Test by the paired t-test, or by Welch's; None where there are too few values."""
+    """Return the paired or Welch's t-test; None for too few values."""
     name = "paired t" if paired else "Welch's t"
     if min(len(ours), len(theirs)) < 2:
         return None
@@ -187,7 +187,7 @@ def t_test(ours: Sequence[float], theirs: Sequence[float], *, paired: bool) -> T
 def permutation_test(
     ours: Sequence[float], theirs: Sequence[float], *, paired: bool
 ) -> Test | None:
-    """Test by permutation of the means; None where there are too few values."""
+    """Return the permutation test of the means; None for too few values."""
     if min(len(ours), len(theirs)) < 2:
         return None
     many = rearrangements(len(ours), len(theirs), paired=paired)
@@ -203,14 +203,14 @@ def permutation_test(
 
 
 def least_p(ours: int, theirs: int, *, paired: bool) -> float:
-    """Return the least p that a permutation test of so many values can find."""
+    """Return the least possible p of a permutation test of so many values."""
     return min(1.0, 2 / rearrangements(ours, theirs, paired=paired))
 
 
 def hedges_g(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the difference of the means in standard deviations of a seed, less its small bias.
+    """Return Hedges' g: the difference of the means in standard deviations, without bias.
 
-    NaN where a side has one value, or none varies. Source: Hedges 1981.
+    NaN if a side has one value, or if no value varies. Source: Hedges 1981.
     """
     n, m = len(ours), len(theirs)
     if min(n, m) < 2:
@@ -223,7 +223,7 @@ def hedges_g(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return p-values corrected for their number by Holm's method (1979); NaN stays, uncounted."""
+    """Return p-values corrected by Holm's method (1979); NaN stays NaN and does not count."""
     order = sorted((p, i) for i, p in enumerate(ps) if not math.isnan(p))
     found, worst = list(ps), 0.0
     for place, (p, i) in enumerate(order):
@@ -233,10 +233,10 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def logrank_scores(times: Sequence[float], reached: Sequence[bool]) -> list[float]:
-    """Return the score of each time: 1 if it was reached, less the hazard that it has outlived.
+    """Return a score for each time: 1 if the target was reached, less the hazard up to then.
 
-    The sum over an arm is the numerator of the log-rank test, observed less expected events; a
-    permutation test of the scores is therefore that test, exact for few seeds. Lower is later.
+    The sum over an arm is the numerator of the log-rank test: observed less expected events. So a
+    permutation test of the scores is the log-rank test, exact for few seeds. Later is lower.
     Source: Peto and Peto 1972; hazard by Nelson and Aalen.
     """
     hazard, found = 0.0, [0.0] * len(times)
@@ -251,7 +251,7 @@ def logrank_scores(times: Sequence[float], reached: Sequence[bool]) -> list[floa
 
 @contextmanager
 def _one_side_may_be_constant() -> Iterator[None]:
-    """Welch's test needs a spread on one side alone, and scipy warns of the other."""
+    """Ignore scipy's warning of a constant side: Welch's test needs a spread on one side only."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Precision loss", RuntimeWarning)
         yield

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-NONE = "–"  # what is not there
-GAP = 2  # columns of a terminal between those of a table
+NONE = "–"  # an empty cell
+GAP = 2  # characters between two columns on a terminal
 HEAD = 10  # letters in a line of a column's name in LaTeX
 SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -28,7 +28,7 @@ SPECIAL = {
     "<": r"$<$",
     ">": r"$>$",
     "|": r"$|$",
-    "[": "{[}",  # bare at the start of a row, these two would belong to the end of the row before
+    "[": "{[}",  # at the start of a row, LaTeX would take these two as options of the row before
     "*": "{*}",
 } | {char: "\\" + char for char in "&%$#_{}"}
 
@@ -37,8 +37,11 @@ SPECIAL = {
 class Table:
     """Rows of texts under a header.
 
-    groups: the numbers of the rows before which a rule is drawn.
-    left: how many columns hold names; the others hold numbers.
+    title: stands above the table.
+    header: the names of the columns.
+    rows: a text for each column.
+    groups: the numbers of the rows that have a rule above them.
+    left: the number of columns that hold names; the others hold numbers.
     """
 
     title: str
@@ -52,7 +55,7 @@ class Table:
 
 
 def markdown(table: Table) -> str:
-    """Return a table as GitHub shows it, its title above."""
+    """Return a table as Markdown for GitHub, with its title above."""
     rules = ["---"] * table.left + ["---:"] * (len(table.header) - table.left)
     lines = [table.header, rules, *table.rows]
     body = "\n".join("| " + " | ".join(map(_in_a_line, line)) + " |" for line in lines)
@@ -64,7 +67,7 @@ def _in_a_line(cell: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Return a text as LaTeX prints it."""
+    """Return a text with LaTeX's special characters escaped."""
     return re.sub("|".join(map(re.escape, SPECIAL)), lambda found: SPECIAL[found[0]], text)
 
 
@@ -86,7 +89,7 @@ def latex(table: Table, label: str) -> str:
 
 
 def _latex_head(name: str) -> str:
-    """Return the name of a column, a long one in several lines."""
+    """Return the name of a column; a long name takes several lines."""
     lines = textwrap.wrap(name, HEAD, break_long_words=False, break_on_hyphens=False)
     if len(lines) < 2:
         return escape(name)
@@ -95,7 +98,7 @@ def _latex_head(name: str) -> str:
 
 
 def comma_separated(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return rows as a CSV file holds them; None is empty."""
+    """Return rows as CSV; None is an empty cell."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -104,7 +107,7 @@ def comma_separated(header: Sequence[str], rows: Sequence[Sequence[object]]) -> 
 
 
 def show(parts: Sequence[Table | str], console: Console) -> None:
-    """Print tables and paragraphs on a terminal; a table that is too wide, in several parts."""
+    """Print tables and paragraphs on a terminal; a table that is too wide is split."""
     for number, part in enumerate(parts):
         if isinstance(part, str):
             if number and isinstance(parts[number - 1], Table):
@@ -121,13 +124,13 @@ def show(parts: Sequence[Table | str], console: Console) -> None:
 
 
 def fitting(table: Table, width: int) -> list[list[int]]:
-    """Return which columns to print together so that none is cut: the names in each part."""
+    """Return the columns of each part of a table so that none is cut; names are in each part."""
     lines = [[max(name.split(), key=len, default="") for name in table.header], *table.rows]
     widths = [max(len(line[place]) for line in lines) + GAP for place in range(len(table.header))]
     names, numbers = list(range(table.left)), list(range(table.left, len(widths)))
     room = width - sum(widths[: table.left])
     for wanted in range(1, len(numbers) + 1):
-        each = -(-len(numbers) // wanted)  # in each part as many, as far as they go
+        each = -(-len(numbers) // wanted)
         parts = [numbers[i : i + each] for i in range(0, len(numbers), each)]
         if all(sum(widths[place] for place in part) <= room for part in parts):
             break

@@ -21,7 +21,7 @@ from pathlib import Path
 import core
 
 PROJECT = Path(core.__file__).resolve().parents[1]
-PARTS = ("core", "tasks", "slurm", "analysis")  # of it that are code; and that of the preset
+PARTS = ("core", "tasks", "slurm", "analysis", "paper")  # of it: code, and numbers that code reads
 FILES, BYTES = 5_000, 100 * 2**20  # the most that a snapshot may hold
 LARGE = 5 * 2**20  # bytes of a file, or of a folder without a module, that is data and no code
 MANY = 500  # files of such a folder

@@ -1,9 +1,14 @@
 """Scores as the paper reports them: human-normalised, (score - random) / (human - random)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from tasks.rl.environments.batch import choose
+
+PAPER = Path(__file__).parents[2] / "paper"  # the numbers, each with its source
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,41 +23,15 @@ class Reference:
         return (score - self.random) / (self.human - self.random)
 
 
-# Games begin where a human has played to ("human starts"). With these, not with the no-op starts,
-# the paper's table 1 has the means of its figure 3: Wang et al. 2016 (arXiv:1511.06581), tables.
-HUMAN_STARTS: Mapping[str, Reference] = {
-    "amidar": Reference(11.8, 1540.4),
-    "enduro": Reference(-81.8, 740.2),
-    "gravitar": Reference(245.5, 3116.0),
-    "ms_pacman": Reference(197.8, 15375.0),
-}
-NO_OP_STARTS: Mapping[str, Reference] = {
-    "amidar": Reference(5.8, 1719.5),
-    "enduro": Reference(0.0, 860.5),
-    "gravitar": Reference(173.0, 3351.4),
-    "ms_pacman": Reference(307.3, 6951.6),
-}
-# DMLab-30's, of Espeholt et al. 2018 (arXiv:1802.01561). Of the paper's own fifteen levels none is
-# published: table 2 is in percent of them already.
-DMLAB_30: Mapping[str, Reference] = {
-    "rooms_watermaze": Reference(4.1, 54.0),
-    "rooms_select_nonmatching_object": Reference(0.3, 65.9),
-    "explore_goal_locations_small": Reference(7.7, 267.5),
-    "explore_goal_locations_large": Reference(3.1, 194.5),
-    "explore_object_locations_small": Reference(3.6, 74.5),
-    "explore_obstructed_goals_small": Reference(6.8, 206.0),
-    "natlab_fixed_large_map": Reference(2.2, 36.9),
-    "lasertag_three_opponents_small": Reference(-0.1, 31.5),
-}
-# Human: the grandmaster of Vinyals et al. 2017. Random: not in the paper, and not checked.
-STARCRAFT: Mapping[str, Reference] = {
-    "CollectMineralShards": Reference(17, 177),
-    "FindAndDefeatZerglings": Reference(4, 61),
-    "DefeatRoaches": Reference(1, 215),
-    "DefeatZerglingsAndBanelings": Reference(23, 727),
-    "CollectMineralsAndGas": Reference(12, 7566),
-    "BuildMarines": Reference(0, 133),
-}
+def _references(name: str) -> dict[str, Reference]:
+    body = json.loads((PAPER / "human_scores.json").read_text(encoding="utf-8"))
+    return {game: Reference(**scores) for game, scores in body[name]["scores"].items()}
+
+
+HUMAN_STARTS: Mapping[str, Reference] = _references("human_starts")
+NO_OP_STARTS: Mapping[str, Reference] = _references("no_op_starts")
+DMLAB_30: Mapping[str, Reference] = _references("dmlab_30")
+STARCRAFT: Mapping[str, Reference] = _references("starcraft")  # human: a grandmaster
 
 
 def normalised(scores: Mapping[str, float], table: Mapping[str, Reference]) -> dict[str, float]:
@@ -79,43 +58,26 @@ def mean(values: Mapping[str, float], cap: float | None = None) -> float:
     return sum(counted) / len(counted)
 
 
-# The paper's table 1: mean over three replicas of the best member's score at the end, by N.
-TABLE_1_FUN: Mapping[int, Mapping[str, float]] = {
-    10: {"amidar": 1742, "gravitar": 3970, "ms_pacman": 5635, "enduro": 1838},
-    20: {"amidar": 1645, "gravitar": 3884, "ms_pacman": 5280, "enduro": 1881},
-    40: {"amidar": 1947, "gravitar": 4018, "ms_pacman": 6177, "enduro": 2079},
-    80: {"amidar": 2055, "gravitar": 4279, "ms_pacman": 6506, "enduro": 2166},
-}
-TABLE_1_PBT: Mapping[int, Mapping[str, float]] = {
-    10: {"amidar": 1511, "gravitar": 4110, "ms_pacman": 5509, "enduro": 1958},
-    20: {"amidar": 2454, "gravitar": 4202, "ms_pacman": 5714, "enduro": 2213},
-    40: {"amidar": 2752, "gravitar": 4481, "ms_pacman": 8124, "enduro": 2228},
-    80: {"amidar": 3018, "gravitar": 5386, "ms_pacman": 9001, "enduro": 2292},
-}
-# Table 2, percent human-normalised: random search and PBT with N = 40.
-TABLE_2: Mapping[str, tuple[float, float]] = {
-    "emstm_non_match": (66.0, 66.0),
-    "emstm_watermaze": (39.0, 36.7),
-    "lt_horse_shoe_color": (75.4, 90.2),
-    "nav_maze_random_goal_01": (114.2, 149.4),
-    "lt_hallway_slope": (90.5, 109.7),
-    "nav_maze_all_random_01": (59.6, 78.1),
-    "nav_maze_all_random_02": (62.0, 92.4),
-    "nav_maze_all_random_03": (92.7, 115.3),
-    "nav_maze_random_goal_02": (145.4, 173.3),
-    "nav_maze_random_goal_03": (127.3, 153.5),
-    "nav_maze_static_01": (131.5, 133.5),
-    "nav_maze_static_02": (194.5, 220.2),
-    "nav_maze_static_03": (588.9, 594.8),
-    "seekavoid_arena_01": (42.5, 42.3),
-    "stairway_to_melon_01": (189.7, 192.4),
-}
-# Table 3, the game's own scores: A3C with random search, and PBT, N = 30.
-TABLE_3: Mapping[str, tuple[float, float]] = {
-    "CollectMineralShards": (93.7, 100.5),
-    "FindAndDefeatZerglings": (46.0, 49.9),
-    "DefeatRoaches": (121.8, 131.5),
-    "DefeatZerglingsAndBanelings": (94.6, 124.7),
-    "CollectMineralsAndGas": (3345.8, 3345.3),
-    "BuildMarines": (0.17, 0.37),
-}
+def _table(number: int) -> dict[str, dict[str, Any]]:
+    """Return a table of the paper, by row and column."""
+    body = json.loads((PAPER / "tables.json").read_text(encoding="utf-8"))
+    return body[f"table_{number}"]["rows"]  # type: ignore[no-any-return]
+
+
+def _table_1(arm: str) -> dict[int, dict[str, float]]:
+    """Return the mean scores of an arm, by the number of members and the game."""
+    rows = _table(1)
+    sizes = [int(column.split()[1]) for column in rows["amidar"] if column.startswith(arm)]
+    return {size: {game: row[f"{arm} {size}"][0] for game, row in rows.items()} for size in sizes}
+
+
+def _pairs(number: int, search: str, pbt: str) -> dict[str, tuple[float, float]]:
+    """Return the scores of random search and of PBT, by the rows of a table."""
+    return {name: (row[search], row[pbt]) for name, row in _table(number).items()}
+
+
+TABLE_1_FUN: Mapping[int, Mapping[str, float]] = _table_1("FuN")
+TABLE_1_PBT: Mapping[int, Mapping[str, float]] = _table_1("PBT")
+# in percent of a human's score, N = 40
+TABLE_2: Mapping[str, tuple[float, float]] = _pairs(2, "UNREAL, N=40", "PBT, N=40")
+TABLE_3: Mapping[str, tuple[float, float]] = _pairs(3, "A3C", "PBT")

@@ -1,9 +1,13 @@
-"""Runs with odd names, and runs in which nobody copies anybody, as presets to be trained."""
+"""Presets to be trained: runs with odd names or reports, and runs without copies."""
 
+import base64
+import io
 from dataclasses import replace
 
 import numpy as np
+from PIL import Image
 
+from analysis.figures.samples import PNG
 from core.member import Hypers, Member
 from core.peers import Peers
 from core.settings import PBT
@@ -50,13 +54,28 @@ def priced_random_search() -> PBT:
     return replace(priced(), ready=never)
 
 
+class Pictured(Walk):
+    """A walk that reports a picture of one pixel."""
+
+    def report(self) -> Report:
+        """Return it as the trainers of pictures do."""
+        file = io.BytesIO()
+        Image.new("L", (1, 1)).save(file, "PNG")
+        return {"samples": PNG + base64.b64encode(file.getvalue()).decode()}
+
+
+def pictured() -> PBT:
+    """A run of it."""
+    return replace(walk(), task=Task(Pictured, SPACE, "score"))
+
+
 def too_late() -> PBT:
-    """A run in which nobody is ever ready."""
+    """A run in which no member is ever ready."""
     return replace(walk(), ready=Every(1000))
 
 
 def stay(me: Member, population: Peers, rng: np.random.Generator) -> Member:
-    """Copy nobody."""
+    """Stay, and copy no other member."""
     return me
 
 

@@ -1,4 +1,4 @@
-"""Runs for tests of what is read from them."""
+"""Small runs for tests: trained into a directory, or made in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -47,9 +47,9 @@ def written(
     trainer: str = "tests.trainers:Walk",
     members: int | None = None,
 ) -> Written:
-    """Return a run in memory whose members came to each step with these scores.
+    """Return a run in memory whose members have these scores at each step.
 
-    A second of work each, and twice the score as a report. Nobody copies anybody.
+    Each step took a second and reported twice the score. No member copies another.
     """
     histories = [
         [Record(member=Member(id=id, hypers={"rate": 0.1}))]

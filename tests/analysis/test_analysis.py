@@ -12,8 +12,9 @@ from matplotlib.figure import Figure
 from analysis.__main__ import main
 from analysis.data.made import Output
 from analysis.data.runs import folders, read_runs
-from analysis.figures.catalogue import Drawing, figures, saved
-from analysis.figures.samples import picture
+from analysis.figures.catalogue import figures, saved
+from analysis.figures.drawing import Drawing
+from analysis.figures.samples import pixels
 from analysis.figures.scores import draw_run, draw_scores, limits
 from analysis.figures.style import new_figure, save
 from analysis.figures.toy import PANELS, path
@@ -24,7 +25,7 @@ from tests.analysis.runs import run_of
 def test_figures_are_drawn_from_run_directories(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As PNG and PDF, the baseline behind its run and not on its own."""
+    """They are PNG and PDF, with the baseline behind its run."""
     toy = [run_of(tmp_path / name, f"tasks.toy.presets:{name}") for name in PANELS]
     runs = map(str, [*toy, arms[0][0], arms[1][0]])
 
@@ -45,7 +46,7 @@ def test_figures_are_drawn_from_run_directories(
 def test_the_pdf_keeps_its_text_as_text(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
-    """With embedded TrueType fonts, and the same bytes each time."""
+    """It embeds TrueType fonts, and has the same bytes each time."""
     runs = read_runs(arms[0][:1])
     first, second = (
         [save(drawn.figure, tmp_path / out, drawn.name)[1] for drawn in islice(figures(runs), 2)]
@@ -60,7 +61,7 @@ def test_the_pdf_keeps_its_text_as_text(
 def test_the_thick_line_is_the_mean_of_the_five_best_at_each_step(
     arms: tuple[list[Path], list[Path]],
 ) -> None:
-    """Against a plain loop over the records; one thin line a member."""
+    """It equals a plain loop over the records; each member has a thin line."""
     [run] = read_runs(arms[0][:1])
     with new_figure(4, 3) as figure:
         ax = figure.subplots()
@@ -92,14 +93,14 @@ def test_a_step_is_reached_before_and_left_after_its_decision(
     columns = run.columns
 
     for id in range(5):
-        assert columns.step[columns.trained(id)].tolist() == list(range(1, 13))
-        assert columns.step[columns.left(id)].tolist() == list(range(13))
-    assert (columns.parent[columns.trained()] < 0).all()
-    assert (columns.parent[columns.left()] >= 0).any()
+        assert columns.step[columns.first_of_step(id)].tolist() == list(range(1, 13))
+        assert columns.step[columns.last_of_step(id)].tolist() == list(range(13))
+    assert (columns.parent[columns.first_of_step()] < 0).all()
+    assert (columns.parent[columns.last_of_step()] >= 0).any()
 
 
 def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -> None:
-    """One panel each beside the scores."""
+    """Each has a panel beside the scores."""
     ours, theirs = read_runs(arms[0][:1])[0], read_runs(arms[1][:1])[0]
     with new_figure(6, 3) as figure:
         draw_run(figure, ours, theirs)
@@ -108,7 +109,7 @@ def test_hypers_are_drawn_where_they_vary(arms: tuple[list[Path], list[Path]]) -
 
 
 def test_a_baseline_is_known_by_its_settings(arms: tuple[list[Path], list[Path]]) -> None:
-    """Same task, size and seed, and never ready."""
+    """Task, size and seed are the same, and no member is ever ready."""
     ours, theirs = read_runs(arms[0]), read_runs(arms[1])
 
     assert theirs[0].is_baseline_of(ours[0])
@@ -117,7 +118,7 @@ def test_a_baseline_is_known_by_its_settings(arms: tuple[list[Path], list[Path]]
 
 
 def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
-    """Eight steps of four updates, after the start."""
+    """These are the start, and eight steps of four updates."""
     [run] = read_runs([run_of(tmp_path / "grid", "tasks.toy.presets:figure_2_grid")])
 
     way = path(run, 0)
@@ -129,7 +130,7 @@ def test_the_way_of_theta_has_every_update(tmp_path: Path) -> None:
 def test_how_each_member_ended_is_a_csv_file(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
-    """A row a member, with hypers and reports."""
+    """Each member has a row, with hypers and reports."""
     assert main(["members", *map(str, arms[0]), "--out", str(tmp_path)]) == 0
 
     header, *rows = (tmp_path / "members.csv").read_text().splitlines()
@@ -154,7 +155,7 @@ def test_one_bad_member_does_not_press_all_others_into_a_line(
 def test_figures_of_runs_in_folders_of_one_name_are_told_apart(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By the folder above; a run that is given twice is refused."""
+    """The folder above is in the name; a run that is given twice is refused."""
     runs = read_runs([arms[0][0], run_of(tmp_path / "b" / "walk-0", "tests.trainers:walk", seed=9)])
 
     assert folders(runs) == [f"{arms[0][0].parent.name}-walk-0", "b-walk-0"]
@@ -184,17 +185,17 @@ def test_a_reported_picture_is_read_back() -> None:
     black = torch.ones(64, 1, 8, 8)
     black[9] = -1.0  # the second digit of the second row is blank
 
-    pixels = picture(grid(black))
+    found = pixels(grid(black))
 
-    assert pixels.shape == (80, 80)
-    assert (pixels[10:20, 10:20] == 255).all()
-    assert (pixels == 0).sum() == 63 * 64
+    assert found.shape == (80, 80)
+    assert (found[10:20, 10:20] == 255).all()
+    assert (found == 0).sum() == 63 * 64
 
 
 def test_drawing_changes_no_global_style(
     arms: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
-    """A user's own matplotlib settings are his."""
+    """A user's own matplotlib settings stay."""
     before = dict(mpl.rcParams)
 
     drawn = next(iter(figures(read_runs(arms[0][:1]))))
@@ -206,7 +207,7 @@ def test_drawing_changes_no_global_style(
 def test_a_report_writes_its_figures_as_files_too(
     arms: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
-    """The same files, read and drawn once for both."""
+    """Both commands write the same files."""
     runs = [str(path) for path in (*arms[0][:1], *arms[1][:1])]
     assert main(["figures", *runs, "--out", str(tmp_path / "alone")]) == 0
 
@@ -223,7 +224,7 @@ def test_a_report_writes_its_figures_as_files_too(
 
 
 def test_a_figure_that_cannot_be_written_takes_no_other_with_it(tmp_path: Path) -> None:
-    """It is named, and captions.md says why."""
+    """The figure is named, and captions.md says why."""
 
     def bad(figure: Figure) -> None:
         raise ValueError("no such projection")

@@ -1,4 +1,4 @@
-"""Records as columns: the same numbers, whoever is missing and whatever is torn."""
+"""Records as columns: the same numbers, even with missing members and torn files."""
 
 import math
 from dataclasses import replace
@@ -29,7 +29,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 
 
 def test_every_record_is_a_row(run: RunData) -> None:
-    """With the numbers that it holds, member by member."""
+    """Rows hold the numbers of the records, member by member."""
     found = run.columns
     row = 0
     for id in range(8):
@@ -52,7 +52,7 @@ def test_every_record_is_a_row(run: RunData) -> None:
 
 
 def test_ancestry_and_founders_are_those_of_a_slow_walk(run: RunData) -> None:
-    """From record to record by (id, n), as they name each other."""
+    """The walk goes from record to record by (id, n)."""
     records = {
         (r.member.id, r.member.n): r for id in range(8) for r in Members(run.path).history(id)
     }
@@ -73,7 +73,7 @@ def test_ancestry_and_founders_are_those_of_a_slow_walk(run: RunData) -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
-    """Whoever copies whom: each row has the founder of the row before it, and keeps its age."""
+    """For any copies, each row has the founder of the row before it, and keeps its age."""
     members, steps = data.draw(st.integers(1, 5)), data.draw(st.integers(1, 8))
     histories = [[Record(member=Member(id=id))] for id in range(members)]
     for step in range(1, steps + 1):
@@ -89,7 +89,7 @@ def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
     founders, before = found.founders(), found.before()
     there = before >= 0
     assert (founders[there] == founders[before[there]]).all()
-    alive = [len(set(founders[rows[rows >= 0]])) for rows in found.grid(steps).T]
+    alive = [len(set(founders[rows[rows >= 0]])) for rows in found.row_grid(steps).T]
     assert alive[0] == members
     assert alive == sorted(alive, reverse=True)
     for way in found.ancestries(found.last()):
@@ -97,16 +97,16 @@ def test_founders_are_never_more_than_there_were(data: st.DataObject) -> None:
 
 
 def test_the_grid_has_the_row_with_which_each_step_was_left(run: RunData) -> None:
-    """Of a member that is not there yet, none."""
-    grid = run.columns.grid(25)
+    """A member that has not reached a step has none."""
+    grid = run.columns.row_grid(25)
 
     assert (grid[:, 21:] == -1).all()
     for id in range(8):
-        assert grid[id, :21].tolist() == run.columns.left(id).tolist()
+        assert grid[id, :21].tolist() == run.columns.last_of_step(id).tolist()
 
 
 def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
-    """A last line cut short, a byte flipped in the middle: said, and all else is there."""
+    """The torn lines are reported, and all others are read."""
     path = write_run(tmp_path / "run")
     cut = path / "members/002/history/00000000.jsonl"
     cut.write_bytes(cut.read_bytes()[:-40])
@@ -120,12 +120,12 @@ def test_a_torn_history_is_read_without_its_torn_lines(tmp_path: Path) -> None:
     assert len(run.problems) == 2
     assert len(run.columns.step) == 8 * 41 - 2
     assert 7 not in run.columns.n[run.columns.rows(5)]
-    assert "without what cannot be read (2 records or files)" in run.state
+    assert "without what is unreadable (2 records or files)" in run.state
     assert "not done" in run.state  # the torn one was the last of its member
 
 
 def test_a_lost_file_of_the_history_is_said(tmp_path: Path) -> None:
-    """Though nothing in it can be complained of."""
+    """It is reported although no file that is left is damaged."""
     path = write_run(tmp_path / "run", members=2, steps=200)
     (path / "members/001/history/00000000.jsonl").unlink()
 
@@ -135,7 +135,7 @@ def test_a_lost_file_of_the_history_is_said(tmp_path: Path) -> None:
 
 
 def test_members_that_never_reported_are_absent(tmp_path: Path) -> None:
-    """They have no rows, no last record, and are said to be missing."""
+    """They have no rows and no last record, and are reported as missing."""
     [run] = read_runs([write_run(tmp_path / "run", until={3: -1, 4: 7})])
 
     assert 3 not in run.last
@@ -143,25 +143,25 @@ def test_members_that_never_reported_are_absent(tmp_path: Path) -> None:
     assert run.columns.members == 8
     assert not run.is_done
     assert run.state.startswith("not done: 127 of 160 steps; without 1 of 8 members, which ")
-    assert (run.columns.grid(20)[4, 8:] == -1).all()
+    assert (run.columns.row_grid(20)[4, 8:] == -1).all()
 
 
 def test_what_is_inherited_decides_where_a_lineage_goes(run: RunData) -> None:
-    """Without the weights, it never leaves its member."""
+    """If a copy takes no weights, a lineage never leaves its member."""
     found = replace(run.columns, weights=False)
 
     assert (found.founders() == found.member).all()
 
 
 def test_the_best_is_the_best_of_all_ends(run: RunData) -> None:
-    """Whoever has diverged is not."""
+    """A member that has diverged is not among them."""
     ends = {id: record.member.fitness for id, record in run.last.items()}
 
     assert run.best().member.fitness == max(ends.values())
 
 
 def test_a_forged_circle_is_refused() -> None:
-    """Rather than walked through for ever."""
+    """It would otherwise be walked through for ever."""
     start = Member(id=0, hypers={})
     one = replace(start, n=1, step=1, cause="exploit", parent=(1, 1))
     other = replace(one, id=1, parent=(0, 1))
@@ -172,7 +172,7 @@ def test_a_forged_circle_is_refused() -> None:
 
 
 def test_a_lean_record_lacks_only_what_was_seen() -> None:
-    """Even where a report or a hyperparameter is called so."""
+    """This holds even if a report or a hyperparameter has that name."""
     me = Member(id=1, n=2, step=3, score=1.5, hypers={"seen": 2.0}, seen={0: 1, 7: None})
     pairs = cast(list[float], [[1.0, 2.0]])
     record = Record(member=me, report={"seen": pairs, "text": ',"seen":[[3'})
@@ -183,14 +183,14 @@ def test_a_lean_record_lacks_only_what_was_seen() -> None:
 
 
 def test_no_records_are_no_rows() -> None:
-    """Nor an error."""
+    """They are not an error."""
     found = columns([[], []])
 
     assert (found.members, len(found.step)) == (2, 0)
 
 
 def test_a_run_still_running_is_read_as_far_as_it_is(tmp_path: Path) -> None:
-    """By its real workers, stopped in the middle."""
+    """Real workers wrote it and were stopped in the middle."""
     run = open_run(tmp_path / "run", "tests.trainers:walk")
     work(run, durable=False, turns=20)
 
@@ -223,11 +223,11 @@ def _copying() -> list[list[Record]]:
 
 
 def test_an_ancestry_ends_at_a_copy_of_a_lost_record() -> None:
-    """Whose weights these were nobody knows: they are no founder's; who was copied is known."""
+    """The origin of these weights is unknown, so they have no founder; the donor is known."""
     found = _without(_copying(), 0, 1)
 
     copy, last = found.rows(1)[2:]
-    assert found.lost.tolist() == [row == copy for row in range(len(found.n))]
+    assert found.origin_lost.tolist() == [row == copy for row in range(len(found.n))]
     assert (found.donor[copy], found.parent[copy], found.before()[copy]) == (0, -1, -1)
     assert found.founders()[[copy, last]].tolist() == [-1, -1]
     assert found.ancestry(int(last)).tolist() == [copy, last]
@@ -237,19 +237,19 @@ def test_an_ancestry_ends_at_a_copy_of_a_lost_record() -> None:
 
 
 def test_an_ancestry_ends_where_a_copy_is_lost() -> None:
-    """The member goes on, but not with its own weights; a lost step of its own is no such end."""
+    """The member goes on with other weights; a lost step of its own ends nothing."""
     found = _without(_copying(), 1, 2)
 
     after = int(found.rows(1)[-1])
-    assert np.flatnonzero(found.lost).tolist() == [after]
+    assert np.flatnonzero(found.origin_lost).tolist() == [after]
     assert found.founders()[after] == -1
     own = _without(_copying(), 2, 1)
-    assert not own.lost.any()
+    assert not own.origin_lost.any()
     assert own.founders()[own.rows(2)].tolist() == [2, 2]
 
 
 def test_a_copy_in_the_record_of_its_step_came_with_what_it_dropped() -> None:
-    """So do members publish that wait for nobody; its own score is of what it copied."""
+    """Asynchronous members publish so; the score of the record is that of the copied weights."""
     found = _without(_copying(), 1, 1)
 
-    assert found.course(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]
+    assert found.score_grid(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]

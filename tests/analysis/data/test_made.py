@@ -1,4 +1,4 @@
-"""Results keep what was there: never does one replace another's, unless it is told to."""
+"""No result replaces one of other runs, unless it is told to."""
 
 import json
 import shutil
@@ -8,9 +8,10 @@ import pytest
 
 from analysis.__main__ import main
 from analysis.data.made import RECORD
+from analysis.figures import catalogue, costs, scores
 from core.directory.sealed import seal, unseal
 from tests.analysis.runs import run_of
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(autouse=True)
 def _fewer_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each run its scores and costs: enough to see whether they stay."""
-    monkeypatch.setattr("analysis.figures.catalogue._of_copies", lambda *_: iter(()))
+    monkeypatch.setattr(catalogue, "OF_A_RUN", (scores.figure, costs.figure))
 
 
 def _all(folder: Path) -> dict[str, bytes]:
@@ -55,7 +56,7 @@ def test_results_of_other_runs_of_the_same_names_stay(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All of them, to the byte; the same runs make them anew, and --overwrite replaces them."""
+    """Only the same runs or --overwrite replace them."""
     first, second = (_typed(command, runs, tmp_path / "out") for runs in same)
     assert main(first) == 0
     before = _all(tmp_path)
@@ -88,7 +89,7 @@ def test_a_run_that_was_moved_is_the_same_run(
 def test_more_of_the_same_runs_make_a_result_anew_and_fewer_do_not(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """A study grows; what is known of more runs is not replaced by less."""
+    """A study may grow; a result of more runs is not replaced by one of fewer."""
     walk, search = map(str, same[0].values())
     out = ["--out", str(tmp_path / "out")]
     assert main(["members", walk, *out]) == 0
@@ -101,7 +102,7 @@ def test_more_of_the_same_runs_make_a_result_anew_and_fewer_do_not(
 def test_the_sides_of_a_comparison_are_not_interchanged(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Runs of two folders, of which one has been on the other side."""
+    """A result with both sides swapped does not replace the first."""
     one, other = (str(runs["walk"]) for runs in same)
     out = ["--out", str(tmp_path / "out")]
     assert main(["compare", one, "--against", other, *out]) == 0
@@ -113,7 +114,7 @@ def test_the_sides_of_a_comparison_are_not_interchanged(
 def test_a_file_that_is_not_ours_stays(
     command: str, same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Nobody knows from which runs it is; and nothing is written beside it."""
+    """Its runs are unknown, so it stays, and nothing is written beside it."""
     out = tmp_path / "out"
     name = {
         "compare": "walk_against_walk_random_search.csv",
@@ -135,7 +136,7 @@ def test_a_file_that_is_not_ours_stays(
 def test_a_report_is_refused_before_its_figures_and_its_figures_before_it(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Of two places, either nothing is written or both."""
+    """Either both places are written, or neither."""
     first, second = (str(runs["walk"]) for runs in same)
     figures = ["--figures", str(tmp_path / "figures")]
     assert main(["report", first, "--out", str(tmp_path / "a.html"), *figures]) == 0
@@ -149,7 +150,7 @@ def test_a_report_is_refused_before_its_figures_and_its_figures_before_it(
 
 
 def test_captions_of_other_figures_stay(tmp_path: Path) -> None:
-    """And what somebody wrote there; those of the same figure are replaced."""
+    """What a user wrote there stays too; captions of the same figure are replaced."""
     runs = [write_run(tmp_path / name, members=3, steps=4) for name in ("a", "b")]
     out = tmp_path / "out"
     assert main(["figures", str(runs[0]), "--out", str(out)]) == 0
@@ -169,7 +170,7 @@ def test_captions_of_other_figures_stay(tmp_path: Path) -> None:
 def test_an_ablation_of_another_number_stays_beside_the_first(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """They have the same names of files."""
+    """Its files would have the same names, so it is refused."""
     command = ["ablation", str(study), "--out", str(tmp_path / "out")]
     assert main(command) == 0
     before = _all(tmp_path / "out")
@@ -182,7 +183,7 @@ def test_an_ablation_of_another_number_stays_beside_the_first(
 
 
 def test_an_ablation_of_another_study_stays(study: Path, tmp_path: Path) -> None:
-    """Of the same arms, seeds and numbers."""
+    """It is refused even with the same arms, seeds and numbers."""
     shutil.copytree(study, other := tmp_path / "study")
     for info in other.rglob("run.json"):
         known = unseal(info.read_bytes())
@@ -199,7 +200,7 @@ def test_an_ablation_of_another_study_stays(study: Path, tmp_path: Path) -> None
 def test_a_record_that_cannot_be_read_is_as_none(
     same: tuple[dict[str, Path], dict[str, Path]], tmp_path: Path
 ) -> None:
-    """Then nobody knows from which runs a file is, and it stays."""
+    """Then the runs of a file are unknown, and it stays."""
     command = ["members", str(same[0]["walk"]), "--out", str(tmp_path)]
     assert main(command) == 0
     for text in ("{", "[]", json.dumps({"members.csv": {"by": "members"}}), "null"):

@@ -17,24 +17,24 @@ from analysis.__main__ import main
 from analysis.data.names import file_names, numbered, told_apart
 from analysis.data.numbers import OWN as NUMBERS
 from analysis.data.numbers import label, of_report
+from analysis.figures import catalogue
 from analysis.figures.ablation import draw_axes
 from analysis.figures.bars import labels, panels
 from analysis.figures.hypers import called
-from analysis.report import ablation_files
 from analysis.report.evidence import Evidence
-from analysis.report.lineage_data import lineage
+from analysis.report.lineage_data import packed_lineage
 from analysis.report.page import page
-from analysis.tables.ablation import Ablation, as_json, interaction
+from analysis.tables.ablation import Ablation, interaction, study_as_json
 from analysis.tables.arms import Arm, arm
 from analysis.tables.compare import compare
-from analysis.tables.comparison_files import as_csv, as_markdown
+from analysis.tables.comparison_files import comparison_as_csv, comparison_as_markdown
 from analysis.tables.members import OWN
-from analysis.tables.members import as_csv as members
+from analysis.tables.members import members_as_csv as members
 from analysis.tables.tabular import Table, markdown
 from core.directory.settings_file import Settings
 from core.member import Hypers, Value
 from tests.analysis.runs import Written, run_of, written
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 WORDS = st.sampled_from(["score", "peak", "area", "x", "(reported)", "“", "”", ", ", " "])
 NAMES = st.lists(WORDS, min_size=1, max_size=5).map("".join)
@@ -64,7 +64,7 @@ def _saying(
 
 @given(st.lists(NAMES, unique=True, max_size=8), st.lists(NAMES, max_size=4))
 def test_names_are_told_apart(names: list[str], taken: list[str]) -> None:
-    """From each other and from those taken; a name that nobody else has stays as it is."""
+    """They differ from each other and from those taken; a name that is unique stays as it is."""
     found = told_apart(names, taken, "reported")
 
     assert list(found) == names
@@ -74,7 +74,7 @@ def test_names_are_told_apart(names: list[str], taken: list[str]) -> None:
 
 @given(st.lists(NAMES, max_size=8))
 def test_columns_and_files_of_one_name_are_numbered(names: list[str]) -> None:
-    """In their order; files even where they differ in capital letters alone."""
+    """Files are numbered even if they differ only in capital letters."""
     found, files = numbered(names), file_names([*names, *map(str.upper, names)])
 
     assert len(set(found)) == len(names)
@@ -83,7 +83,7 @@ def test_columns_and_files_of_one_name_are_numbered(names: list[str]) -> None:
 
 
 def test_a_name_that_is_too_long_for_a_file_is_cut() -> None:
-    """In bytes, and is still told apart."""
+    """It is cut by bytes, and names still differ."""
     found = file_names(["é" * 300 + "a", "é" * 300 + "b"])
 
     assert found[0] != found[1]
@@ -91,7 +91,7 @@ def test_a_name_that_is_too_long_for_a_file_is_cut() -> None:
 
 
 def test_a_name_of_two_lines_does_not_end_a_row() -> None:
-    """Of a table in Markdown."""
+    """A table in Markdown keeps it in one cell."""
     text = markdown(Table("", ["a\nb", "c"], [["d", "e\r\nf"]]))
 
     assert text.splitlines() == ["| a b | c |", "| --- | ---: |", "| d | e f |"]
@@ -99,7 +99,7 @@ def test_a_name_of_two_lines_does_not_end_a_row() -> None:
 
 @given(st.lists(NAMES, unique=True, min_size=2, max_size=6))
 def test_a_reported_number_is_never_called_as_one_of_ours(names: list[str]) -> None:
-    """Nor as another's top five, area or peak, whatever else is reported."""
+    """It is not called like another's top five, area or peak either."""
     found = [label(name) for name in names]
     found += [of_report(own, name) for own in NUMBERS for name in names]
 
@@ -107,7 +107,7 @@ def test_a_reported_number_is_never_called_as_one_of_ours(names: list[str]) -> N
 
 
 def test_members_keeps_the_score_of_a_run_whose_report_has_one() -> None:
-    """And of a hyperparameter, and of a report that says what a hyperparameter is called."""
+    """It keeps hyperparameters of these names too."""
     odd: dict[str, float] = dict.fromkeys((*OWN, "rate", "score (reported)"), -1.0)
     run = _saying(written([[5.0], [7.0]]), odd, {"rate": 0.5, "seed": 0.25})
 
@@ -146,27 +146,27 @@ def test_a_comparison_keeps_its_own_numbers_beside_a_report_of_the_same_names() 
     assert rows["area, x"] == 4.0
     assert rows["“area, x” (reported)"] == 5.0
     assert rows["top five, “area, x” (reported)"] == 5.0
-    assert "| selected (reported), a |" in as_markdown(found)
+    assert "| selected (reported), a |" in comparison_as_markdown(found)
 
 
 def test_the_columns_of_a_comparison_have_names_of_their_own() -> None:
-    """Even where a number and an arm together read as another number of another arm."""
+    """They differ even if number and arm together read like another pair."""
     ours, theirs = _arms({"x": 1.0, "x of b": 2.0}, ("c", "b of c"))
 
-    header, *_ = csv.reader(io.StringIO(as_csv(ours, theirs, compare(ours, theirs))))
+    header, *_ = csv.reader(io.StringIO(comparison_as_csv(ours, theirs, compare(ours, theirs))))
 
     assert len(set(header)) == len(header)
 
 
 def test_a_number_with_a_comma_is_missed_where_one_arm_lacks_it() -> None:
-    """It is named as any other."""
+    """The text names it like any other number."""
     ours, theirs = _arms({"a, b": 1.0})[0], _arms({})[1]
 
     assert "Only one arm has a, b." in compare(ours, theirs).notes
 
 
 def test_a_hyperparameter_and_a_report_named_as_the_score_have_axes_of_their_own() -> None:
-    """In the figures of a run, and in the bars."""
+    """This holds in the figures of a run and in the bars."""
     runs = [
         _saying(written([[1.0]], seed=0), {"height (m)": 1.0}, {"height (m)": 0.5, "rate": 0.1}),
     ]
@@ -180,7 +180,7 @@ def test_a_hyperparameter_and_a_report_named_as_the_score_have_axes_of_their_own
 
 
 def test_arms_whose_names_are_the_same_have_labels_of_their_own(tmp_path: Path) -> None:
-    """Be it the folder of one that is called as the preset of another."""
+    """They differ even if the folder of one run has the name of another's preset."""
     runs = [
         replace(written([[1.0]], preset=preset, steps=n), path=Path(path))
         for preset, path, n in (("m:a", "x/b", 1), ("m:a", "x/c", 2), ("m:b", "x/d", 3))
@@ -195,7 +195,7 @@ def _study(levels: dict[str, dict[str, Any]]) -> Ablation:
 
 
 def test_axes_of_a_study_may_have_any_name() -> None:
-    """Such as `self`, and that of the panel for what is on no axis."""
+    """It may be `self`, or the title of the panel for other arms."""
     levels = {f"{a}{b}": {"self": a, "other arms": b} for a in ("x", "y") for b in (1.0, 2.0)} | {
         "alone": {}
     }
@@ -211,7 +211,7 @@ def test_axes_of_a_study_may_have_any_name() -> None:
 
 
 def test_levels_that_read_the_same_are_bars_of_their_own() -> None:
-    """A number beside a text, and numbers that differ in their seventh digit alone."""
+    """A text is no number, and two numbers may differ in the seventh digit."""
     study = _study({"a": {"x": 1.0}, "b": {"x": "1"}, "c": {"y": 0.1234567}, "d": {"y": 0.1234568}})
 
     draw_axes(figure := Figure(), study)
@@ -223,12 +223,12 @@ def test_levels_that_read_the_same_are_bars_of_their_own() -> None:
 def test_two_pairs_of_axes_do_not_share_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `a_b` with `c`, and `a` with `b_c`."""
+    """`a_b` with `c`, and `a` with `b_c`, have two files."""
     axes = ("a_b", "c", "a", "b_c")
     arms = [dict(zip(axes, (i, j, i, j), strict=True)) for i in "xy" for j in "xy"]
     study = _study({str(i): at for i, at in enumerate(arms)})
     monkeypatch.setattr("analysis.tables.ablation.read_ablation", lambda *_, **__: study)
-    monkeypatch.setattr(ablation_files, "save", lambda figure, out, name: [out / name])
+    monkeypatch.setattr(catalogue, "save", lambda figure, out, name: [out / name])
 
     assert main(["ablation", str(tmp_path), "--out", str(tmp_path / "out")]) == 0
 
@@ -242,7 +242,7 @@ def test_an_ablation_of_a_report_named_selected_says_so() -> None:
     study = replace(_study({"a": {}}), number=label("selected"), asked="selected")
 
     assert study.said == "selected (reported)"
-    assert json.loads(as_json(study))["number"] == "selected (reported)"
+    assert json.loads(study_as_json(study))["number"] == "selected (reported)"
 
 
 def _evidence(run: Written, path: str = "run") -> Evidence:
@@ -255,7 +255,7 @@ ODD = ("score", "copied", "dropped", "before", "decision", "height (m)", "state"
 def test_a_page_tells_hyperparameters_from_its_own_columns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In the table of members, and in what the lineage says of a record."""
+    """This holds in the table of members and in the lineage."""
     monkeypatch.setattr("analysis.report.page.figures", lambda runs, lower: iter(()))
     hypers: dict[str, Value] = dict.fromkeys(ODD, 0.5)
     run = _saying(written([[1.0], [2.0]], steps=1), {}, hypers)
@@ -265,7 +265,7 @@ def test_a_page_tells_hyperparameters_from_its_own_columns(
     for name in ("score", "state", "step"):
         assert text.count(f">{name} (hyperparameter)</button>") == 1
     assert text.count(">copied (hyperparameter)</button>") == 1
-    said = [hyper["name"] for hyper in lineage(run)["hypers"]]  # type: ignore[attr-defined]
+    said = [hyper["name"] for hyper in packed_lineage(run)["hypers"]]  # type: ignore[attr-defined]
     ours = {"height (m)", "copied", "dropped", "before", "decision"}
     assert not ours & set(said)
     assert len(set(said)) == len(ODD)
@@ -274,7 +274,7 @@ def test_a_page_tells_hyperparameters_from_its_own_columns(
 def test_runs_of_one_preset_and_seed_are_told_apart_on_a_page(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """By their folders."""
+    """The page names their folders."""
     monkeypatch.setattr("analysis.report.page.figures", lambda runs, lower: iter(()))
     runs = [written([[1.0]], steps=steps) for steps in (1, 2)]
 
@@ -317,8 +317,8 @@ def _draw(rng: np.random.Generator) -> Hypers:
 def test_a_page_shows_hypers_with_names_of_digits_and_of_javascript(
     opened: Any, tmp_path: Path
 ) -> None:
-    """Each beside its own values."""
-    root = write_run(tmp_path / "run", draw=_draw)
+    """Each name stands beside its own values."""
+    root = write_run(tmp_path / "run", preset="m:odd", draw=_draw)
     assert main(["report", str(root), "--out", str(tmp_path / "a.html")]) == 0
     shown = opened(tmp_path / "a.html")
 
@@ -337,7 +337,7 @@ def test_a_page_shows_hypers_with_names_of_digits_and_of_javascript(
 
 
 def test_a_run_whose_report_is_named_as_our_columns_keeps_them(tmp_path: Path) -> None:
-    """From a run directory on, with every command that makes a table."""
+    """This holds for every command that makes a table."""
     root = run_of(tmp_path / "run", "tests.analysis.odd:says")
 
     assert main(["members", str(root), "--out", str(tmp_path / "out")]) == 0

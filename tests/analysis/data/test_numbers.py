@@ -10,12 +10,12 @@ import pytest
 from analysis.data.numbers import (
     Target,
     costs,
-    course,
     highest,
     last_step,
     report_steps,
     reported,
     results,
+    score_grid,
     times,
     until,
 )
@@ -39,7 +39,7 @@ def _reporting(run: Written, says: dict[tuple[int, int], float]) -> Written:
 
 
 def test_the_numbers_are_as_by_hand() -> None:
-    """Of six members and three steps, the best of which are 2, 5 and 9."""
+    """Six members train three steps; the best scores are 2, 5 and 9."""
     found = results(written(SIX).columns)
 
     assert found["selected"] == 9.0
@@ -53,7 +53,7 @@ def test_the_numbers_are_as_by_hand() -> None:
 
 
 def test_members_are_chosen_by_the_selected_score_alone() -> None:
-    """Whatever better one another has reported."""
+    """A better reported number of another member does not count."""
     run = _reporting(written(LINES), {(i, 3): value for i, value in enumerate((50, 60, 7, 80))})
 
     found = results(run.columns)
@@ -65,7 +65,7 @@ def test_members_are_chosen_by_the_selected_score_alone() -> None:
 
 
 def test_a_number_that_the_best_member_did_not_report_is_none() -> None:
-    """Not another member's, and not an older one."""
+    """Another member's and an older number do not count."""
     run = _reporting(written(LINES), {(0, 3): 1.0, (2, 2): 5.0})
 
     found = results(run.columns)
@@ -85,14 +85,14 @@ def test_diverged_members_are_worst() -> None:
 
 
 def test_a_copy_counts_as_what_it_was_until_it_came() -> None:
-    """In the curve; at the end it is what it is, and it costs an evaluation."""
+    """The curve has its old score, the end its new one; it costs an evaluation."""
     before = written(LINES)
     run = with_copy(before, 3, 2, 9.5)
 
     data = run.columns
 
-    assert data.came[-1] == 1.0
-    assert course(data)[3].tolist() == [1.0, 1.0, 1.0]
+    assert data.score_before_copy[-1] == 1.0
+    assert score_grid(data)[3].tolist() == [1.0, 1.0, 1.0]
     assert (results(data)["selected"], results(data)["peak"]) == (9.5, 9.5)
     assert results(data)["area"] == results(before.columns)["area"]
     assert costs(before.columns) == {"steps": 12.0, "evaluations": 12.0, "seconds": 12.0}
@@ -100,12 +100,12 @@ def test_a_copy_counts_as_what_it_was_until_it_came() -> None:
 
 
 def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
-    """One record a step: its score is of the donor's weights, the one it gave up is its own."""
+    """Its record has the donor's score, and the score that it dropped."""
     run = with_copy(written(LINES), 3, 2, 9.5)
     history = [*run.histories[3][:-2], replace(run.histories[3][-1])]
     data = run.having([*run.histories[:3], history]).columns
 
-    assert course(data)[3].tolist() == [1.0, 1.0, 1.0]
+    assert score_grid(data)[3].tolist() == [1.0, 1.0, 1.0]
     assert costs(data)["evaluations"] == 13.0
     said = reported(data, "twice")
     assert said[3, :2].tolist() == [2.0, 2.0]
@@ -113,7 +113,7 @@ def test_an_asynchronous_copy_has_no_record_of_its_own_training() -> None:
 
 
 def test_times_to_a_target_are_as_by_hand() -> None:
-    """The first step at which anybody has it, and what all took until they had done that step."""
+    """It is the first step at which a member has it, with the seconds of all up to that step."""
     data = written(LINES).columns
 
     assert times(data, Target(5.0), 3) == (2.0, 8.0, True)
@@ -125,7 +125,7 @@ def test_times_to_a_target_are_as_by_hand() -> None:
 
 
 def test_a_run_is_cut_where_all_have_been() -> None:
-    """As if it had ended there."""
+    """It reads as if it had ended there."""
     run = written([[1.0, 2.0, 3.0], [4.0, 5.0]])
 
     data = run.columns
@@ -160,7 +160,7 @@ def test_copies_stay_copies_in_a_cut_run(tmp_path: Path) -> None:
 
 
 def test_the_costs_of_a_real_run_are_those_of_its_records(tmp_path: Path) -> None:
-    """Counted once more, record by record; failed steps are neither trained nor evaluated."""
+    """A loop over the records counts the same; failed steps cost nothing."""
     paths = [
         run_of(tmp_path / name, f"tests.trainers:{name}")
         for name in ("walk", "raises_random_search")

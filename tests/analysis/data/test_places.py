@@ -15,7 +15,7 @@ from core.directory.run import RunError, open_run
 from core.status.places import runs_in
 from core.study.study import open_study
 from tests.analysis.runs import run_of
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
@@ -27,7 +27,7 @@ def _runs_of(path: Path) -> set[str]:
 
 
 def test_runs_are_found_in_a_study_and_in_folders(study: Path, tmp_path: Path) -> None:
-    """Three levels deep; what is no run, or has not begun, is not found."""
+    """They are found three levels deep; other folders and runs not begun are not."""
     shutil.copytree(study, tmp_path / "runs" / "study")
     shutil.rmtree(tmp_path / "runs" / "study" / "final")
     one = write_run(tmp_path / "runs" / "one", 2, 2)
@@ -46,7 +46,7 @@ def test_runs_are_found_in_a_study_and_in_folders(study: Path, tmp_path: Path) -
 
 
 def test_a_run_that_is_named_twice_by_a_folder_is_taken_once(tmp_path: Path) -> None:
-    """Once by the folder, once by itself, or by two folders."""
+    """A folder and the run itself, or two folders, may name it."""
     one = write_run(tmp_path / "runs" / "one", 2, 2)
     two = write_run(tmp_path / "runs" / "two", 2, 2)
 
@@ -58,7 +58,7 @@ def test_a_run_that_is_named_twice_by_a_folder_is_taken_once(tmp_path: Path) -> 
 
 
 def test_what_lies_beside_a_run_for_its_jobs_is_left_out(tmp_path: Path) -> None:
-    """As a glob has it."""
+    """A glob also matches these folders."""
     one = write_run(tmp_path / "one", 2, 2)
     (tmp_path / "one.slurm").mkdir()
 
@@ -75,7 +75,7 @@ def test_a_study_is_taken_as_its_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Those that there are; the others are named, with the reason."""
+    """Runs that are missing are named, with the reason."""
     monkeypatch.setattr("analysis.figures.catalogue.figures", lambda runs, lower: iter(()))
     monkeypatch.setattr("analysis.report.page.figures", lambda runs, lower: iter(()))
     shutil.copytree(study, root := tmp_path / "study")
@@ -96,7 +96,7 @@ def test_a_study_is_taken_as_its_runs(
 def test_a_folder_of_runs_is_taken_as_its_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And one that has published nothing is left out; of none that has, it is refused."""
+    """Runs without records are left out; a folder with only such runs is refused."""
     for name in ("one", "two"):
         write_run(tmp_path / "runs" / name, 2, 2)
     open_run(tmp_path / "runs" / "new", "tests.trainers:walk")
@@ -114,7 +114,7 @@ def test_a_folder_of_runs_is_taken_as_its_runs(
 def test_a_side_of_a_comparison_is_a_folder_of_one_arm(
     study: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the directory of an arm; of what has several arms, their directories are named."""
+    """For a folder of several arms, the message names their directories."""
     ours, theirs, out = str(study / "truncation-5"), str(study / "baseline"), str(tmp_path)
     assert main(["compare", ours, "--against", theirs, "--out", out]) == 0
     assert "3 seeds in pairs" in capsys.readouterr().out
@@ -133,13 +133,13 @@ def test_a_side_of_a_comparison_is_a_folder_of_one_arm(
 def test_a_run_of_a_folder_that_goes_on_is_left_out_of_a_comparison(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Unless it is compared so far; one that was given itself is refused, as ever."""
+    """--so-far keeps it; a run that was given itself is refused."""
     never: dict[str, object] = {"ready": "core:never"}
     space = {"priors": {"rate": {"is": "x"}}}
     trainer: dict[str, object] = {"task": {"trainer": "x", "space": space, "score": "y"}}
-    for seed, stop in ((1, None), (2, 5), (3, None)):
+    for seed, until in ((1, {}), (2, dict.fromkeys(range(4), 5)), (3, {})):
         ours, theirs = tmp_path / "ours" / str(seed), tmp_path / "theirs" / str(seed)
-        write_run(ours, 4, 8, seed=seed, stop=stop, settings=trainer)
+        write_run(ours, 4, 8, preset="m:pbt", settings=trainer, seed=seed, until=until)
         write_run(theirs, 4, 8, seed=seed, settings=never | trainer, preset="m:search")
     against = ["--against", str(tmp_path / "theirs"), "--out", str(tmp_path / "out")]
 
@@ -155,7 +155,7 @@ def test_a_run_of_a_folder_that_goes_on_is_left_out_of_a_comparison(
 
 
 def test_a_place_without_runs_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    """A directory, a path that is not there, a part of a run, a study that has not begun."""
+    """It is empty, missing, a part of a run, or a study that has not begun."""
     run = write_run(tmp_path / "run", 2, 2)
     open_study(tmp_path / "new", "tests.trainers:small_study")
     (tmp_path / "empty").mkdir()
@@ -173,12 +173,12 @@ def test_a_place_without_runs_is_refused_in_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("preset", "why"),
-    [("too_late", "nobody was ever ready (ready=Every(steps=1000"), ("stays", "to stay")],
+    [("too_late", "no member was ever ready (ready=Every(steps=1000"), ("stays", "to stay")],
 )
-def test_pbt_in_which_nobody_copied_is_said_to_be_a_random_search(
+def test_pbt_without_copies_is_called_a_random_search(
     preset: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By figures, compare and report, with the reason; not of a random search."""
+    """figures, compare and report say so with the reason; a random search gets no note."""
     root = str(run_of(tmp_path / preset, f"tests.analysis.odd:{preset}"))
     search = str(run_of(tmp_path / "search", "tests.trainers:walk_random_search"))
     [run] = read_runs([Path(root)])
@@ -193,14 +193,18 @@ def test_pbt_in_which_nobody_copied_is_said_to_be_a_random_search(
     assert "It is a random search." in run.idle
     assert f"warning: {run.idle}" in drawn
     assert f"NOT PBT: {run.idle}" in compared
-    assert "Nobody copied anybody in" in (tmp_path / "a.html").read_text()
+    assert "No member copied another in" in (tmp_path / "a.html").read_text()
     assert run.idle in (tmp_path / "out" / "captions.md").read_text()
     assert read_runs([Path(search)])[0].idle == ""
 
 
-def test_a_run_that_goes_on_has_copied_nobody_so_far(tmp_path: Path) -> None:
-    """It may still be ready."""
-    run = read_run(write_run(tmp_path / "run", 4, 12, every=4, stop=2))
+def test_a_run_that_goes_on_has_no_copies_so_far(tmp_path: Path) -> None:
+    """Its members may still become ready."""
+    run = read_run(
+        write_run(
+            tmp_path / "run", 4, 12, preset="m:pbt", every=4, until=dict.fromkeys(range(4), 2)
+        )
+    )
 
     assert run.idle.endswith("So far it is a random search.")
 
@@ -248,7 +252,7 @@ def test_what_draws_nothing_needs_nothing_that_draws(
 def test_what_draws_says_what_to_install(
     command: str, package: str, arms: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
-    """In a sentence; nothing is written."""
+    """The message is a sentence, and nothing is written."""
     out = str(tmp_path / "out.html")
 
     found = _without((package,), command, str(arms[0][0]), "--out", out)

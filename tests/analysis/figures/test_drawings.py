@@ -19,7 +19,7 @@ from analysis.figures.style import new_figure, power
 from analysis.report.embed import picture
 from analysis.tables.ablation import Ablation
 from tests.analysis.runs import run_of
-from tests.analysis.written import write_run
+from tests.analysis.synthetic import write_run
 
 pytestmark = pytest.mark.slow
 SIZES = [(8, 600, 4), (80, 600, 10), (40, 250, 25), (30, 12, 12), (2, 4, 2)]
@@ -27,14 +27,14 @@ SIZES = [(8, 600, 4), (80, 600, 10), (40, 250, 25), (30, 12, 12), (2, 4, 2)]
 
 @pytest.fixture(scope="module", params=SIZES, ids=str)
 def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> RunData:
-    """A run of so many members and steps, of which each decides so often; only to be read."""
+    """A run with this number of members, steps, and steps between decisions; only to be read."""
     members, steps, every = request.param
     root = tmp_path_factory.mktemp("runs") / "run"
     return read_run(write_run(root, members, steps, every=every))
 
 
 def test_a_forest_fills_its_page(run: RunData) -> None:
-    """In each of twelve parts of it there is some tree, or nearly so; and no two trees overlap."""
+    """Nearly all of twelve parts of the page have a tree, and no two trees overlap."""
     found = forest(run.columns)
     trees = found.trees()
 
@@ -69,7 +69,7 @@ def test_the_colours_of_a_forest_stop_with_its_scores(run: RunData) -> None:
 
 
 def test_copies_are_read_in_a_long_run(run: RunData) -> None:
-    """Every copy has a mark; lines are drawn where those of two steps do not cross."""
+    """Every copy has a mark; lines are drawn only if those of two steps do not cross."""
     copies = run.columns.copies()
     with new_figure(7, 4.2) as figure:
         draw_copies(figure, run)
@@ -96,7 +96,7 @@ def _panel(ours: tuple[float, ...], theirs: tuple[float, ...], way: int = 1) -> 
 
 @pytest.mark.parametrize(("ours", "theirs"), [((102.9,), (102.6,)), ((3.0, 4.0), (2.0,))])
 def test_one_seed_is_a_point_and_no_bar(ours: tuple[float, ...], theirs: tuple[float, ...]) -> None:
-    """On whichever side; every seed is there."""
+    """Every seed of both sides is there."""
     ax = _panel(ours, theirs)
 
     assert len(ax.patches) == 0
@@ -108,7 +108,7 @@ def test_one_seed_is_a_point_and_no_bar(ours: tuple[float, ...], theirs: tuple[f
 
 @pytest.mark.parametrize(("way", "style"), [(1, "-"), (-1, "--"), (0, ":")])
 def test_the_line_between_two_points_says_which_is_better(way: int, style: str) -> None:
-    """Whole, dashed, or dotted where nobody knows."""
+    """It is solid if ours is better, dashed if worse, dotted if that is unknown."""
     ax = _panel((3.0,), (2.0,), way)
 
     [line] = [line for line in ax.lines if len(line.get_xdata()) == 2]
@@ -116,12 +116,12 @@ def test_the_line_between_two_points_says_which_is_better(way: int, style: str) 
 
 
 def test_several_seeds_are_bars() -> None:
-    """As in the paper."""
+    """They are drawn as in the paper."""
     assert len(_panel((3.0, 4.0), (2.0, 2.5)).patches) == 2
 
 
 def test_an_ablation_of_one_seed_has_no_bars() -> None:
-    """But a dot for each arm."""
+    """It has a dot for each arm."""
     values = {"a": np.array([1.5]), "b": np.array([0.5])}
     levels: dict[str, dict[str, str | float]] = {"a": {"x": "1"}, "b": {"x": "2"}}
     study = Ablation((1,), values, dict.fromkeys(values, "search"), levels, True, "selected")
@@ -134,7 +134,7 @@ def test_an_ablation_of_one_seed_has_no_bars() -> None:
 
 
 def test_a_name_with_two_dollars_is_drawn_as_it_is(tmp_path: Path) -> None:
-    """Be it of the score or of a hyperparameter, in every figure, of one seed or of several."""
+    """The name of the score or of a hyperparameter, in every figure, with one seed or several."""
     runs = [
         run_of(tmp_path / f"{name} $a$ {seed}", f"tests.analysis.odd:{name}", seed=seed)
         for name, seed in (("priced", 1), ("priced", 2), ("priced_random_search", 1))
@@ -154,7 +154,7 @@ def test_a_name_with_two_dollars_is_drawn_as_it_is(tmp_path: Path) -> None:
 
 
 def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path: Path) -> None:
-    """Which matplotlib keeps for artists without a name."""
+    """matplotlib would leave such a name out."""
     run = read_run(write_run(tmp_path / "run", preset="tests:_mine"))
 
     with new_figure(7, 4) as figure:
@@ -166,5 +166,5 @@ def test_a_name_that_begins_with_an_underscore_is_in_the_legend(tmp_path: Path) 
 
 
 def test_powers_of_ten_are_no_formulas() -> None:
-    """They are signs of their own; of other numbers, as they are."""
+    """They use superscript characters; other numbers stay as they are."""
     assert [power(x) for x in (1e-5, 1.0, 1e3, 5.0, 0.0)] == ["10⁻⁵", "10⁰", "10³", "5", "0"]

@@ -13,14 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.data.runs import RunData, by_arm, read_runs
-from analysis.figures.bars import Bar, Panel, bars, bottom, draw_bars, said
-from analysis.figures.catalogue import Drawing, figures
+from analysis.figures.bars import Bar, Panel, bars, bottom, draw_bars, means_as_text
+from analysis.figures.catalogue import figures
 from analysis.figures.copies import draw_copies, improved
 from analysis.figures.costs import draw_costs, totals
 from analysis.figures.dominance import dominance, neutral
+from analysis.figures.drawing import Drawing
 from analysis.figures.forest import draw_forest, forest, places
-from analysis.figures.hypers import draw_hyper, is_logarithmic, options, stairs, varied
-from analysis.figures.lineages import SHARES, draw_lineages, draw_winner, lineage
+from analysis.figures.hypers import draw_hyper, is_logarithmic, shown_options, stairs, varied
+from analysis.figures.lineages import SHARES, draw_lineages, draw_winner, trained_with
 from analysis.figures.scores import top
 from analysis.figures.style import new_figure, rendered
 from core.directory.members import Members
@@ -85,7 +86,7 @@ def _rendered(drawn: list[Drawing]) -> dict[str, Drawing]:
 
 
 def test_every_figure_of_a_run_is_drawn_once(pair: tuple[RunData, RunData]) -> None:
-    """With its baseline behind it, which has none of its own."""
+    """The baseline is drawn behind its run and has no figures of its own."""
     drawn = _rendered(list(figures(pair)))
 
     assert list(drawn) == [*(f"{kind}_wide" for kind in EVERY), "bars"]
@@ -94,7 +95,7 @@ def test_every_figure_of_a_run_is_drawn_once(pair: tuple[RunData, RunData]) -> N
 
 @pytest.mark.parametrize("case", ["one member", "one step", "running", "failed", "no baseline"])
 def test_runs_of_every_kind_are_drawn(case: str, tmp_path: Path) -> None:
-    """Whatever is missing; of a run still running the caption says so."""
+    """The caption says so if a run is still running."""
     path = tmp_path / "run"
     if case == "one member":
         write_run(path, members=1)
@@ -110,13 +111,13 @@ def test_runs_of_every_kind_are_drawn(case: str, tmp_path: Path) -> None:
     drawn = _rendered(list(figures(read_runs([path]))))
 
     assert "scores_run" in drawn
-    assert ("forest_run" in drawn) == (case != "one member")  # nobody to copy
+    assert ("forest_run" in drawn) == (case != "one member")  # it has no donor
     assert ("not done" in drawn["scores_run"].caption) == (case == "running")
 
 
 @pytest.mark.parametrize("preset", ["raises", "diverges", "always_raises", "walk_random_search"])
 def test_real_runs_with_failures_are_drawn(preset: str, tmp_path: Path) -> None:
-    """Members without a score, or without weights, or all of them."""
+    """Some members or all lack a score or weights."""
     with contextlib.suppress(AllFailed):
         work(open_run(tmp_path / "run", f"tests.trainers:{preset}"), durable=False)
 
@@ -124,7 +125,7 @@ def test_real_runs_with_failures_are_drawn(preset: str, tmp_path: Path) -> None:
 
 
 def test_the_first_to_come_are_not_the_top_of_all(tmp_path: Path) -> None:
-    """Where fewer than five of a running run have come, there is no mean of the top five."""
+    """A step that fewer than five members have reached has no mean of the top five."""
     [run] = read_runs([write_run(tmp_path / "run", until=dict.fromkeys(range(4), 6))])
 
     best = top(run.columns, run.steps)
@@ -134,7 +135,7 @@ def test_the_first_to_come_are_not_the_top_of_all(tmp_path: Path) -> None:
 
 
 def test_hypers_are_drawn_as_they_hold(run: RunData) -> None:
-    """From the step at which they were decided to the next one where they change."""
+    """They hold from the step of one decision to the next change."""
     with new_figure(3, 3) as figure:
         ax = figure.subplots()
         draw_hyper(ax, run, "rate")
@@ -150,12 +151,12 @@ def test_hypers_are_drawn_as_they_hold(run: RunData) -> None:
 
 
 def test_named_options_are_drawn_as_shares(run: RunData) -> None:
-    """One area each, which together fill the panel."""
+    """Each option is one area, and together they fill the panel."""
     with new_figure(3, 3) as figure:
         ax = figure.subplots()
         draw_hyper(ax, run, "optimiser")
 
-    assert options(run, "optimiser") == list(OPTIONS)
+    assert shown_options(run, "optimiser") == list(OPTIONS)
     assert not is_logarithmic(run, "optimiser")
     top_area = ax.collections[-1].get_paths()[0]
     assert np.asarray(top_area.vertices)[:, 1].max() == pytest.approx(1)
@@ -165,14 +166,14 @@ def test_named_options_are_drawn_as_shares(run: RunData) -> None:
 
 
 def test_stairs_have_corners_where_values_change() -> None:
-    """And hold the last one to the end."""
+    """The last value holds to the end."""
     line = stairs(np.array([0, 2, 3]), np.array([5.0, 5.0, 7.0]), 4.0)
 
     assert line.tolist() == [[0, 5], [3, 5], [3, 7], [4, 7]]
 
 
 def test_the_forest_branches_where_weights_were_copied(run: RunData) -> None:
-    """Its edges are the ways of all ends to their starts, and nothing twice."""
+    """Its edges are the paths of all ends to their starts, each once."""
     found = forest(run.columns)
     columns = run.columns
 
@@ -218,7 +219,7 @@ def test_the_layout_is_the_same_each_time_and_no_two_nodes_are_in_one_place(run:
 
 
 def test_edges_are_coloured_by_score_and_ends_differ_in_shape(run: RunData) -> None:
-    """Each piece by the mean of the scores on it."""
+    """Each piece has the mean of its scores as its colour."""
     with new_figure(4, 4) as figure:
         draw_forest(figure, run, forest(run.columns))
 
@@ -232,10 +233,10 @@ def test_edges_are_coloured_by_score_and_ends_differ_in_shape(run: RunData) -> N
     assert shapes[0] != shapes[1]
 
 
-def test_lineages_are_those_of_whoever_is_there_at_each_share(
+def test_lineages_are_those_of_the_members_at_each_share(
     pair: tuple[RunData, RunData],
 ) -> None:
-    """A line for each member, of what its weights had been trained with by then."""
+    """Each member has a line of what its weights had been trained with by then."""
     run, baseline = pair
     with new_figure(7, 4) as figure:
         draw_lineages(figure, run, baseline)
@@ -257,12 +258,12 @@ def test_lineages_are_those_of_whoever_is_there_at_each_share(
 
 
 def test_the_winners_schedule_is_that_of_its_ancestry(pair: tuple[RunData, RunData]) -> None:
-    """Also where it is not the winner's own."""
+    """It includes steps that other members trained."""
     run, baseline = pair
     best = run.best().member
     slow = _way(run, best.id, best.n)
 
-    way = lineage(run.columns, run.columns.ancestry(run.columns.best()))
+    way = trained_with(run.columns, run.columns.ancestry(run.columns.best()))
     with new_figure(7, 4) as figure:
         draw_winner(figure, run, baseline)
 
@@ -276,7 +277,7 @@ def test_the_winners_schedule_is_that_of_its_ancestry(pair: tuple[RunData, RunDa
 
 
 def test_every_copy_has_a_mark(run: RunData) -> None:
-    """At its step and at whoever copied; beside it how often each was copied."""
+    """It is at its step and the member that copied; bars count the copies of each donor."""
     copies = [r.member for r in _records(run).values() if r.member.parent]
     with new_figure(7, 4) as figure:
         draw_copies(figure, run)
@@ -291,7 +292,7 @@ def test_every_copy_has_a_mark(run: RunData) -> None:
 
 
 def test_improved_counts_each_copy(run: RunData) -> None:
-    """Against a plain loop: the score some steps later, or before the next copy."""
+    """A plain loop takes the score some steps later, or before the next copy."""
     records = _records(run)
     copies = [r.member for r in records.values() if r.member.parent]
 
@@ -310,7 +311,7 @@ def test_improved_counts_each_copy(run: RunData) -> None:
 
 
 def test_dominance_counts_founders(run: RunData) -> None:
-    """Against the slow walk; and chance alone keeps more of them in the mean."""
+    """It equals the slow walk, and random donors keep more founders on average."""
     found = dominance(run.columns, run.steps)
     drift, _ = neutral(run.columns, found.steps)
 
@@ -326,7 +327,7 @@ def test_dominance_counts_founders(run: RunData) -> None:
 
 
 def test_costs_are_the_seconds_of_the_records(run: RunData) -> None:
-    """Of all phases that are no parts of each other."""
+    """Only phases that do not overlap are summed."""
     spent = totals(run.columns)
 
     records = _records(run).values()
@@ -339,7 +340,7 @@ def test_costs_are_the_seconds_of_the_records(run: RunData) -> None:
 
 
 def test_a_bar_goes_from_the_baseline_to_ours() -> None:
-    """Grey and coloured; where ours is worse, grey and a frame."""
+    """It is grey and coloured; if ours is worse, grey and a frame."""
     better, worse = Bar("a", (3.0, 5.0), (2.0, 2.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))
     ax = Figure().subplots()
 
@@ -355,15 +356,15 @@ def test_a_bar_goes_from_the_baseline_to_ours() -> None:
 
 
 def test_an_axis_begins_at_0_unless_the_difference_would_be_lost() -> None:
-    """Nor does it if a score is negative."""
+    """It does not begin at 0 for negative scores either."""
     assert bottom([Bar("a", (2.0,), (1.0,))]) == 0
     assert bottom([Bar("a", (100.1,), (100.0,))]) == pytest.approx(99.95)
     assert bottom([Bar("a", (-1.0,), (-2.0,))]) == -2.5
-    assert said(Bar("a", (8.12,), (7.731,))) == "7.73 → 8.12"
+    assert means_as_text(Bar("a", (8.12,), (7.731,))) == "7.73 → 8.12"
 
 
 def test_seeds_are_one_arm_and_have_one_bar(tmp_path: Path) -> None:
-    """Whatever the order of the directories; one seed more in an arm is no error."""
+    """The order of the directories does not matter, nor one more seed in an arm."""
     names = [(preset, s) for s in (2, 1, 0) for preset in ("wide", "wide_random_search")]
     paths = [write_run(tmp_path / f"{p}-{s}", preset=p, seed=s, steps=5) for p, s in names[:-1]]
     runs = read_runs(paths)
@@ -378,7 +379,7 @@ def test_seeds_are_one_arm_and_have_one_bar(tmp_path: Path) -> None:
 
 
 def test_a_run_that_copies_no_weights_has_no_phylogeny(tmp_path: Path) -> None:
-    """Nor founders that die out; who copied whom is still drawn."""
+    """It has no founders that die out either; who copied whom is still drawn."""
     work(open_run(tmp_path / "run", "tests.analysis.synthetic:hypers_only"), durable=False)
 
     drawn = _rendered(list(figures(read_runs([tmp_path / "run"]))))
@@ -389,7 +390,7 @@ def test_a_run_that_copies_no_weights_has_no_phylogeny(tmp_path: Path) -> None:
 
 
 def test_numbers_that_are_none_have_no_bar(tmp_path: Path) -> None:
-    """An arm whose best has diverged is no number."""
+    """An arm whose best member has diverged has no number."""
     paths = [
         write_run(tmp_path / "a", steps=2, members=2, diverged={0: 1, 1: 1}),
         write_run(tmp_path / "b", steps=2, members=2, preset="wide_random_search"),

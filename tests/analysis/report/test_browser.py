@@ -15,7 +15,7 @@ from core.directory.run import open_run
 from core.member import Member
 from core.workers.worker import work
 from tests.analysis.conftest import SIZES, Open, hover, scroll
-from tests.analysis.written import warn, write_run
+from tests.analysis.synthetic import warn, write_run
 
 pytestmark = pytest.mark.browser
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
@@ -66,7 +66,7 @@ def _ancestry(members: dict[tuple[int, int], Member], name: tuple[int, int]) -> 
 def test_it_opens_without_an_error_and_as_wide_as_the_window(
     size: str, scheme: str, report: Path, opened: Open
 ) -> None:
-    """Each section has something in it."""
+    """Each section has content."""
     shown = opened(report, size, color_scheme=scheme, offline=True)
 
     assert shown.evaluate("document.documentElement.scrollWidth") == SIZES[size][0]
@@ -81,7 +81,7 @@ def test_it_opens_without_an_error_and_as_wide_as_the_window(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_can_be_printed(scheme: str, report: Path, opened: Open) -> None:
-    """On A4 nothing is cut off, nothing that needs a hand is there, and the paper is white."""
+    """On A4 nothing is cut off, no controls are shown, and the paper is white."""
     shown = opened(report, color_scheme=scheme)
     shown.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
     shown.emulate_media(media="print")
@@ -97,7 +97,7 @@ def test_it_can_be_printed(scheme: str, report: Path, opened: Open) -> None:
 def test_what_is_hovered_is_what_the_record_holds(
     report: Path, members: dict[tuple[int, int], Member], opened: Open
 ) -> None:
-    """Every member at every third step: who, when, score, hypers, whom it copied."""
+    """Every member at every third step has its id, step, score, hypers and donor."""
     shown = opened(report)
     scroll(shown)
     rows, seen = _rows(members), 0
@@ -129,7 +129,7 @@ def test_what_is_hovered_is_what_the_record_holds(
 def test_a_click_shows_exactly_the_ancestry(
     report: Path, members: dict[tuple[int, int], Member], opened: Open
 ) -> None:
-    """Of every member's last record; with the descendants if these are asked for."""
+    """It does for every member's last record, with descendants on request."""
     shown = opened(report)
     scroll(shown)
     rows = _rows(members)
@@ -152,7 +152,7 @@ def test_a_click_shows_exactly_the_ancestry(
 
 
 def test_the_keyboard_does_what_the_mouse_does(report: Path, opened: Open) -> None:
-    """Along a member, across members, to both ends, zoom, and away again."""
+    """It moves along and across members and to both ends, zooms, and leaves."""
     shown = opened(report)
     shown.focus("#lineage-plot")
 
@@ -185,7 +185,7 @@ def test_the_keyboard_does_what_the_mouse_does(report: Path, opened: Open) -> No
 
 
 def test_the_wheel_zooms_only_where_it_was_asked_to(report: Path, opened: Open) -> None:
-    """Else it scrolls the page; a drag moves what was zoomed."""
+    """Otherwise it scrolls the page; a drag moves what was zoomed."""
     shown = opened(report)
     scroll(shown)
     before = shown.evaluate("report.view")
@@ -234,7 +234,7 @@ def test_fingers_choose_and_pinch(report: Path, opened: Open) -> None:
 
 
 def test_a_table_is_sorted_by_a_click_and_leads_to_the_lineage(report: Path, opened: Open) -> None:
-    """Of the other runs too, which are then shown."""
+    """A click in another run's table shows that run."""
     shown = opened(report)
     table = shown.locator("#members table").first
 
@@ -256,7 +256,7 @@ def test_a_table_is_sorted_by_a_click_and_leads_to_the_lineage(report: Path, ope
 
 
 def test_members_are_ordered_by_number_rank_or_founder(report: Path, opened: Open) -> None:
-    """The choice stays the same one."""
+    """The selected record stays selected."""
     shown = opened(report)
     shown.evaluate("report.select(20)")
     for name in ("id", "founder", "rank"):
@@ -268,7 +268,7 @@ def test_members_are_ordered_by_number_rank_or_founder(report: Path, opened: Ope
 
 
 def test_a_hostile_run_does_nothing(tmp_path: Path, opened: Open) -> None:
-    """Nor could a script that got in."""
+    """An injected script could do nothing either."""
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {EVIL: f"{EVIL}{rng.integers(2)}", "rate": float(rng.uniform())}
@@ -288,7 +288,7 @@ def test_a_hostile_run_does_nothing(tmp_path: Path, opened: Open) -> None:
 
 
 def test_scripts_that_are_not_ours_are_refused(report: Path, browser: Any) -> None:
-    """By the page's own policy, were one ever to get in; and so is every fetch."""
+    """The page's own policy refuses them, and every fetch."""
     shown = browser.new_page()
     shown.goto(report.as_uri())
 
@@ -305,7 +305,7 @@ def test_scripts_that_are_not_ours_are_refused(report: Path, browser: Any) -> No
 
 
 def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, opened: Open) -> None:
-    """Nobody knows whose weights these were."""
+    """The origin of these weights is unknown."""
     root = write_run(tmp_path / "run")
     records = {id: Members(root).history(id) for id in range(6)}
     copies = [r.member for history in records.values() for r in history if r.member.parent]
@@ -324,8 +324,12 @@ def test_a_copy_of_a_lost_record_is_where_the_ancestry_ends(tmp_path: Path, open
 
 
 def test_a_page_of_nothing_but_a_start_can_be_opened(tmp_path: Path, opened: Open) -> None:
-    """One step, no scores, nobody copied."""
-    shown = opened(write_report([write_run(tmp_path / "run", stop=0)], tmp_path / "a.html"))
+    """It has one step, no scores and no copies."""
+    shown = opened(
+        write_report(
+            [write_run(tmp_path / "run", until=dict.fromkeys(range(8), 0))], tmp_path / "a.html"
+        )
+    )
 
     shown.evaluate("report.zoom(4); report.select(report.run.last[1])")
 
@@ -334,12 +338,14 @@ def test_a_page_of_nothing_but_a_start_can_be_opened(tmp_path: Path, opened: Ope
 
 
 def test_a_wide_table_shows_that_it_scrolls(opened: Open, tmp_path: Path) -> None:
-    """On a phone, by a sentence and a shadow, until its end is seen; on a wide screen, by none."""
+    """A phone shows a sentence and a shadow until its end is seen; a wide screen neither."""
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {f"a hyperparameter {i}": float(rng.uniform()) for i in range(9)}
 
-    page = write_report([write_run(tmp_path / "run", draw=draw)], tmp_path / "a.html")
+    page = write_report(
+        [write_run(tmp_path / "run", steps=12, preset="m:odd", draw=draw)], tmp_path / "a.html"
+    )
 
     phone, desktop = opened(page, "phone"), opened(page)
 

@@ -1,4 +1,4 @@
-"""Names that somebody else chose: of directories, of presets, of the axes of a study."""
+"""Hostile names of directories, presets and axes of a study."""
 
 import shutil
 from pathlib import Path
@@ -23,7 +23,7 @@ def _renamed(run: Path, to: Path, preset: str) -> str:
 def test_no_file_is_written_outside_of_the_directory_for_them(
     name: str, arms: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
-    """Whatever the name of a preset; nor is there a line break in the name of a file."""
+    """No preset name can do so, and no file name has a line break."""
     preset = f"somebody:{name.format(root=tmp_path)}"
     ours = [_renamed(run, tmp_path / f"ours {i}\n", preset) for i, run in enumerate(arms[0][:2])]
     before, out = set(tmp_path.rglob("*")), tmp_path / "a" / "b"
@@ -37,7 +37,7 @@ def test_no_file_is_written_outside_of_the_directory_for_them(
 
 
 def test_names_of_files_are_told_apart() -> None:
-    """Even if they differ in nothing but what no name of a file holds."""
+    """They differ even if the names differ only in forbidden characters."""
     runs = [written([[1.0]]) for _ in range(3)]
     for run, path in zip(runs, ("/r/a b", "/r/a_b", "/s/c"), strict=True):
         object.__setattr__(run, "path", Path(path))
@@ -50,7 +50,7 @@ def test_names_of_files_are_told_apart() -> None:
 def test_a_run_on_both_sides_is_refused(
     arms: tuple[list[Path], list[Path]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By whatever path: it would be no evidence, and look like some."""
+    """Any path to it is refused, because the comparison would be meaningless."""
     ours = [str(path) for path in arms[0][:2]]
     again = str(arms[0][1] / ".." / arms[0][1].name)
 

@@ -41,7 +41,7 @@ def _large(members: int, steps: int) -> Evidence:
         cause=np.where(ready, 2, np.where(step > 0, 1, 0)),
         donor=np.where(ready, member[parent], -1),
         parent=parent,
-        lost=np.zeros(rows, dtype=np.bool_),
+        origin_lost=np.zeros(rows, dtype=np.bool_),
         dropped=np.full(rows, np.nan),
         decided=ready,
         waiting=np.zeros(rows, dtype=np.bool_),
@@ -87,7 +87,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> tuple[Evidence, Path]:
 def test_a_thousand_members_of_two_hundred_steps_can_be_used(
     size: str, large: tuple[Evidence, Path], opened: Open
 ) -> None:
-    """Each of what a person does takes less than two seconds, most of it far less."""
+    """Each action takes less than two seconds, most far less."""
     run, path = large
     took: dict[str, float] = {}
 

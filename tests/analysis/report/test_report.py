@@ -17,7 +17,7 @@ from analysis.figures.style import new_figure
 from analysis.report import page as report
 from analysis.report.embed import MANY, picture
 from analysis.report.evidence import read_evidence
-from analysis.report.lineage_data import lineage
+from analysis.report.lineage_data import packed_lineage
 from analysis.report.markup import Html, data, tag
 from analysis.report.page import HERE, page
 from core.directory.members import Members
@@ -26,7 +26,7 @@ from core.directory.run import open_run
 from core.member import rank
 from core.workers.worker import work
 from tests.analysis.runs import run_of
-from tests.analysis.written import warn, write_run
+from tests.analysis.synthetic import warn, write_run
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
 
@@ -91,7 +91,7 @@ def drawn() -> None:
 def test_the_page_is_one_file_that_asks_for_nothing(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No address but data, and a policy that forbids all else."""
+    """It has only data addresses, and a policy that forbids all others."""
     out = tmp_path / "new" / "report.html"
 
     assert main(["report", str(arms[0][0]), str(arms[1][0]), "--out", str(out)]) == 0
@@ -108,7 +108,7 @@ def test_the_page_is_one_file_that_asks_for_nothing(
 
 
 def test_the_numbers_are_those_of_the_runs(arms: tuple[list[Path], list[Path]]) -> None:
-    """Of each seed the best score, top five, copies, steps; against a loop over the records."""
+    """Best score, top five, copies and steps of each seed equal a loop over the records."""
     text = _page(*arms[0][:3]).sections["runs"]
 
     for seed, path in enumerate(arms[0][:3]):
@@ -129,7 +129,7 @@ def test_the_numbers_are_those_of_the_runs(arms: tuple[list[Path], list[Path]]) 
 def test_the_cost_by_phase_adds_up_to_the_workers_time(
     arms: tuple[list[Path], list[Path]],
 ) -> None:
-    """And the share of the engine is what is not the task's own."""
+    """The share of the engine is the time outside the task's code."""
     run = read_evidence(arms[0][0])
     records = [record for history in _histories(arms[0][0]) for record in history]
     parts = ("checksum", "fsync", "decide")
@@ -145,7 +145,7 @@ def test_the_cost_by_phase_adds_up_to_the_workers_time(
 
 
 def test_whether_it_helped_is_said_with_an_interval(arms: tuple[list[Path], list[Path]]) -> None:
-    """Paired by seed, as scipy has it, whatever the order of the directories."""
+    """Seeds are paired as in scipy, in any order of the directories."""
     found = _page(*arms[1][2::-1], *arms[0][:3]).sections["help"]
 
     ends = [[max(h[-1].member.score for h in _histories(path)) for path in arm[:3]] for arm in arms]
@@ -160,7 +160,7 @@ def test_whether_it_helped_is_said_with_an_interval(arms: tuple[list[Path], list
 
 
 def test_one_seed_claims_no_interval(arms: tuple[list[Path], list[Path]]) -> None:
-    """And says so."""
+    """The page says so."""
     found = _page(arms[0][0], arms[1][0]).sections["help"]
 
     assert "One seed: no interval can be claimed" in found
@@ -170,7 +170,7 @@ def test_one_seed_claims_no_interval(arms: tuple[list[Path], list[Path]]) -> Non
 
 
 def test_no_baseline_is_said_with_what_to_run(arms: tuple[list[Path], list[Path]]) -> None:
-    """A sentence, the seeds in it; and baselines alone are nothing but that."""
+    """The sentence names the seeds; a page of baselines alone says that too."""
     found = _page(*arms[0][:2]).sections["help"]
 
     assert "walk has no baseline here" in found
@@ -182,7 +182,7 @@ def test_no_baseline_is_said_with_what_to_run(arms: tuple[list[Path], list[Path]
 def test_unequal_budgets_are_said_aloud(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
-    """In the answer itself, which then claims nothing."""
+    """The answer itself says so, and claims nothing."""
     preset = "tests.trainers:walk_random_search"
     short = [run_of(tmp_path / str(s), preset, seed=s, steps=6) for s in range(3)]
 
@@ -196,7 +196,7 @@ def test_unequal_budgets_are_said_aloud(
 def test_a_run_that_goes_on_is_reported_as_far_as_it_is(
     tmp_path: Path, arms: tuple[list[Path], list[Path]]
 ) -> None:
-    """Said first; it is in no comparison, but in lineage and tables."""
+    """The page says so first; the run is in lineage and tables, but not compared."""
     work(open_run(tmp_path / "run", "tests.trainers:walk", {"seed": 0}), durable=False, turns=20)
 
     found = _page(tmp_path / "run", arms[1][0])
@@ -209,8 +209,8 @@ def test_a_run_that_goes_on_is_reported_as_far_as_it_is(
 
 
 def test_members_that_never_reported_are_named(tmp_path: Path) -> None:
-    """And nothing fails for want of them."""
-    root = write_run(tmp_path / "run", stop=5)
+    """Everything else on the page works without them."""
+    root = write_run(tmp_path / "run", until=dict.fromkeys(range(8), 5))
     for id in (2, 4):
         (root / "members" / f"{id:03d}" / "history" / "00000000.jsonl").unlink()
 
@@ -223,7 +223,7 @@ def test_members_that_never_reported_are_named(tmp_path: Path) -> None:
 def test_a_run_without_records_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And a directory that is none."""
+    """A directory that is no run is refused too."""
     open_run(tmp_path / "run", "tests.trainers:walk")
 
     assert main(["report", str(tmp_path / "run"), "--out", str(tmp_path / "a.html")]) == 2
@@ -235,7 +235,7 @@ def test_a_run_without_records_is_refused(
 
 
 def test_a_torn_history_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:
-    """By file and line."""
+    """The page names the file and the line."""
     root = write_run(tmp_path / "run")
     path = root / "members" / "003" / "history" / "00000000.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -250,7 +250,7 @@ def test_a_torn_history_is_said_and_the_rest_is_shown(tmp_path: Path) -> None:
 
 
 def test_failed_members_are_shown_with_their_tracebacks(tmp_path: Path) -> None:
-    """The last line of each at once, all of it behind a click; and the warning of the worker."""
+    """The last line of each is shown, and a click shows the rest."""
     root = run_of(tmp_path / "run", "tests.trainers:raises")
     errors = [r for history in _histories(root) for r in history if r.error]
 
@@ -268,7 +268,7 @@ def test_failed_members_are_shown_with_their_tracebacks(tmp_path: Path) -> None:
 
 
 def test_every_warning_is_there_equal_ones_once(tmp_path: Path) -> None:
-    """With how often, those behind the twentieth behind a click; a torn line is passed over."""
+    """Each has its count, a click shows those after the twentieth; torn lines are skipped."""
     root = write_run(tmp_path / "run")
     warn(root, *(f"sentence {i}" for i in range(30)), "again", "again")
     with (root / "workers" / "worker-1.jsonl").open("a") as log:
@@ -282,22 +282,22 @@ def test_every_warning_is_there_equal_ones_once(tmp_path: Path) -> None:
 
 
 def test_options_of_a_choice_are_shown_as_texts(tmp_path: Path) -> None:
-    """In the table and in the lineage."""
+    """This holds in the table and in the lineage."""
     options = ("adam", "sgd")
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {"kind": str(rng.choice(options)), "rate": float(rng.uniform())}
 
-    found = _page(root := write_run(tmp_path / "run", draw=draw))
+    found = _page(root := write_run(tmp_path / "run", steps=12, preset="m:odd", draw=draw))
 
     assert re.search(r"12 -?[\d.]+ (adam|sgd) [\d.]+", found.sections["members"])
-    kind = lineage(read_evidence(root).data)["hypers"][0]  # type: ignore[index]
+    kind = packed_lineage(read_evidence(root).data)["hypers"][0]  # type: ignore[index]
     assert kind["options"] == ["adam", "sgd"]
 
 
 @pytest.mark.usefixtures("drawn")
 def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
-    """Not its preset, its settings, names, options, warnings, tracebacks or directory."""
+    """Presets, settings, names, options, warnings, tracebacks and directories are text."""
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {EVIL: f"{EVIL}{rng.integers(2)}", "rate": 0.5}
@@ -322,20 +322,20 @@ def test_nothing_that_a_run_says_is_markup(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("drawn")
 def test_a_name_with_dollars_is_no_formula(tmp_path: Path) -> None:
-    """It is written as it is, be it of a hyperparameter or of the score."""
+    """The name of a hyperparameter or of the score is written as it is."""
     names = [r"$\nothing$", "fee_$ of_$"]
 
     def draw(rng: np.random.Generator) -> dict[str, float | str]:
         return {name: float(rng.uniform()) for name in names}
 
-    found = _page(write_run(tmp_path / "run", draw=draw))
+    found = _page(write_run(tmp_path / "run", steps=12, preset="m:odd", draw=draw))
 
     assert "could not be drawn" not in found.sections["figures"]
     assert all(name in found.sections["members"] for name in names)
 
 
 def test_pictures_are_lines_or_pixels_as_is_smaller() -> None:
-    """By how many points they have."""
+    """The number of points decides."""
     with new_figure(4, 3) as few, new_figure(4, 3) as many:
         few.subplots().plot(range(100))
         many.subplots().plot(range(MANY + 1))
@@ -347,7 +347,7 @@ def test_pictures_are_lines_or_pixels_as_is_smaller() -> None:
 
 
 def test_text_is_escaped_unless_it_is_markup() -> None:
-    """In content, in attributes, in data."""
+    """This holds in content, in attributes and in data."""
     assert tag("p", "<b>", tag("b", "&"), title='"<') == (
         '<p title="&quot;&lt;">&lt;b&gt;<b>&amp;</b></p>'
     )
@@ -361,7 +361,7 @@ def test_text_is_escaped_unless_it_is_markup() -> None:
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
 def test_text_has_contrast_enough(scheme: int) -> None:
-    """4.5 to 1, as WCAG's level AA asks of it; 3 to 1 for what is drawn."""
+    """It is 4.5 to 1 for text, as WCAG's level AA asks, and 3 to 1 for drawings."""
     style = (HERE / "page.css").read_text("utf-8").partition("@media print")[0]
     block = re.findall(r":root \{(.*?)\}", style, re.DOTALL)[scheme]
     colours = dict(re.findall(r"--([\w-]+): (#\w{6});", block))
@@ -381,7 +381,7 @@ def test_text_has_contrast_enough(scheme: int) -> None:
 
 
 def test_a_setting_is_written_as_a_person_would() -> None:
-    """Rules as calls, functions by name."""
+    """Rules are calls, and functions are names."""
     assert said({"is": "core:Every", "steps": 4}) == "Every(steps=4)"
     assert said("core:never") == "never"
     assert said({"is": "m:Chain", "of": [{"is": "m:A"}, "core:keep"]}) == ("Chain(of=[A(), keep])")
@@ -390,10 +390,10 @@ def test_a_setting_is_written_as_a_person_would() -> None:
 
 @pytest.mark.parametrize("offset", [0.0, 1e9, math.nan])
 def test_the_lineage_holds_every_record(tmp_path: Path, offset: float) -> None:
-    """Decoded here as the page does it; scores keep what tells them apart."""
+    """It is decoded as the page does it; rounded scores still differ."""
     run = read_evidence(write_run(tmp_path / "run", members=300, steps=5))
     run.columns.score[:] += offset
-    packed = lineage(run.data)
+    packed = packed_lineage(run.data)
 
     def unpack(name: str) -> np.ndarray:
         import base64
@@ -416,7 +416,7 @@ def test_the_lineage_holds_every_record(tmp_path: Path, offset: float) -> None:
 def test_the_same_runs_make_the_same_page_but_for_its_date(
     arms: tuple[list[Path], list[Path]],
 ) -> None:
-    """So that two reports can be compared."""
+    """Two reports can be compared."""
     first, second = (page([read_evidence(arms[0][0])]) for _ in range(2))
 
     undated = [re.sub(r"reported on [\d: -]+UTC", "", text) for text in (first, second)]

@@ -55,7 +55,7 @@ def _best(root: Path, arm: str, seed: int) -> float:
 
 
 def test_improvements_are_those_over_the_baseline_with_the_same_seed(study: Path) -> None:
-    """Against a plain loop."""
+    """They equal a plain loop."""
     found = read_ablation(study)
 
     assert found.seeds == (1, 2, 3)
@@ -80,7 +80,7 @@ def test_a_reported_number_is_that_of_the_member_that_was_selected(study: Path) 
 
 
 def test_all_can_be_measured_by_one_arm(study: Path) -> None:
-    """Also random searches, and in differences: against a plain loop."""
+    """Random searches and differences too equal a plain loop."""
     found = read_ablation(study, measure="final", difference=True)
 
     arms = ("truncation-3", "truncation-5", "tournament-3", "tournament-5", "replay", "baseline")
@@ -98,14 +98,14 @@ def test_all_can_be_measured_by_one_arm(study: Path) -> None:
 
 
 def test_unequal_budgets_are_said(study: Path) -> None:
-    """Of arms for which there is no random search of their size."""
+    """The arms have no random search of their size."""
     text = ranking(read_ablation(study))
     assert "UNEQUAL BUDGETS: truncation-3 trained 36 steps a run, baseline 60." in text
     assert "truncation-5 trained" not in text
 
 
 def test_what_is_not_done_is_left_out_and_said(tmp_path: Path) -> None:
-    """With its seed, so that all arms have the same seeds."""
+    """Its seed is left out of all arms."""
     root = tmp_path / "study"
     work_study(open_study(root, PRESET, [1]), _on)
     open_study(root, PRESET, [1, 2])
@@ -121,7 +121,7 @@ def test_what_is_not_done_is_left_out_and_said(tmp_path: Path) -> None:
 
 
 def test_an_arm_that_has_not_begun_is_left_out_and_said(study: Path, tmp_path: Path) -> None:
-    """In the table and in every figure; and so are seeds of which another arm is not done."""
+    """So are seeds of which another arm is not done."""
     shutil.copytree(study, root := tmp_path / "study")
     for run in ("tournament-5/1", "tournament-5/2", "tournament-5/3", "replay/2"):
         shutil.rmtree(root / run)
@@ -138,7 +138,7 @@ def test_an_arm_that_has_not_begun_is_left_out_and_said(study: Path, tmp_path: P
 
 
 def test_a_report_of_a_study_is_of_its_runs_that_are_done(study: Path, tmp_path: Path) -> None:
-    """The others are named; of none, it is refused."""
+    """The others are named; without finished runs it is refused."""
     shutil.copytree(study, root := tmp_path / "study")
     for arm in ("replay", "final", "truncation-3", "truncation-5", "tournament-3"):
         shutil.rmtree(root / arm)
@@ -156,7 +156,7 @@ def test_a_report_of_a_study_is_of_its_runs_that_are_done(study: Path, tmp_path:
 
 
 def test_a_directory_that_is_no_study_is_named(tmp_path: Path) -> None:
-    """Nor is one of which nothing is done."""
+    """A study without finished runs is named too."""
     with pytest.raises(RunError, match=r"is not a study: it has no study\.json"):
         read_ablation(tmp_path)
     open_study(tmp_path / "study", PRESET)
@@ -165,12 +165,16 @@ def test_a_directory_that_is_no_study_is_named(tmp_path: Path) -> None:
 
 
 def test_the_command_writes_figures_table_and_numbers(study: Path, tmp_path: Path) -> None:
-    """One panel an axis, a map for each pair."""
+    """There is a panel for each axis, and a map for each pair."""
     assert main(["ablation", str(study), "--out", str(tmp_path)]) == 0
 
     names = {path.name for path in tmp_path.iterdir()}
     assert {"ablation.png", "ablation.pdf", "ablation.md", "ablation.json"} <= names
     assert "interaction_exploit_members.png" in names
+    captions = (tmp_path / "captions.md").read_text()
+    assert "(ablation). Each bar is the mean of all arms with that level" in captions
+    assert "the random search with the same seed." in captions
+    assert "(interaction_exploit_members). " in captions
     body = json.loads((tmp_path / "ablation.json").read_text())
     assert body["arms"]["tournament-3"]["levels"] == {"exploit": "tournament", "members": 3.0}
     assert body["results"]["baseline"] == [_best(study, "baseline", seed) for seed in (1, 2, 3)]
@@ -197,7 +201,7 @@ def _heights(ax: Axes) -> list[float]:
 
 
 def test_bars_are_means_over_arms_and_whiskers_are_over_seeds() -> None:
-    """The seeds are what is independent, not the arms."""
+    """The seeds are independent, the arms are not."""
     found = _study(
         {("a", "x"): [1.0, 2.0], ("a", "y"): [3.0, 4.0], ("b", "x"): [1, 1], ("b", "y"): [1, 1]}
     )
@@ -218,7 +222,7 @@ def test_bars_are_means_over_arms_and_whiskers_are_over_seeds() -> None:
     st.lists(EIGHTHS, min_size=2, max_size=4),
 )
 def test_axes_that_add_up_do_not_interact(one: list[float], other: list[float]) -> None:
-    """Whatever their effects."""
+    """This holds for any effects."""
     cells = {
         (str(i), str(j)): [one[i] + other[j], one[i] + other[j] + 1]
         for i, j in itertools.product(range(len(one)), range(len(other)))

@@ -18,7 +18,11 @@ from analysis.__main__ import main
 from analysis.data.runs import RunData, read_runs
 from analysis.tables.arms import arm, common_step
 from analysis.tables.compare import Comparison, compare, row_of
-from analysis.tables.comparison_files import as_csv, as_json, as_markdown
+from analysis.tables.comparison_files import (
+    comparison_as_csv,
+    comparison_as_json,
+    comparison_as_markdown,
+)
 from core.directory.run import open_run
 from core.directory.settings_file import Settings
 from core.workers.worker import work
@@ -79,7 +83,7 @@ def test_seeds_that_are_not_shared_are_compared_without_pairs() -> None:
     assert row.t.p == pytest.approx(stats.ttest_ind(ours, theirs, equal_var=False).pvalue)
     assert row.permutation.p == pytest.approx(2 / math.comb(7, 3))
     assert (row.higher, row.comparisons) == (12.0, 12)
-    text = as_markdown(found)
+    text = comparison_as_markdown(found)
     assert "3 seeds against 4 others" in text
     assert "p, Welch's t" in text
     assert "| 10 | – | 1 |" in text
@@ -98,18 +102,18 @@ def test_a_few_shared_seeds_do_not_throw_away_the_others() -> None:
 
 
 def test_a_low_number_is_timed_downwards() -> None:
-    """And the others are compared as before."""
+    """The others are compared as before."""
     ours = [written([[-1.0, -3.0, 1.0]], seed=s) for s in range(2)]
     theirs = [written([[0.0, 0.0, -3.0]], seed=s) for s in range(2)]
 
     found = _compared(ours, theirs, lower=["twice"])
 
     assert found.rows[_row(found, "steps to target, twice")].ours == (2, 2)
-    assert "The target of twice is at most -6." in as_markdown(found)
+    assert "The target of twice is at most -6." in comparison_as_markdown(found)
 
 
 def test_a_number_of_one_arm_alone_is_named() -> None:
-    """It is not compared, and not forgotten."""
+    """It is not compared, but the text names it."""
     ours = _ending([3.0, 4.0])
     theirs = [
         run.having([[replace(r, report={}) for r in h] for h in run.histories])
@@ -145,7 +149,7 @@ def test_the_committed_table_of_the_digits_is_found_again() -> None:
 
 
 def test_times_to_the_baselines_end_are_compared() -> None:
-    """Its median by default; runs that never come there are counted, and make a bound."""
+    """The target is the baseline's median; runs that miss it are counted as a bound."""
     ours = [written([[0.0, 5.0, 6.0]], seed=s) for s in range(3)]
     theirs = [written([[0.0, 1.0, end]], seed=s) for s, end in enumerate((4.0, 5.0, 4.5))]
 
@@ -158,14 +162,14 @@ def test_times_to_the_baselines_end_are_compared() -> None:
     assert row.t is None
     assert row.permutation is not None
     assert row.permutation.p == 0.25  # three log-rank scores of one sign
-    text = as_markdown(found)
+    text = comparison_as_markdown(found)
     assert "≥ 3" in text
-    assert "0 of 3 runs of walk (first) and 1 of 3 of walk (second) never came there" in text
+    assert "0 of 3 runs of walk (first) and 1 of 3 of walk (second) never reached" in text
     assert _compared(ours, theirs, target=0.5).rows[-2].theirs == (2, 2, 2)
 
 
 def test_a_held_out_number_is_timed_if_it_is_named() -> None:
-    """Which of them should be high is not known otherwise."""
+    """Otherwise it is unknown whether it should be high."""
     ours, theirs = _ending([3.0, 4.0]), _ending([1.0, 2.0])
 
     names = [row.name for row in _compared(ours, theirs, held_out=["twice"]).rows]
@@ -175,18 +179,18 @@ def test_a_held_out_number_is_timed_if_it_is_named() -> None:
 
 
 def test_holm_corrects_for_all_numbers_that_are_tested() -> None:
-    """And none is below its p."""
+    """No corrected p is below its p."""
     rng = np.random.default_rng(0)
 
     found = _compared(_ending(rng.normal(1, 1, 6).tolist()), _ending(rng.normal(size=6).tolist()))
 
     ps = [(row.t or row.permutation, row.holm) for row in found.rows]
     assert all(test is not None and holm >= test.p for test, holm in ps)
-    assert f"{len(ps)} numbers are tested" in as_markdown(found)
+    assert f"{len(ps)} numbers are tested" in comparison_as_markdown(found)
 
 
 def test_unequal_budgets_are_said_aloud_and_first() -> None:
-    """Steps, evaluations, seconds: a baseline with less of them is no baseline."""
+    """Steps, evaluations or seconds of the arms differ."""
     ours = [with_copy(run, 1, 0, 3.0) for run in _ending([3.0, 4.0])]
     theirs = [written([[0.0, 2.0]], seed=s) for s in range(2)]
 
@@ -201,7 +205,7 @@ def test_unequal_budgets_are_said_aloud_and_first() -> None:
     assert back[2].startswith("Equal budgets: 4 steps a run")
     equal = _compared(_ending([3.0, 4.0]), _ending([3.0, 4.0]))
     assert [line[:30] for line in equal.budgets] == ["Equal budgets: 4 steps a run; "]
-    lines = as_markdown(_compared(ours, theirs)).splitlines()
+    lines = comparison_as_markdown(_compared(ours, theirs)).splitlines()
     assert lines[2].startswith("UNEQUAL BUDGETS")
 
 
@@ -211,15 +215,15 @@ def test_steps_that_failed_members_did_not_train_are_counted(tmp_path: Path) -> 
 
     found = arm(runs)
 
-    assert found.lost > 0
-    assert found.numbers["steps"] == (found.budget - found.lost,)
-    said = f"{found.lost} steps of failed members were not trained"
+    assert found.untrained_steps > 0
+    assert found.numbers["steps"] == (found.budget - found.untrained_steps,)
+    said = f"{found.untrained_steps} steps of failed members were not trained"
     assert any(said in line for line in compare(found, found).budgets)
 
 
 def test_one_pair_has_no_interval_and_no_test() -> None:
-    """None is claimed, and it is said."""
-    text = as_markdown(_compared(_ending([3.0]), _ending([1.0])))
+    """The text says that no interval is claimed."""
+    text = comparison_as_markdown(_compared(_ending([3.0]), _ending([1.0])))
 
     assert "1 seed" in text
     assert "no interval is claimed, and nothing can be tested" in text
@@ -255,30 +259,32 @@ def test_files_hold_all_numbers_of_all_seeds(
 
 
 def test_what_is_no_number_is_null_or_empty_in_the_files() -> None:
-    """So that any program can read them."""
+    """Any program can read them."""
     ours, theirs = _ending([3.0]), _ending([1.0])
     found = _compared(ours, theirs)
 
-    assert "NaN" not in as_json(found)
-    assert json.loads(as_json(found))["rows"][0]["holm"] is None
-    assert "nan" not in as_csv(arm(ours), arm(theirs), found)
+    assert "NaN" not in comparison_as_json(found)
+    assert json.loads(comparison_as_json(found))["rows"][0]["holm"] is None
+    assert "nan" not in comparison_as_csv(arm(ours), arm(theirs), found)
 
 
 def test_arms_of_one_name_are_told_apart() -> None:
-    """The columns are never one arm's twice."""
+    """No two columns have the same name."""
     found = _compared(_ending([3.0, 4.0]), _ending([1.0, 2.0]))
 
     assert found.names == ("walk (first)", "walk (second)")
-    assert "| 0 | 3 | 1 | 6 | 2 |" in as_markdown(found)
+    assert "| 0 | 3 | 1 | 6 | 2 |" in comparison_as_markdown(found)
 
 
 def test_a_run_with_unreadable_records_is_said_first() -> None:
-    """It is compared as far as it can be read."""
+    """It is compared as far as it is readable."""
     whole, torn = _ending([3.0, 4.0])
 
-    text = as_markdown(_compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0])))
+    text = comparison_as_markdown(
+        _compared([whole, replace(torn, problems=["x"])], _ending([1.0, 2.0]))
+    )
 
-    said = "NOT WHOLE: run-1 is without what cannot be read (1 records or files)."
+    said = "NOT COMPLETE: run-1 is without what is unreadable (1 records or files)."
     assert text.splitlines()[2] == said
 
 
@@ -293,11 +299,11 @@ def test_a_diverged_arm_is_said_and_not_averaged() -> None:
     assert math.isnan(row.difference)
     assert "selected is not compared: a seed has no such number." in found.notes
     assert found.rows[_row(found, "peak")].means == (2.0, 1.5)
-    assert "nan" not in as_markdown(found)
+    assert "nan" not in comparison_as_markdown(found)
 
 
 def test_a_number_that_a_best_member_did_not_report_is_left_out_and_said() -> None:
-    """Rather than averaged over the others."""
+    """It is not averaged over the other seeds."""
     runs = _ending([3.0, 4.0])
     last = runs[1].histories[0][-1]
     bare = [*runs[1].histories[0][:-1], replace(last, report={})]
@@ -314,7 +320,7 @@ def test_a_number_that_a_best_member_did_not_report_is_left_out_and_said() -> No
 def test_unfinished_runs_are_compared_so_far(
     tmp_path: Path, arms: tuple[list[Path], list[Path]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """At the last step that all have done, and it is said first."""
+    """They are compared at the last step that all have done, and the text says so first."""
     run = open_run(tmp_path / "run", "tests.trainers:walk", {"seed": 1})
     work(run, durable=False, turns=35)
     runs, against = [str(arms[0][0]), str(tmp_path / "run")], map(str, arms[1][:2])
@@ -352,7 +358,7 @@ BAD = {
 
 @pytest.mark.parametrize("case", BAD)
 def test_what_cannot_be_compared_is_refused(case: str) -> None:
-    """With the reason."""
+    """The message gives the reason."""
     ours, theirs = _ending([3.0, 4.0]), _ending([1.0, 2.0])
     options: dict[str, object] = {}
     if case == "mixed":
@@ -378,7 +384,7 @@ def test_what_cannot_be_compared_is_refused(case: str) -> None:
 
 
 def test_runs_without_a_common_step_have_nothing_to_compare_so_far() -> None:
-    """A member that has only begun."""
+    """A member has done no step yet."""
     with pytest.raises(ValueError, match="has a member that has done no step yet"):
         common_step([written([[1.0, 2.0], []], steps=2)])
 
@@ -386,7 +392,7 @@ def test_runs_without_a_common_step_have_nothing_to_compare_so_far() -> None:
 @settings(max_examples=30, deadline=None)
 @given(ENDS, st.integers(-50, 50))
 def test_a_constant_shift_is_found_in_every_seed(ends: list[float], shift: int) -> None:
-    """Exactly, and higher in all or none."""
+    """The difference is exact, and ours is higher in all seeds or in none."""
     found = _compared(_ending([end + shift for end in ends]), _ending(ends)).rows[0]
 
     assert found.of is not None
@@ -399,7 +405,7 @@ def test_a_constant_shift_is_found_in_every_seed(ends: list[float], shift: int) 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=2, max_size=5))
 def test_swapped_arms_say_the_opposite(pairs: list[tuple[int, int]]) -> None:
-    """Of every number that is tested."""
+    """This holds for every number that is tested."""
     ours, theirs = (_ending([float(p[i]) for p in pairs]) for i in (0, 1))
 
     there = _compared(ours, theirs, target=1.0)
@@ -415,8 +421,10 @@ def test_swapped_arms_say_the_opposite(pairs: list[tuple[int, int]]) -> None:
 
 
 def test_the_order_of_the_runs_is_no_matter() -> None:
-    """The same comparison, to the letter."""
+    """The texts are the same."""
     rng = np.random.default_rng(1)
     ours, theirs = (_ending(rng.normal(size=7).tolist()) for _ in range(2))
 
-    assert as_json(_compared(ours, theirs)) == as_json(_compared(ours[::-1], theirs[::-1]))
+    assert comparison_as_json(_compared(ours, theirs)) == comparison_as_json(
+        _compared(ours[::-1], theirs[::-1])
+    )

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.tables.arms import arm
 from analysis.tables.compare import Comparison, compare
-from analysis.tables.comparison_files import as_json, as_markdown
+from analysis.tables.comparison_files import comparison_as_json, comparison_as_markdown
 from tests.analysis.runs import Written, written
 
 
@@ -36,10 +36,10 @@ def _compared(n: int, first: int = 0, **options: object) -> Comparison:
 def test_which_interval_it_is_is_said(
     n: int, first: int, options: dict[str, str], said: str
 ) -> None:
-    """The t interval, or the bootstrap where it is asked for; with few seeds, that it is narrow."""
+    """It is t, or the bootstrap on request, which is too narrow for few seeds."""
     found = _compared(n, first, **options)
 
-    assert said in as_markdown(found)
+    assert said in comparison_as_markdown(found)
     [method] = {row.of.method for row in found.rows if row.of and row.of.method != "all equal"}
     assert method.removesuffix(" t") in said
-    assert f'"method": "{method}"' in as_json(found)
+    assert f'"method": "{method}"' in comparison_as_json(found)

@@ -1,4 +1,4 @@
-"""Whether higher or lower is better: claimed of the score, and of whatever somebody said it of."""
+"""Higher or lower is better: known for the score, and for numbers whose direction is given."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from analysis.figures.style import PBT
 from analysis.tables.ablation import Ablation, ranking
 from analysis.tables.arms import arm
 from analysis.tables.compare import compare
-from analysis.tables.comparison_files import as_markdown
+from analysis.tables.comparison_files import comparison_as_markdown
 from tests.analysis.runs import written
 
 
@@ -29,7 +29,7 @@ def _gaps(panel: Panel) -> list[Rectangle]:
 
 @pytest.mark.parametrize(("way", "better"), [(1, 0), (-1, 1)])
 def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
-    """And a frame where it is worse: of lower numbers, the other way around."""
+    """It is a frame if ours is worse; for lower numbers it is reversed."""
     found = _gaps(
         Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], way)
     )
@@ -39,8 +39,8 @@ def test_a_gap_is_coloured_where_ours_is_better(way: int, better: int) -> None:
     assert [gap.get_hatch() for gap in found] == [None, None]
 
 
-def test_a_gap_is_hatched_where_nobody_said_what_is_better() -> None:
-    """Both ways alike."""
+def test_a_gap_is_hatched_if_it_is_unknown_what_is_better() -> None:
+    """It is hatched whichever is higher."""
     found = _gaps(
         Panel("", [Bar("a", (2.0, 2.0), (1.0, 1.0)), Bar("b", (1.0, 1.0), (2.0, 2.0))], 0)
     )
@@ -52,7 +52,7 @@ def test_a_gap_is_hatched_where_nobody_said_what_is_better() -> None:
 def test_panels_know_of_the_score_and_of_what_is_named(
     arms: tuple[list[Path], list[Path]],
 ) -> None:
-    """A reported number is neither higher nor lower until somebody says so."""
+    """A reported number has no direction until the command line gives one."""
     runs = read_runs([arms[0][0], arms[1][0]])
     [score, *reported] = runs[0].score, *runs[0].columns.report
     last = reported[-1]
@@ -99,27 +99,27 @@ def test_the_lowest_is_first_where_lower_is_better() -> None:
 
 
 def test_a_comparison_says_of_which_numbers_it_does_not_know() -> None:
-    """Until --lower names it; the target is at most or at least what it says."""
+    """--lower changes that, and the target is then at most its value."""
     ours, theirs = (arm([written([[1.0, end]], seed=s) for s in (1, 2)]) for end in (2.0, 3.0))
 
     plain, named = compare(ours, theirs), compare(ours, theirs, lower=["twice"])
 
-    assert "No run says whether a higher twice is better" in as_markdown(plain)
-    assert "The target is at least 3." in as_markdown(plain)
-    said = as_markdown(named)
+    assert "No run says whether a higher twice is better" in comparison_as_markdown(plain)
+    assert "The target is at least 3." in comparison_as_markdown(plain)
+    said = comparison_as_markdown(named)
     assert "Of twice, lower is better." in said
     assert "The target of twice is at most 6." in said
     assert "No run says" not in said
 
 
 @pytest.mark.parametrize("command", ["figures", "report"])
-def test_a_number_that_nobody_reports_is_refused(
+def test_a_number_that_no_run_reports_is_refused(
     command: str,
     arms: tuple[list[Path], list[Path]],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """With those that there are."""
+    """The message names those that are reported."""
     out = str(tmp_path / "out.html")
 
     assert main([command, str(arms[0][0]), "--out", out, "--lower", "frechett"]) == 2

@@ -100,7 +100,7 @@ def test_a_normalised_score_is_as_by_hand() -> None:
 
 
 def test_every_preset_has_one_place_and_is_of_its_size() -> None:
-    """No run could fill two cells of one number; and there is a run for each."""
+    """No run fills two cells of one number, and each cell has a preset."""
     for table in TABLES:
         places = [(cell.preset, cell.number) for cell in table.cells.values()]
         assert len(places) == len(set(places)), table.name
@@ -167,7 +167,7 @@ def test_ours_fill_the_cells_of_their_presets() -> None:
 
 
 def test_a_number_that_the_cell_needs_and_the_run_has_not_is_named() -> None:
-    """Before any table is made."""
+    """The error comes before any table is written."""
     run = written([[1.0]], preset="tasks.gan.presets:table_4_baseline")
 
     with pytest.raises(ValueError, match=r"have no 'held_out' for the table; .*: twice"):
@@ -175,7 +175,7 @@ def test_a_number_that_the_cell_needs_and_the_run_has_not_is_named() -> None:
 
 
 def test_without_runs_our_cells_are_dashes() -> None:
-    """And never a number."""
+    """No cell of ours has a number."""
     for table in TABLES:
         laid = lay_out(table, {})
 
@@ -184,7 +184,7 @@ def test_without_runs_our_cells_are_dashes() -> None:
 
 
 def test_a_run_directory_fills_its_cell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """By the preset that its run.json names; the others are said to be left out."""
+    """The preset in its run.json decides; other runs are reported as left out."""
     root = run_of(tmp_path / "run", "tests.trainers:walk")
     rewrite(root, {"preset": "tasks.rl.presets:table_3[BuildMarines]"})
     other = run_of(tmp_path / "other", "tests.trainers:walk")
@@ -209,7 +209,7 @@ def test_a_run_directory_fills_its_cell(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_unfinished_runs_are_left_out_and_said() -> None:
-    """A cell is of runs that are done."""
+    """Only finished runs fill a cell."""
     run = written([[1.0, 2.0], [1.0]], preset="tasks.gan.presets:digits_table_4[fixed]")
 
     arms, notes = by_preset([run])
@@ -220,7 +220,7 @@ def test_unfinished_runs_are_left_out_and_said() -> None:
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_terminal_shows_every_number(width: int) -> None:
-    """Whatever its width: in several parts, none cut, no line too long."""
+    """A narrow one shows several parts, with nothing cut and no line too long."""
     for paper in TABLES:
         text = io.StringIO()
         table = lay_out(paper, {})
@@ -243,7 +243,7 @@ def test_a_terminal_shows_every_number(width: int) -> None:
 
 
 def test_special_characters_are_escaped() -> None:
-    """Those of LaTeX, and the bar of Markdown."""
+    """These are LaTeX's, and the bar of Markdown."""
     assert escape("50 % of a_b & c") == r"50 \% of a\_b \& c"
     assert escape(r"\ ~ ^ # $ { }") == (
         r"\textbackslash{} \textasciitilde{} \textasciicircum{} \# \$ \{ \}"

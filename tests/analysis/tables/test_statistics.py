@@ -59,7 +59,7 @@ def test_from_five_values_on_a_bootstrap_interval_is_scipys() -> None:
 
 
 def test_one_value_has_no_interval_and_no_test() -> None:
-    """None is claimed."""
+    """All of them return None."""
     assert interval([1.0]) is None
     assert difference_interval([1.0], [2.0], paired=True) is None
     assert difference_interval([1.0], [2.0, 3.0], paired=False) is None
@@ -117,7 +117,7 @@ def test_the_bootstrap_of_two_arms_is_scipys() -> None:
 
 
 def test_many_rearrangements_are_drawn_instead_of_all_tried() -> None:
-    """And the name of the test says so."""
+    """The name of the test says so."""
     rng = np.random.default_rng(0)
     ours, theirs = rng.normal(1, 1, 15).tolist(), rng.normal(0, 1, 15).tolist()
 
@@ -153,7 +153,7 @@ def test_holm_is_as_by_hand() -> None:
 
 
 def test_logrank_scores_sum_to_the_numerator_of_scipys_test() -> None:
-    """By hand: of four, the first two came there; and O - E of scipy's statistic."""
+    """By hand: the first two of four reached the target; and O - E of scipy's statistic."""
     assert logrank_scores([1, 2, 3, 4], [True, True, False, False]) == pytest.approx(
         [3 / 4, 1 - 7 / 12, -7 / 12, -7 / 12]
     )
@@ -229,7 +229,7 @@ def test_intervals_cover_the_mean_as_often_as_is_written_down(
 @settings(max_examples=40, deadline=None)
 @given(SAMPLES, st.integers(-1000, 1000))
 def test_a_constant_shift_is_found_exactly(theirs: list[float], shift: int) -> None:
-    """With no width, and for certain."""
+    """The interval has no width, and p is 0."""
     ours = [value + shift for value in theirs]
 
     found = difference_interval(ours, theirs, paired=True)
@@ -246,7 +246,7 @@ def test_a_constant_shift_is_found_exactly(theirs: list[float], shift: int) -> N
 def test_swapping_the_arms_flips_the_signs(
     pairs: list[tuple[float, float]], paired: bool, how: str
 ) -> None:
-    """Of interval and effect, and leaves every p."""
+    """Interval and effect change sign, and every p stays."""
     ours, theirs = map(list, zip(*pairs, strict=True))
     assume(not math.isclose(np.mean(ours), np.mean(theirs), abs_tol=1e-9))
 
@@ -270,7 +270,7 @@ def test_swapping_the_arms_flips_the_signs(
 def test_the_order_of_the_seeds_is_no_matter(
     pairs: list[tuple[float, float]], paired: bool, how: str, random: Random
 ) -> None:
-    """Of the pairs, or on each side."""
+    """This holds for pairs and for each side."""
     shuffled = random.sample(pairs, len(pairs))
     ours, theirs = map(list, zip(*pairs, strict=True))
     mine, other = map(list, zip(*shuffled, strict=True))

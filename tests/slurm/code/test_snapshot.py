@@ -52,7 +52,7 @@ def test_what_is_no_code_may_be_edited_meanwhile(tmp_path: Path) -> None:
     """The snapshot holds the packages, and where the preset lies; no text for people."""
     frozen = freeze("tasks.toy.presets:pbt", tmp_path)
     names = {path.name for path in (frozen.folder / "project").iterdir()}
-    assert names == {"core", "tasks", "slurm", "analysis", "SNAPSHOT"}
+    assert names == {"core", "tasks", "slurm", "analysis", "paper", "SNAPSHOT"}
     assert not list(frozen.folder.rglob("*.md"))
 
 

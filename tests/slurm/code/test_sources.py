@@ -85,6 +85,27 @@ def test_a_preset_is_made_from_the_frozen_code_alone(
     ).read_bytes()
 
 
+def test_the_frozen_code_reads_the_papers_numbers_from_its_own_copy(tmp_path: Path) -> None:
+    """A job that makes a preset of the paper's tables finds them beside its frozen code."""
+    frozen = freeze("tasks.rl.presets:table_3", tmp_path / "jobs")
+
+    said = subprocess.run(
+        [sys.executable, "-c", "from tasks.rl import scores; print(scores.PAPER, scores.TABLE_3)"],
+        cwd=tmp_path,
+        env=os.environ | frozen.environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+    assert said.startswith(f"{frozen.folder / 'project' / 'paper'} ")
+    assert "BuildMarines" in said
+    for name in ("tables.json", "human_scores.json"):
+        copy = frozen.folder / "project" / "paper" / name
+        assert not copy.is_symlink()
+        assert copy.read_bytes() == (REPOSITORY / "paper" / name).read_bytes()
+
+
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of this program, a git repository in whose root the user's own tasks lie."""
@@ -159,7 +180,7 @@ def test_a_run_of_a_task_in_the_projects_root(project: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     info = json.loads((project / "runs/debug/run.json").read_text())
-    assert info["preset"] == "wanders:pbt"
+    assert info["epochs"][-1]["preset"] == "wanders:pbt"
     assert (project / "runs/debug.slurm").is_dir()
 
 
