@@ -11,12 +11,13 @@ from core.directory.run import RunError
 from core.status.progress import duration
 from core.terminal.whole import Whole
 from core.workers.worker import MARGIN
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot
 from slurm.jobs.executor import sbatch_file
 from slurm.jobs.job import LAST
 from slurm.jobs.ledger import Ledger
-from slurm.request import Request, minutes
+from slurm.request import Request
+from slurm.units import minutes, time_text
 
 # the preset is made where only frozen code can be imported; its error is said without our traceback
 MAKE = """
@@ -38,7 +39,7 @@ echo "PROBE: fine"
 """
 
 
-def check(request: Request) -> None:
+def check_request(request: Request) -> None:
     """Ask Slurm whether it would take such jobs.
 
     Raises:
@@ -46,14 +47,14 @@ def check(request: Request) -> None:
     """
     if request.cluster != "slurm":
         return
-    if request.time is None:
+    if request.minutes is None:
         raise RunError(
             "--time is missing: how long one job may run before it is requeued, as in "
             "--time 4:00:00 (it may stand in the site's file)"
         )
     if shutil.which("sbatch") is None:
-        queue.call("sbatch")  # says what to do
-    known = queue.partitions()
+        squeue.call("sbatch")  # says what to do
+    known = squeue.partitions()
     named = [] if request.partition is None else request.partition.split(",")
     for name in named:
         if name not in known:
@@ -70,28 +71,31 @@ def check(request: Request) -> None:
     for name, about in used.items():
         if about["limit"] not in ("infinite", "n/a") and len(used) == 1:
             longest = minutes(about["limit"])
-            if minutes(request.time) > longest:
+            if request.minutes > longest:
                 raise RunError(
-                    f"--time {request.time} is more than partition {name} allows: {about['limit']}"
+                    f"--time {time_text(request.minutes)} is more than partition {name} allows: "
+                    f"{about['limit']}"
                 )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "test.sh")
-        most = queue.largest_array() if request.jobs > 1 else 1  # `send` makes several of more
+        most = (
+            squeue.largest_array() if request.jobs > 1 else 1
+        )  # `submit_arrays` makes several of more
         script.write_text(sbatch_file(request, Path(folder), min(request.jobs, most)))
         try:
-            queue.call("sbatch", "--test-only", str(script))
+            squeue.call("sbatch", "--test-only", str(script))
         except RunError as error:
             said = str(error).replace("allocation failure: ", "")
             raise RunError(f"Slurm would not take these jobs: {said}") from error
 
 
-def check_code(whole: Whole, launch: Ledger, frozen: Snapshot, other_code: bool) -> None:
+def check_code(whole: Whole, ledger: Ledger, frozen: Snapshot, other_code: bool) -> None:
     """Hold a run to the code with which it began.
 
     Raises:
         RunError: this is another, and `other_code` does not say that it is meant so.
     """
-    before = [array for array in launch.arrays() if array.code]
+    before = [array for array in ledger.arrays() if array.code]
     changed = before and Path(before[-1].code).name != frozen.folder.name
     if (whole.code == frozen.commit and not changed) or other_code:
         return
@@ -150,13 +154,14 @@ def check_room(out: Path) -> None:
 def check_time(whole: Whole, request: Request) -> None:
     """Raise RunError if a turn of this run is longer than a job would be."""
     longest = whole.turn()
-    if request.time is not None and MARGIN * longest + LAST > 60 * minutes(request.time):
+    if request.minutes is not None and MARGIN * longest + LAST > 60 * request.minutes:
         raise RunError(
-            f"--time {request.time} is too short: a turn of this run takes {duration(longest)}"
+            f"--time {time_text(request.minutes)} is too short: a turn of this run takes "
+            f"{duration(longest)}"
         )
 
 
-def probe_node(launch: Ledger, request: Request, seconds: float) -> list[str]:
+def probe_node(ledger: Ledger, request: Request, seconds: float) -> list[str]:
     """Try on a node of the partition whether it sees the run directory.
 
     srun carries the answer over the network, so that it arrives if nothing else is shared.
@@ -164,7 +169,7 @@ def probe_node(launch: Ledger, request: Request, seconds: float) -> list[str]:
     Raises:
         RunError: the node does not see it, or cannot write there, or has no such Python.
     """
-    folder, token = launch.folder, os.urandom(8).hex()
+    folder, token = ledger.folder, os.urandom(8).hex()
     (folder / "probe").write_text(token + "\n")
     options = ["--ntasks=1", "--nodes=1", "--time=1", f"--immediate={max(1, round(seconds))}"]
     options += [f"--{name}={value}" for name, value in _where(request).items()]

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.directory.run import RunError
@@ -110,7 +110,7 @@ def cancel(ids: Sequence[str], *, pending_only: bool = False) -> None:
         call("scancel", *(["--state=PENDING"] if pending_only else []), *ids)
 
 
-def own_name() -> str:
+def own_job_id() -> str:
     """Return the name of the job that this process belongs to: "1234_5", "1234", or "".
 
     SLURM_JOB_ID will not do: that of an array's last element is the number of the whole array, and
@@ -193,8 +193,3 @@ def requeue_self(name: str, say: Callable[[str], object]) -> bool:
                 ) from error
             say(f"cannot be requeued yet: {error}")
             time.sleep(5)
-
-
-def expand(id: str, count: int) -> Iterable[str]:
-    """Return the ids of the jobs of an array, or of a job that is none."""
-    return [id] if count == 1 else [f"{id}_{i}" for i in range(count)]

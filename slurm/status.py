@@ -42,7 +42,7 @@ def check_is_run(root: Path) -> None:
     raise RunError(f"{root} is no run, but holds some; give one of {', '.join(names)}{more}")
 
 
-def show(whole: Whole, launch: Ledger, console: Console) -> None:
+def show(whole: Whole, ledger: Ledger, console: Console) -> None:
     """Print members, and jobs; Slurm is asked once, and nothing of its accounting."""
     if whole.study is not None:
         console.print(StudyView(whole.study).draw(10**6))
@@ -50,14 +50,14 @@ def show(whole: Whole, launch: Ledger, console: Console) -> None:
     if whole.study is None:
         [view] = whole.views()
         console.print(RunView(view).draw(max(len(rows), 1)))
-    arrays = launch.arrays()
+    arrays = ledger.arrays()
     if not arrays:
         console.print("No job of this run was submitted by `python -m slurm`.")
         return
     jobs: dict[str, Element] = {}
     asked = True
     try:
-        jobs = launch.elements()
+        jobs = ledger.elements()
     except RunError as error:
         asked = False
         console.print(Text(f"Slurm cannot be asked: {error}", style="yellow"))
@@ -70,7 +70,7 @@ def show(whole: Whole, launch: Ledger, console: Console) -> None:
         console.print(f"Local jobs: {alive} running, {len(local) - alive} over")
     shown = [job for job in jobs.values() if job.is_live or job.state in FAILED]
     if shown:
-        console.print(job_table(rows, shown, launch.asked_to_leave(), whole.root))
+        console.print(job_table(rows, shown, ledger.asked_to_leave(), whole.root))
 
 
 def summary(ids: list[str], jobs: Mapping[str, Element], other: str) -> str:

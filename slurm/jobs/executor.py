@@ -16,11 +16,11 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm import slurm as submitit_slurm
 
 from core.directory.run import RunError, code_version
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot
 from slurm.jobs.job import Job
 from slurm.jobs.ledger import Array, Ledger
-from slurm.request import Request, as_json, gigabytes, minutes
+from slurm.request import Request, as_json
 
 NEVER = 10**6  # how often a job may time out, as submitit counts: it is the run that ends
 FOREVER = 60 * 24 * 365  # minutes: the limit of a local job for which none was given
@@ -62,8 +62,7 @@ def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -
     ]
     setup = [*request.setup, *exports]
     if request.cluster == "local":
-        limit = FOREVER if request.time is None else minutes(request.time)
-        return {"timeout_min": limit, "local_setup": setup}
+        return {"timeout_min": request.minutes or FOREVER, "local_setup": setup}
     found: dict[str, object] = {
         "name": name,
         "cpus_per_task": request.cpus * request.per_job,
@@ -77,10 +76,10 @@ def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -
         "slurm_srun_args": ["--export=ALL"],  # where a site exports nothing, the job needs it still
         "slurm_additional_parameters": {"requeue": True} | dict(request.sbatch),
     }
-    if request.time is not None:
-        found["timeout_min"] = minutes(request.time)
-    if request.mem is not None:
-        found["mem_gb"] = gigabytes(request.mem) * request.per_job
+    if request.minutes is not None:
+        found["timeout_min"] = request.minutes
+    if request.gigabytes is not None:
+        found["mem_gb"] = request.gigabytes * request.per_job
     if request.gpus:
         found["gpus_per_node"] = request.gpus
     return found
@@ -111,15 +110,15 @@ def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, 
     return list(zip(sizes, shares, strict=True))
 
 
-def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
+def submit_arrays(ledger: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
     """Submit, in as many arrays as Slurm's limit makes necessary; note each at once."""
-    folder = launch.folder / "log"
-    name = job_name(launch.folder)
+    folder = ledger.folder / "log"
+    name = job_name(ledger.folder)
 
     def noted(ids: Sequence[str]) -> Array:
         code, called = str(frozen.folder), name if request.cluster == "slurm" else ""
         array = Array(tuple(ids), request.cluster, as_json(request), code, frozen.commit, called)
-        launch.add(array)
+        ledger.add(array)
         return array
 
     if request.cluster == "debug":
@@ -132,11 +131,11 @@ def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterat
             parameters = _parameters(request, 1, frozen, name)
             parameters["local_setup"] = [*setup, *parameters["local_setup"]]  # type: ignore[misc]
             executor.update_parameters(**parameters)
-            with _silent(launch.folder / "local.log"):
+            with _silent(ledger.folder / "local.log"):
                 yield noted([executor.submit(job).job_id])
         return
     sent: list[str] = []
-    for size, share in chunks(request.jobs, queue.largest_array(), request.array_parallelism):
+    for size, share in chunks(request.jobs, squeue.largest_array(), request.array_parallelism):
         executor = submitit.AutoExecutor(
             folder=folder,
             cluster="slurm",
@@ -155,7 +154,7 @@ def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterat
             ) from error
         sent += [job.job_id for job in jobs]
         array = noted([job.job_id for job in jobs])
-        if not launch.elements().keys() & {*array.ids}:
+        if not ledger.elements().keys() & {*array.ids}:
             raise RunError(
                 f"sbatch seems to have submitted job {array.name}, but Slurm knows no job of that "
                 f"number called {name}: look at `squeue --me`. Does your sbatch print more than "
@@ -168,7 +167,7 @@ def _gpus(i: int, request: Request) -> str:
     """Return the GPUs of the i-th local job: submitit would give all jobs the same ones."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None and shutil.which("nvidia-smi"):
-        listed = queue.call("nvidia-smi", "-L").splitlines()
+        listed = squeue.call("nvidia-smi", "-L").splitlines()
         visible = ",".join(str(n) for n, line in enumerate(listed) if line.startswith("GPU"))
     given = [gpu for gpu in (visible or "").split(",") if gpu]
     mine = given[i * request.gpus : (i + 1) * request.gpus]
@@ -208,11 +207,11 @@ def _silent(log: Path) -> Iterator[None]:
         os.close(kept[1])
 
 
-def would_submit(launch: Ledger, request: Request, code: str) -> str:
+def preview(ledger: Ledger, request: Request, code: str) -> str:
     """Return what would be submitted, for --dry-run; `code` is the name of the frozen code."""
-    frozen = Snapshot(launch.folder / code, code_version(), "")
+    frozen = Snapshot(ledger.folder / code, code_version(), "")
     if request.cluster == "slurm":
-        return sbatch_file(request, launch.folder / "log", request.jobs, frozen)
+        return sbatch_file(request, ledger.folder / "log", request.jobs, frozen)
     if request.cluster == "debug":
         return "One worker would work here, in this process."
     setup = _parameters(request, 1, frozen, "")["local_setup"]

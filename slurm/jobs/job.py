@@ -29,7 +29,7 @@ from core.study.study import open_study, work_study
 from core.terminal.whole import Whole, look
 from core.workers.pool import DONE, THREADS, UNFINISHED, Pool
 from core.workers.worker import MARGIN, work
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot, thaw
 from slurm.jobs.ledger import Ledger
 from slurm.jobs.lives import RETURNS, idle_lives
@@ -82,12 +82,12 @@ class Job:
             root, on = Path(self.root), functools.partial(work, device=self.devices[0])
             done = work_study(open_study(root), on) if is_study(root) else on(open_run(root))
             return ALL_DONE if done else "stopped"
-        shift = _Shift(self)
+        execution = _Execution(self)
         try:
-            return shift.serve()
+            return execution.serve()
         except RunError as error:
-            if shift.root.exists():
-                shift._warn(str(error))
+            if execution.root.exists():
+                execution._warn(str(error))
             raise
 
     def checkpoint(self) -> object:
@@ -98,12 +98,12 @@ class Job:
 
 
 @dataclass(slots=True)
-class _Shift:
+class _Execution:
     """One execution of a job, from its start to its end or to its being requeued."""
 
     job: Job
     root: Path = field(init=False)
-    launch: Ledger = field(init=False)
+    ledger: Ledger = field(init=False)
     name: str = field(init=False)  # of the job: "1234_5"; "" outside of a cluster
     asked: str = ""  # the signal, or the wish, that told us to leave
     began: float = field(default_factory=time.monotonic)
@@ -115,9 +115,9 @@ class _Shift:
 
     def __post_init__(self) -> None:
         self.root = Path(self.job.root)
-        self.launch = Ledger(self.root)
-        self.name = queue.own_name()
-        if "_" in self.name and self.job.limit is None and not queue.is_own(self.name):
+        self.ledger = Ledger(self.root)
+        self.name = squeue.own_job_id()
+        if "_" in self.name and self.job.limit is None and not squeue.is_own(self.name):
             self.name = os.environ.get("SLURM_JOB_ID", "")
 
     def serve(self) -> str:
@@ -131,8 +131,8 @@ class _Shift:
             signal.signal(number, self._ask)
         whole = self._check()
         if not self.job.code:  # else `submit` does, who knows more
-            self.launch.register(self.name, self.job.together)
-        left = queue.seconds_left(self.name, self.job.limit)
+            self.ledger.register(self.name, self.job.together)
+        left = squeue.seconds_left(self.name, self.job.limit)
         self.end = self.limit = None if left is None else self.began + left
         before = self.records = whole.records()
         if left is not None and MARGIN * (turn := whole.turn()) > left - LAST:
@@ -155,10 +155,10 @@ class _Shift:
             silent = _silent_ends(pool)
         whole = _look(self.root)  # a study may have got more seeds meanwhile
         if whole.is_done():
-            self.launch.end_all(self.name)
+            self.ledger.end_all(self.name)
             return self._say(ALL_DONE)
-        if self.launch.must_leave(self.name):
-            self.launch.has_left(self.name)
+        if self.ledger.must_leave(self.name):
+            self.ledger.has_left(self.name)
             return self._say("left, as asked: the run goes on without this job")
         at_limit = self.limit is not None and time.monotonic() > self.limit - 2 * LAST
         if gave_up and at_limit and before == whole.records():
@@ -237,7 +237,7 @@ class _Shift:
             now = time.monotonic()
             if now - looked > LOOK:
                 looked = now
-                if not self.asked and self.launch.must_leave(self.name):
+                if not self.asked and self.ledger.must_leave(self.name):
                     self.asked = "a wish that it should leave"
             if self.asked and not told:
                 told = True
@@ -253,9 +253,9 @@ class _Shift:
 
     def _has_more_time(self, now: float) -> bool:
         """Ask Slurm once more, if it is the time limit: a suspended job has its clock stopped."""
-        if self.end != self.limit or queue.is_local() or not self.name:
+        if self.end != self.limit or squeue.is_local() or not self.name:
             return False
-        left = queue.ask_seconds_left(self.name)
+        left = squeue.ask_seconds_left(self.name)
         if left is None or left <= 2 * LAST:
             return False
         self.end = self.limit = now + left
@@ -292,7 +292,7 @@ class _Shift:
 
     def _check_lives(self, pool: Pool, before: int, now: int) -> None:
         """Raise RunError if the job has come back again and again for nothing."""
-        lives = idle_lives(self.launch, self.name, before, now) if self.name else 0
+        lives = idle_lives(self.ledger, self.name, before, now) if self.name else 0
         if lives <= RETURNS:
             return
         words = "\n".join(f"{pool.log(i)}: {_last_words(pool, i)}" for i in range(pool.workers))
@@ -305,12 +305,12 @@ class _Shift:
 
     def _come_back(self) -> str:
         """Ask to be started again, unless somebody has cancelled the job."""
-        if queue.is_local():
+        if squeue.is_local():
             self._say("starts again")
             sys.exit(LOCAL_AGAIN)
         if not self.name:
             return self._say("stopped; the run can be resumed")
-        if not queue.requeue_self(self.name, self._say):
+        if not squeue.requeue_self(self.name, self._say):
             return self._say("left: this job was cancelled, or is requeued already")
         sys.exit(0)  # at once: Slurm would wait for it, and kill it
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.directory.run import RunError
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.squeue import Element
 
 
@@ -84,7 +84,7 @@ class Ledger:
             "root": os.path.realpath(self.root),
             "time": time.time(),
         }
-        made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
+        made = path.with_name(f".{path.name}-{os.getpid()}-{squeue.own_job_id()}.tmp")
         made.write_text(json.dumps(body, indent=1) + "\n")
         if path.exists() and not array.request:
             made.unlink()
@@ -151,7 +151,7 @@ class Ledger:
 
         Elements that were cancelled while they were pending are one line, that of their array.
         """
-        found = queue.elements(self.slurm_ids())
+        found = squeue.elements(self.slurm_ids())
         for array in self.arrays():
             if array.job_name:  # Slurm counts anew after a reset: the number may be another's
                 found = {
@@ -197,12 +197,12 @@ class Ledger:
                 pass
         except OSError:
             return  # another was first; or it cannot be written down: what is pending will see it
-        if not name or queue.is_local():
+        if not name or squeue.is_local():
             return
         try:
             pending = [id for id, job in self.elements().items() if job.state == "PENDING"]
             ids = {id.partition("_")[0] if self._has_all(id) else id for id in pending}
-            queue.cancel(sorted(ids), pending_only=True)
+            squeue.cancel(sorted(ids), pending_only=True)
         except RunError as error:  # they will start, find all done, and end
             print(f"what is pending was not cancelled: {error}", flush=True)
 

@@ -10,7 +10,7 @@ from slurm.jobs.ledger import Ledger
 RETURNS = 3  # times in a row that a job comes back while no record is published in the whole run
 
 
-def idle_lives(launch: Ledger, name: str, before: int, now: int) -> int:
+def idle_lives(ledger: Ledger, name: str, before: int, now: int) -> int:
     """Note the end of a job's life; return how many of its lives in a row brought nothing.
 
     What others publish counts, in its life and between its lives. Each job has a file of its own.
@@ -18,7 +18,7 @@ def idle_lives(launch: Ledger, name: str, before: int, now: int) -> int:
     Args:
         before: the run's records when the life began. now: when it ended.
     """
-    path = launch.folder / "lives" / f"{name}.json"
+    path = ledger.folder / "lives" / f"{name}.json"
     with contextlib.suppress(OSError):  # it cannot be written down: then the run cannot either
         if now != before:
             path.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def _session(leader: int) -> list[int]:
     return [pid for pid, (state, _, session) in found.items() if session == leader and state != "Z"]
 
 
-class Launched:
+class SubmittedRun:
     """A run and its jobs."""
 
     def __init__(

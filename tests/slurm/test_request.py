@@ -1,74 +1,17 @@
-"""What is asked of Slurm: numbers that fit together, times and sizes as Slurm writes them."""
+"""Requests: numbers that fit together, and the defaults of the site."""
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.directory.run import RunError
 from slurm.request import (
     Request,
     as_json,
-    gigabytes,
     make,
-    minutes,
     read_site,
     sbatch_options,
 )
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("90", 90),
-        ("10:00", 10),
-        ("0:30", 1),
-        ("4:00:00", 240),
-        ("0:00:01", 1),
-        ("2-0", 2880),
-        ("1-12:30", 2190),
-        ("1-00:00:01", 1441),
-    ],
-)
-def test_times_are_read_as_slurm_reads_them(text: str, expected: int) -> None:
-    """Minutes alone, minutes with seconds, hours, days; a part of a minute counts as one."""
-    assert minutes(text) == expected
-
-
-@given(
-    days=st.integers(0, 30), hours=st.integers(0, 23), rest=st.integers(0, 59), s=st.integers(0, 59)
-)
-def test_the_ways_to_write_a_time_agree(days: int, hours: int, rest: int, s: int) -> None:
-    """Whatever the time."""
-    seconds = ((days * 24 + hours) * 60 + rest) * 60 + s
-
-    assert minutes(f"{days}-{hours}:{rest:02d}:{s:02d}") == -(-seconds // 60)
-    assert minutes(f"{days * 24 + hours}:{rest:02d}:{s:02d}") == -(-seconds // 60)
-    assert minutes(f"{seconds // 60}:{s:02d}") == -(-seconds // 60)
-
-
-@pytest.mark.parametrize("text", ["", "4h", "1-", "-5", "1:2:3:4", "infinite", "1.5"])
-def test_a_text_that_is_no_time_is_refused(text: str) -> None:
-    """With the ways to write one."""
-    with pytest.raises(RunError, match="d-hh:mm:ss"):
-        minutes(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("16G", 16), ("16GB", 16), ("4000M", 3.90625), ("4000", 3.90625), ("1T", 1024), ("512m", 0.5)],
-)
-def test_sizes_are_read_as_slurm_reads_them(text: str, expected: float) -> None:
-    """A number alone is megabytes."""
-    assert gigabytes(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "0", "4 GB", "lots", "-1G"])
-def test_a_text_that_is_no_size_is_refused(text: str) -> None:
-    """With an example of one."""
-    with pytest.raises(RunError, match="16G"):
-        gigabytes(text)
 
 
 def test_workers_become_jobs() -> None:
@@ -103,6 +46,16 @@ def test_what_does_not_fit_together_is_refused(asked: dict[str, object], sentenc
         make(asked, {})
 
 
+def test_times_and_sizes_become_numbers_and_are_kept_as_text() -> None:
+    """The ledger's text gives the same request again, also for a size below a megabyte."""
+    request = make({"time": "1-00:30", "mem": "512K"}, {})
+
+    assert (request.minutes, request.gigabytes) == (1470, 2**-11)
+    assert as_json(request)["time"] == "24:30:00"
+    assert as_json(request)["mem"] == "512K"
+    assert make({}, as_json(request)) == request
+
+
 def test_the_command_line_goes_over_the_site(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +81,7 @@ def test_the_command_line_goes_over_the_site(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('partitoin = "gpu"', "did you mean 'partition'"),
+        ('partitoin = "gpu"', "did you mean partition"),
         ("partition = 3", "partition = 3 is not what it should be: a text"),
         ('gpus = "two"', "a whole number"),
         ('setup = "module load"', "a list of texts"),

@@ -25,8 +25,8 @@ def test_the_batch_file_says_what_was_asked() -> None:
         gpus=1,
         workers_per_gpu=2,
         cpus=3,
-        mem="2G",
-        time="4:00:00",
+        gigabytes=2.0,
+        minutes=240,
         partition="gpu",
         account="a",
         qos="q",
@@ -66,12 +66,12 @@ def test_the_batch_file_says_what_was_asked() -> None:
 
 def test_all_jobs_may_run_at_once_if_nothing_else_is_said() -> None:
     """submitit itself would let 256 run."""
-    assert "#SBATCH --array=0-299%300" in _lines(Request(workers=300, time="60"))
+    assert "#SBATCH --array=0-299%300" in _lines(Request(workers=300, minutes=60))
 
 
 def test_the_batch_file_is_a_shell_script_whatever_is_in_the_names() -> None:
     """bash itself reads it, spaces and all."""
-    text = "\n".join(_lines(Request(workers=2, time="60")))
+    text = "\n".join(_lines(Request(workers=2, minutes=60)))
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     frozen = "/shared/a run.slurm/code-1"
     path = f"'{frozen}/own:{frozen}/project'${{PYTHONPATH:+:$PYTHONPATH}}"
@@ -80,7 +80,7 @@ def test_the_batch_file_is_a_shell_script_whatever_is_in_the_names() -> None:
 
 def test_python_is_deaf_to_the_notice_until_it_has_its_handler() -> None:
     """Slurm may send it in a job's first second: it would die of it, and not be requeued."""
-    command = next(line for line in _lines(Request(time="60")) if line.startswith("srun"))
+    command = next(line for line in _lines(Request(minutes=60)) if line.startswith("srun"))
     script = "import os, signal; os.kill(os.getpid(), signal.SIGUSR2); print('alive')"
     start = command[command.index("sh -c") :].partition(" -u -m ")[0]
 

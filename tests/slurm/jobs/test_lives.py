@@ -57,27 +57,27 @@ def _requeues(slurm: Fake) -> int:
 
 def test_what_others_publish_counts(tmp_path: Path) -> None:
     """In a life and between two: only lives in a row that brought nobody anything are counted."""
-    launch = Ledger(tmp_path / "run")
+    ledger = Ledger(tmp_path / "run")
 
     counts = [
-        idle_lives(launch, "9_1", before, now)
+        idle_lives(ledger, "9_1", before, now)
         for before, now in ((0, 5), (5, 5), (5, 5), (5, 6), (6, 6), (7, 7), (7, 7), (7, 7))
     ]
 
     assert counts == [0, 1, 2, 0, 1, 1, 2, 3]
-    assert idle_lives(launch, "9_2", 7, 7) == 1
+    assert idle_lives(ledger, "9_2", 7, 7) == 1
 
 
 def test_jobs_that_are_submitted_anew_begin_to_count_anew(tmp_path: Path) -> None:
     """Slurm may give a number again."""
-    launch = Ledger(tmp_path / "run")
-    idle_lives(launch, "9_1", 5, 5)
-    idle_lives(launch, "9_2", 5, 5)
+    ledger = Ledger(tmp_path / "run")
+    idle_lives(ledger, "9_1", 5, 5)
+    idle_lives(ledger, "9_2", 5, 5)
 
-    launch.forget(["9_2"])
+    ledger.forget(["9_2"])
 
-    assert idle_lives(launch, "9_1", 5, 5) == 1
-    assert idle_lives(launch, "9_2", 5, 5) == 2
+    assert idle_lives(ledger, "9_1", 5, 5) == 1
+    assert idle_lives(ledger, "9_2", 5, 5) == 2
 
 
 def _idle(out: Path) -> tuple[Ledger, int]:
@@ -109,7 +109,7 @@ def test_a_life_in_which_the_job_was_told_to_leave_does_not_count(
 ) -> None:
     """Preempted before it could get anything done, it comes back."""
     out = tmp_path / "run"
-    launch, records = _idle(out)
+    ledger, records = _idle(out)
 
     job = _life(out, QUITS_LATE)
     assert job.stdout is not None
@@ -120,7 +120,7 @@ def test_a_life_in_which_the_job_was_told_to_leave_does_not_count(
     assert job.returncode == 0, complained
     assert _requeues(slurm) == 1
     assert look(out).records() == records
-    assert idle_lives(launch, "9", records, records) == RETURNS + 1, "that life was counted"
+    assert idle_lives(ledger, "9", records, records) == RETURNS + 1, "that life was counted"
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
