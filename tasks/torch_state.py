@@ -7,22 +7,24 @@ import torch
 from torch import Tensor
 
 
-def save(state: object, path: Path) -> None:
-    """Write what `load` reads: tensors, numbers, texts, and dicts and lists of them."""
+def save_state(state: object, path: Path) -> None:
+    """Write what `load_state` reads: tensors, numbers, texts, and dicts and lists of them."""
     with path.open("wb") as file:  # given a path, torch.save would write its name into the file
         torch.save(state, file)
 
 
-def load(path: Path, device: torch.device | str = "cpu") -> Any:
-    """Return what `save` wrote, with its tensors on a device; no code of the file is run.
+def load_state(path: Path, device: torch.device | str = "cpu") -> Any:
+    """Return what `save_state` wrote, with its tensors on a device; no code of the file is run.
 
     Raises:
-        RuntimeError, EOFError, pickle.UnpicklingError: the file is damaged, or holds something else.
+        RuntimeError: the file is damaged.
+        EOFError: the file is empty.
+        pickle.UnpicklingError: the file holds something else.
     """
     return torch.load(path, map_location=device, weights_only=True)
 
 
-def restore(noise: torch.Generator, state: Tensor, seed: int) -> None:
+def restore_generator(noise: torch.Generator, state: Tensor, seed: int) -> None:
     """Continue a saved random stream.
 
     The state of a GPU's generator does not fit a CPU's, and vice versa; between the two, a new
