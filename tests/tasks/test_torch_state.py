@@ -11,14 +11,15 @@ from tasks.torch_state import load_state, restore_generator, save_state
 
 def test_a_state_has_the_same_bytes_under_every_name(tmp_path: Path) -> None:
     """The files of two equal trainers are equal; what is loaded equals what was saved."""
-    state = {"weights": torch.arange(3.0), "steps": 7}
+    weights = torch.arange(3.0)
+    state = {"weights": weights, "steps": 7}
 
     save_state(state, tmp_path / "one")
     save_state(state, tmp_path / "another name")
 
     assert (tmp_path / "one").read_bytes() == (tmp_path / "another name").read_bytes()
     loaded = load_state(tmp_path / "one")
-    assert torch.equal(loaded["weights"], state["weights"])
+    assert torch.equal(loaded["weights"], weights)
     assert loaded["steps"] == 7
 
 
