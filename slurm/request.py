@@ -1,4 +1,4 @@
-"""What is asked of Slurm: what the command line says, over the defaults of the site."""
+"""A request for jobs: the options of the command line, over the defaults of the site."""
 
 import difflib
 import math
@@ -15,8 +15,8 @@ from slurm.units import gigabytes, minutes, size_text, time_text
 
 Cluster = Literal["slurm", "local", "debug"]
 SITE = "PBT_SLURM"  # the environment variable that names the site's file
-PLACES = (Path("slurm.toml"), Path("~/.config/pbt/slurm.toml"))  # and where it is looked for
-# what sbatch is told by us or by submitit: another word would break the requeueing or the logs
+PLACES = (Path("slurm.toml"), Path("~/.config/pbt/slurm.toml"))  # its default places
+# options that we or submitit give to sbatch; other values would break requeueing or logs
 OURS = (
     "array",
     "signal",
@@ -40,13 +40,14 @@ OURS = (
     "test-only",
 )
 PROBE = 20  # seconds to wait for a node that is free for the probe
-STARTUP = 60  # seconds that a job needs at least, besides the notice before its end
+STARTUP = 60  # seconds that a job needs at least, besides the notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An array of identical jobs, each with one worker, or with several that share its GPUs.
+    """An array of identical jobs, each with one worker, or several that share its GPUs.
 
+    cluster: slurm; local or debug for this machine.
     workers: processes that train, in all jobs together.
     workers_per_gpu: workers that share one GPU.
     gpus: GPUs of each job.
@@ -62,7 +63,7 @@ class Request:
     worker: options of `python -m core work`.
 
     Raises:
-        RunError: numbers that do not fit together, each named with what would be right.
+        RunError: the numbers do not fit together; the message says what would be right.
     """
 
     cluster: Cluster = "slurm"
@@ -112,7 +113,7 @@ class Request:
             raise RunError(f"--notice must be 30 to 65534 seconds, got {self.notice}")
         for name in self.sbatch:
             if any(ours.startswith(_dash(name)) for ours in OURS):  # sbatch takes abbreviations
-                raise RunError(f"--{name} cannot be given: the jobs need it to be what they set it")
+                raise RunError(f"--{name} cannot be given: the jobs need the value that they set")
 
     @property
     def per_job(self) -> int:
@@ -121,13 +122,13 @@ class Request:
 
     @property
     def jobs(self) -> int:
-        """How many jobs that makes."""
+        """Number of jobs."""
         return self.workers // self.per_job
 
     def devices(self) -> tuple[str, ...]:
         """Return the device of each worker of one job.
 
-        Counted from 0 among those that Slurm has given to the job: CUDA_VISIBLE_DEVICES is its.
+        GPUs count from 0 among those of the job, which Slurm lists in CUDA_VISIBLE_DEVICES.
         """
         device = self.device or ("cuda" if self.gpus else "cpu")
         if device != "cuda":
@@ -139,10 +140,10 @@ class Request:
 
 
 def read_site() -> tuple[dict[str, object], Path | None]:
-    """Return the site's defaults by name, and the file that they stand in, if there is one.
+    """Return the site's defaults by name, and the file that has them, if there is one.
 
     Raises:
-        RunError: it cannot be read, or says what no request has.
+        RunError: the file cannot be read.
     """
     named = os.environ.get(SITE)
     places = [Path(named)] if named else [path.expanduser() for path in PLACES]
@@ -220,13 +221,13 @@ def as_json(request: Request) -> dict[str, object]:
 
 
 def sbatch_options(words: Sequence[str]) -> dict[str, str | bool]:
-    """Return options of sbatch, as typed, by their names.
+    """Return options of sbatch by name.
 
     Args:
-        words: as in ["--exclude=n1", "--reservation", "monday", "--overcommit"].
+        words: as typed, ["--exclude=n1", "--reservation", "monday", "--overcommit"].
 
     Raises:
-        RunError: a word is no option, or is nearly one of ours.
+        RunError: a word is no option, or looks like one of ours.
     """
     found: dict[str, str | bool] = {}
     for word in words:

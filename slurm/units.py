@@ -13,7 +13,7 @@ def minutes(text: str) -> int:
     """Return a time of Slurm's in minutes, rounded up as Slurm does.
 
     Raises:
-        RunError: it is none of minutes, m:ss, h:mm:ss, d-hh, d-hh:mm, d-hh:mm:ss.
+        RunError: the text is not minutes, m:ss, h:mm:ss, d-hh, d-hh:mm or d-hh:mm:ss.
     """
     found = re.fullmatch(r"(?:(\d+)-(\d+)(?::(\d+))?(?::(\d+))?|(?:(\d+):)?(\d+)(?::(\d+))?)", text)
     if found is None:
@@ -35,7 +35,7 @@ def gigabytes(text: str) -> float:
     """Return a size of Slurm's in gigabytes: "16G", or "4000" in megabytes.
 
     Raises:
-        RunError: it is not a positive whole number with K, M, G, T or no letter.
+        RunError: the text is not a positive whole number with K, M, G, T or no letter.
     """
     found = re.fullmatch(r"(\d+)([KMGT]?)B?", text.strip(), re.IGNORECASE)
     if found is None or not int(found[1]):

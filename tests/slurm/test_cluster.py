@@ -1,4 +1,4 @@
-"""Runs on a real Slurm: what is submitted works, what cannot work is refused."""
+"""Runs on a real Slurm: submissions work, and impossible ones are refused."""
 
 import shutil
 import sys
@@ -23,7 +23,7 @@ PLACED = "tests.slurm.trainers:placed"
 
 
 def test_an_array_works_after_submit_has_returned(cluster: Cluster, tmp_path: Path) -> None:
-    """The probe is satisfied, nothing is left behind but jobs, and a second array is refused."""
+    """The probe succeeds, nothing but jobs stays, and a second array is refused."""
     run = SubmittedRun(cluster, tmp_path / "run")
     (array,) = run.submit("--workers", "4", probe="20")
     assert not run.is_done()
@@ -39,7 +39,7 @@ def test_an_array_works_after_submit_has_returned(cluster: Cluster, tmp_path: Pa
 def test_what_still_waits_is_cancelled_when_the_run_is_done(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Of six jobs two work at a time; the other four never start."""
+    """Two of six jobs run at the same time; the other four never start."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=4)
     run.submit("--workers", "6", "--array-parallelism", "2")
     most = 0
@@ -56,7 +56,7 @@ def test_what_still_waits_is_cancelled_when_the_run_is_done(
 
 
 def test_more_jobs_than_an_array_may_have(start: Start, tmp_path: Path) -> None:
-    """They become several arrays."""
+    """More jobs than MaxArraySize become several arrays."""
     run = SubmittedRun(start("--max-array", "3"), tmp_path / "run")
     arrays = run.submit("--workers", "7")
     assert len(arrays) == 3
@@ -85,7 +85,7 @@ def test_workers_on_nodes_of_different_size(cluster: Cluster, tmp_path: Path) ->
 def test_gpus(
     cluster: Cluster, tmp_path: Path, options: str, places: list[str] | None, devices: set[str]
 ) -> None:
-    """No two jobs have the same GPU, and the workers of a job share what it has."""
+    """No two jobs have the same GPU; the workers of a job share its GPUs."""
     run = SubmittedRun(cluster, tmp_path / "run", PLACED, steps=6)
     run.submit(*options.split())
     run.until(lambda: run.count("RUNNING") == len(run.jobs()))
@@ -105,7 +105,7 @@ def test_gpus(
 
 
 def test_scale(cluster: Cluster, tmp_path: Path) -> None:
-    """Those that wait are cancelled first, others leave after their turn; none is requeued."""
+    """Pending jobs are cancelled first, others leave after their turn; none is requeued."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=16)
     (array,) = run.submit("--workers", "4", "--array-parallelism", "2")
     run.at_work(2)
@@ -126,7 +126,7 @@ def test_scale(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_status(cluster: Cluster, tmp_path: Path) -> None:
-    """It says why jobs wait and what others train, with one question to Slurm, or with none."""
+    """status says why jobs wait and what others train, with at most one call of squeue."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("squeue", "sacct", "scontrol", "sinfo"):
@@ -159,7 +159,7 @@ def test_status(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_code_edited_after_submission_is_not_what_runs(cluster: Cluster, tmp_path: Path) -> None:
-    """The jobs import the code as it was when they were submitted."""
+    """Jobs import the code as it was at the submission."""
     tree = tmp_path / "tree"
     for name in ("core", "slurm", "tasks", "tests"):
         shutil.copytree(REPOSITORY / name, tree / name)
@@ -177,7 +177,7 @@ def test_code_edited_after_submission_is_not_what_runs(cluster: Cluster, tmp_pat
 
 
 def test_a_task_in_a_file_of_the_projects_root(cluster: Cluster, tmp_path: Path) -> None:
-    """It is frozen with what lies beside it: nothing of it is there any more when jobs begin."""
+    """A user's task is frozen with the files beside it; jobs run after it was deleted."""
     tree = tmp_path / "tree"
     for name in ("core", "slurm", "tasks"):
         shutil.copytree(REPOSITORY / name, tree / name)
@@ -201,7 +201,7 @@ def test_a_task_in_a_file_of_the_projects_root(cluster: Cluster, tmp_path: Path)
 
 
 def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path) -> None:
-    """A snapshot that is not what was frozen fails the job; without it, all is frozen anew."""
+    """A changed snapshot fails the job; a missing one is frozen again."""
     run = SubmittedRun(cluster, tmp_path / "run")
     (job,) = run.submit("--hold")
     code = Path(Ledger(run.root).arrays()[0].code)
@@ -220,7 +220,7 @@ def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path
 
 
 def test_a_batch_script_of_the_users_own(cluster: Cluster, tmp_path: Path) -> None:
-    """`python -m slurm work` comes back after its signal, and stays away when it is cancelled."""
+    """`python -m slurm work` restarts after its signal, but not after a cancellation."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     script = tmp_path / "worker.sbatch"
     words = " ".join(map(str, run.run_words()))
@@ -263,7 +263,7 @@ def test_a_batch_script_of_the_users_own(cluster: Cluster, tmp_path: Path) -> No
 def test_what_slurm_would_not_take_is_refused(
     cluster: Cluster, tmp_path: Path, options: list[str], time: str | None, sentence: str
 ) -> None:
-    """With a sentence that says what is wrong, and before anything is written."""
+    """A sentence says what is wrong, before anything is written."""
     run = SubmittedRun(cluster, tmp_path / "run")
     assert sentence in run.refused(*options, time=time)
     assert not run.root.exists()
@@ -271,7 +271,7 @@ def test_what_slurm_would_not_take_is_refused(
 
 
 def test_a_machine_without_slurm(cluster: Cluster, tmp_path: Path) -> None:
-    """It is told where to go."""
+    """The message says where to go."""
     run = SubmittedRun(cluster, tmp_path / "run")
     said = run.refused(env=cluster.env | {"PATH": str(tmp_path)})
     assert "no sbatch on the path" in said
@@ -280,7 +280,7 @@ def test_a_machine_without_slurm(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_directory_that_a_node_does_not_see(start: Start, tmp_path: Path) -> None:
-    """The probe finds out before anything is submitted."""
+    """The probe detects it before anything is submitted."""
     hidden = tmp_path / "hidden"
     run = SubmittedRun(start("--hide", f"{hidden}:n2"), hidden / "run", steps=4)
     said = run.refused("--nodelist=n2", probe="20")
@@ -291,7 +291,7 @@ def test_a_directory_that_a_node_does_not_see(start: Start, tmp_path: Path) -> N
 
 
 def test_a_directory_that_a_node_does_not_see_without_a_probe(start: Start, tmp_path: Path) -> None:
-    """The job there fails at once; those on other nodes complete the run."""
+    """The job on that node fails at once; the other jobs complete the run."""
     hidden = tmp_path / "hidden"
     run = SubmittedRun(start("--hide", f"{hidden}:n2"), hidden / "run", steps=6)
     (array,) = run.submit("--exclusive", "--workers", "3")
@@ -300,7 +300,7 @@ def test_a_directory_that_a_node_does_not_see_without_a_probe(start: Start, tmp_
 
 
 def test_a_run_of_other_code_is_refused(cluster: Cluster, tmp_path: Path) -> None:
-    """Unless it is said that the code makes no difference."""
+    """Another commit is refused unless --other-code allows it."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=4)
     open_run(run.root, run.preset, {"steps": 4, "members": 6})
     rewrite(run.root, {"code": "0123456789ab"})

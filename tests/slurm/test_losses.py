@@ -1,4 +1,4 @@
-"""Jobs that are told to leave, killed, cancelled, or lost with their node: the run goes on."""
+"""Jobs that are preempted, killed, cancelled, or lost with their node: the run continues."""
 
 import os
 import signal
@@ -28,9 +28,9 @@ pytestmark = pytest.mark.slurm
 def overdue(
     start: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[SubmittedRun, SubmittedRun]:
-    """Submit a run that needs 65 s to a cluster of its own, where its job has two minutes.
+    """Submit a run that needs 65 s to its own cluster, where a job has two minutes.
 
-    And one that never ends a turn. Slurm sends its signal a minute or more before the end.
+    A second run never ends a turn. Slurm sends its signal a minute or more before the end.
     Meanwhile the other tests run.
     """
     folder, cluster = tmp_path_factory.mktemp("overdue"), start()
@@ -42,7 +42,7 @@ def overdue(
 
 
 def test_turns_that_were_longer_than_the_limit(cluster: Cluster, tmp_path: Path) -> None:
-    """No jobs are submitted for such; one that is there says so, and tries it nevertheless."""
+    """No jobs are submitted for such turns; an existing job warns and tries."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=4)
     begun = open_run(run.root, run.preset, {"steps": run.steps, "members": run.members})
     population = Members(run.root)
@@ -72,7 +72,7 @@ def _wait_until_all_are_requeued(run: SubmittedRun) -> None:
 
 
 def test_preempted_jobs_come_back(cluster: Cluster, tmp_path: Path) -> None:
-    """With grace, without, and even where Slurm would cancel them."""
+    """Jobs return with grace time, without, and where Slurm would cancel them."""
     runs = {name: SubmittedRun(cluster, tmp_path / name) for name in ("low", "low0", "low_cancel")}
     for name, run in runs.items():
         run.submit("--workers", "2", "--partition", name)
@@ -86,7 +86,7 @@ def test_preempted_jobs_come_back(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def _tell_to_leave(run: SubmittedRun, job: str, life: int, *, at_work: bool) -> None:
-    """Send the signal until the job has heard it: from its first moment on, or amid its work."""
+    """Send the signal until the job has received it, from its start on or during its work."""
     here = ("RUNNING", life)
     run.until(lambda: run.jobs()[job][:2] == here)
     if at_work:
@@ -99,7 +99,7 @@ def _tell_to_leave(run: SubmittedRun, job: str, life: int, *, at_work: bool) -> 
 def test_a_job_that_is_told_to_leave_again_and_again_goes_on(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Five times, at work or just starting: submitit would give it up after three."""
+    """The job is preempted five times; submitit would give up after three."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=6)
     (job,) = run.submit()
     for life in range(5):
@@ -111,7 +111,7 @@ def test_a_job_that_is_told_to_leave_again_and_again_goes_on(
 
 
 def test_one_element_of_an_array_is_requeued_alone(cluster: Cluster, tmp_path: Path) -> None:
-    """By hand, or by itself; the last one too, whose own number is that of the whole array."""
+    """Each element is requeued alone, also the last one, whose id is that of the array."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     (array,) = run.submit("--workers", "5")
     run.at_work(5)
@@ -125,7 +125,7 @@ def test_one_element_of_an_array_is_requeued_alone(cluster: Cluster, tmp_path: P
 
 
 def test_the_last_element_of_an_array_is_requeued_by_hand(cluster: Cluster, tmp_path: Path) -> None:
-    """The others do not notice."""
+    """The other jobs are not affected."""
     run = SubmittedRun(cluster, tmp_path / "run")
     (array,) = run.submit("--workers", "3")
     run.at_work(3)
@@ -139,7 +139,7 @@ def test_the_last_element_of_an_array_is_requeued_by_hand(cluster: Cluster, tmp_
 
 
 def test_killed_processes(cluster: Cluster, tmp_path: Path) -> None:
-    """A worker is replaced by its job; if the job's own process is killed, its worker leaves."""
+    """A job replaces a killed worker; if the job's process is killed, its worker leaves."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     (array,) = run.submit("--workers", "3")
     run.at_work(3)
@@ -157,7 +157,7 @@ def test_killed_processes(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_cancelled_jobs_stay_away(cluster: Cluster, tmp_path: Path) -> None:
-    """Half of an array, then all of it; who submits again goes on with the run."""
+    """Half of an array, then all of it; another submission continues the run."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=16)
     (array,) = run.submit("--workers", "4")
     run.at_work(4)
@@ -177,7 +177,7 @@ def test_cancelled_jobs_stay_away(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_trainer_that_ends_its_process(cluster: Cluster, tmp_path: Path) -> None:
-    """As a worker ends that is done, or was told to leave: the job fails, and not without end."""
+    """A trainer that ends its process fails the job, after a limited number of restarts."""
     done = SubmittedRun(cluster, tmp_path / "done", "tests.slurm.trainers:quits")
     early = SubmittedRun(cluster, tmp_path / "early", "tests.slurm.trainers:quits_early")
     for run in (done, early):
@@ -186,7 +186,7 @@ def test_a_trainer_that_ends_its_process(cluster: Cluster, tmp_path: Path) -> No
     assert done.jobs()[done.arrays[0]].restarts == 0
     assert RETURNS <= early.jobs()[early.arrays[0]].restarts < 2 * RETURNS
     said = " ".join(done.command("status", done.root).stdout.split())
-    assert "ended with status 0, though the run is not done" in said
+    assert "ended with status 0, but the run is not done" in said
     assert f"has come back {RETURNS} times" in early.command("status", early.root).stdout
 
 
@@ -194,7 +194,7 @@ def test_a_trainer_that_ends_its_process(cluster: Cluster, tmp_path: Path) -> No
 
 
 def test_a_node_that_is_lost_and_returns(cluster: Cluster, tmp_path: Path) -> None:
-    """Its job waits for it, and works on when it is back."""
+    """The job waits for the run directory and continues when it is back."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=20)
     run.submit("--workers", "3", "--exclusive")
     run.at_work(3)
@@ -207,7 +207,7 @@ def test_a_node_that_is_lost_and_returns(cluster: Cluster, tmp_path: Path) -> No
 
 
 def test_two_copies_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
-    """A node of which nobody hears works on, while Slurm starts its job elsewhere."""
+    """A node that lost its connection works on while Slurm restarts its job elsewhere."""
     run = SubmittedRun(cluster, tmp_path / "run", steps=24)
     (array,) = run.submit("--workers", "2", "--cpus", "3")
     run.at_work(2)
@@ -228,22 +228,20 @@ def test_two_copies_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_time_limit_that_comes_before_the_end(overdue: tuple[SubmittedRun, SubmittedRun]) -> None:
-    """Slurm's own signal lets the job leave; it is requeued, and goes on in its next life."""
+    """Slurm's own signal makes the job leave; it is requeued and continues."""
     run, _ = overdue
     (job,) = run.arrays
     run.finished(150)
     assert run.jobs()[job].state == "COMPLETED"
     assert run.jobs()[job].restarts >= 1
-    assert "requeued: it goes on when Slurm starts it again" in run.log(job)
+    assert "requeued: it continues when Slurm starts it again" in run.log(job)
 
 
 def test_a_time_limit_that_no_turn_fits_into(overdue: tuple[SubmittedRun, SubmittedRun]) -> None:
-    """The job fails after one life, and says so: it does not try for ever."""
+    """The job fails after one life with a message; it does not restart for ever."""
     _, run = overdue
     (job,) = run.arrays
     run.until(lambda: run.jobs()[job].state == "FAILED", 150)
     assert run.jobs()[job].restarts == 0
     status = run.command("status", run.root).stdout
-    assert "no turn of any member came to its end, and the time limit is reached" in " ".join(
-        status.split()
-    )
+    assert "no turn of any member ended, and the time limit is reached" in " ".join(status.split())

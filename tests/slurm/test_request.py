@@ -15,7 +15,7 @@ from slurm.request import (
 
 
 def test_workers_become_jobs() -> None:
-    """A job has as many workers as its GPUs carry, and each is told which of them is its."""
+    """A job has as many workers as its GPUs carry; each worker gets its own GPU."""
     request = Request(workers=12, gpus=2, workers_per_gpu=3)
 
     assert (request.per_job, request.jobs) == (6, 2)
@@ -41,7 +41,7 @@ def test_workers_become_jobs() -> None:
     ],
 )
 def test_what_does_not_fit_together_is_refused(asked: dict[str, object], sentence: str) -> None:
-    """With what would."""
+    """The message says what would be right."""
     with pytest.raises(RunError, match=sentence):
         make(asked, {})
 
@@ -91,7 +91,7 @@ def test_the_command_line_goes_over_the_site(
 def test_a_mistake_in_the_sites_file_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
 ) -> None:
-    """With the file, and what would be right."""
+    """The message names the file and what would be right."""
     site = tmp_path / "site.toml"
     site.write_text(text)
     monkeypatch.setenv("PBT_SLURM", str(site))
@@ -104,14 +104,14 @@ def test_a_mistake_in_the_sites_file_is_named(
 def test_a_sites_file_that_is_named_and_not_there_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rather than no defaults at all."""
+    """A wrong PBT_SLURM is not taken for a site without defaults."""
     monkeypatch.setenv("PBT_SLURM", str(tmp_path / "none"))
     with pytest.raises(RunError, match="which is not there"):
         read_site()
 
 
 def test_further_options_are_sbatchs() -> None:
-    """With and without a value."""
+    """Other options go to sbatch, with and without a value."""
     assert sbatch_options(["--exclude=n1,n2", "--overcommit"]) == {
         "exclude": "n1,n2",
         "overcommit": True,
@@ -128,6 +128,6 @@ def test_further_options_are_sbatchs() -> None:
     ],
 )
 def test_a_slip_is_not_given_to_sbatch(word: str, sentence: str) -> None:
-    """It is asked what was meant."""
+    """The message names the similar option."""
     with pytest.raises(RunError, match=sentence):
         sbatch_options([word])

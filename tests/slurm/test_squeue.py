@@ -1,4 +1,4 @@
-"""What Slurm is asked, how often, and how its answers are read."""
+"""Questions to Slurm: how many, and how the answers are read."""
 
 from pathlib import Path
 
@@ -11,14 +11,14 @@ from tests.slurm.fake import Fake
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """Commands of Slurm's."""
+    """Fake commands of Slurm."""
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SUBMITIT_EXECUTOR"):
         monkeypatch.delenv(name, raising=False)
     return Fake(tmp_path, monkeypatch)
 
 
 def test_the_jobs_of_an_array_are_read_in_one_question(slurm: Fake) -> None:
-    """Their state, why they wait, where they are, how often they were requeued."""
+    """One call of squeue gives state, reason, node and restarts of all jobs."""
     jobs = squeue.elements(["1234"])
 
     assert len(slurm.asked()) == 1
@@ -33,33 +33,33 @@ def test_the_jobs_of_an_array_are_read_in_one_question(slurm: Fake) -> None:
 
 
 def test_nothing_is_asked_of_no_jobs(slurm: Fake) -> None:
-    """Not even squeue."""
+    """An empty list calls no command."""
     assert squeue.elements([]) == {}
     assert slurm.asked() == []
 
 
 def test_jobs_that_slurm_has_forgotten_are_none(slurm: Fake) -> None:
-    """squeue calls that an error if all of them are."""
+    """squeue reports an error if it has forgotten all jobs; we return none."""
     slurm.says("squeue", "slurm_load_jobs error: Invalid job id specified", 1, stream=2)
     assert squeue.elements(["77"]) == {}
 
 
 def test_a_controller_that_is_away_is_an_error_in_its_own_words(slurm: Fake) -> None:
-    """With the command's name."""
+    """The message names the command and quotes its output."""
     slurm.says("squeue", "Unable to contact slurm controller", 1, stream=2)
     with pytest.raises(RunError, match="squeue: Unable to contact slurm controller"):
         squeue.elements(["77"])
 
 
 def test_a_machine_without_slurm_is_told_so(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what can be done."""
+    """The message says what to do."""
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RunError, match=r"no squeue on the path.*login node.*--cluster local"):
         squeue.elements(["77"])
 
 
 def test_partitions_are_read(slurm: Fake) -> None:
-    """Also where one has nodes of two kinds."""
+    """A partition with two kinds of nodes is read as one."""
     slurm.says("sinfo", "debug*|infinite|(null)\ngpu|2-00:00:00|gpu:2\ngpu|2-00:00:00|(null)")
 
     assert squeue.partitions() == {
@@ -69,7 +69,7 @@ def test_partitions_are_read(slurm: Fake) -> None:
 
 
 def test_the_limit_of_an_array_is_read(slurm: Fake) -> None:
-    """From the controller's settings; Slurm's own default if it does not say."""
+    """The limit comes from the controller's settings, else it is Slurm's default."""
     slurm.says("scontrol", "MaxArraySize            = 77\nMaxDBDMsgs = 3")
     assert squeue.largest_array() == 77
     slurm.says("scontrol", "")
@@ -79,7 +79,7 @@ def test_the_limit_of_an_array_is_read(slurm: Fake) -> None:
 def test_the_last_element_of_an_array_is_not_the_array(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its SLURM_JOB_ID is the array's: to requeue that one would requeue all."""
+    """Its SLURM_JOB_ID is the array's: requeueing that id would requeue all elements."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "1234")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
@@ -94,7 +94,7 @@ def test_the_last_element_of_an_array_is_not_the_array(
 def test_a_job_that_was_cancelled_does_not_come_back(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    """Nor is one requeued twice."""
+    """A cancelled job, or one that is requeued already, is not requeued."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     slurm.says("squeue", state)
 
@@ -105,7 +105,7 @@ def test_a_job_that_was_cancelled_does_not_come_back(
 def test_a_job_comes_back_although_the_controller_was_away(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It asks again until Slurm answers."""
+    """The job asks again until Slurm answers."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     slurm.says("squeue", "Unable to contact slurm controller", 1, stream=2)
     said: list[str] = []
@@ -126,7 +126,7 @@ def test_a_job_comes_back_although_the_controller_was_away(
 def test_the_time_that_is_left_is_read(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float | None
 ) -> None:
-    """As squeue writes it."""
+    """All formats of squeue are read; UNLIMITED is None."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     slurm.says("squeue", text)
@@ -136,14 +136,14 @@ def test_the_time_that_is_left_is_read(
 def test_a_job_whose_limit_may_have_changed_asks(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was requeued: `scontrol update` may have come in between."""
+    """A requeued job asks Slurm, because `scontrol update` may have changed its limit."""
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     slurm.says("squeue", "1:00:00")
     assert squeue.seconds_left("1234", 600.0) == 3600
 
 
 def test_a_job_that_may_not_be_requeued_says_so(slurm: Fake) -> None:
-    """Rather than asking until it is killed."""
+    """The job reports the error instead of asking until it is killed."""
     slurm.says("squeue", "RUNNING")
     slurm.says("scontrol", "Requested operation is presently disabled", 1, stream=2)
     with pytest.raises(RunError, match="may not be requeued, so it does not come back"):
@@ -164,7 +164,7 @@ def test_variables_of_another_array_are_not_believed(
 def test_a_limit_that_is_known_costs_no_question(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand jobs that start at one time do not all ask."""
+    """A known limit needs no call: a thousand jobs may start at the same time."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     assert squeue.seconds_left("1234", 600.0) == 600

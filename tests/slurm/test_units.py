@@ -22,7 +22,7 @@ from slurm.units import gigabytes, minutes, size_text, time_text
     ],
 )
 def test_times_are_read_as_slurm_reads_them(text: str, expected: int) -> None:
-    """Minutes alone, minutes with seconds, hours, days; a part of a minute counts as one."""
+    """Minutes, minutes with seconds, hours, days; a part of a minute counts as a whole one."""
     assert minutes(text) == expected
 
 
@@ -30,7 +30,7 @@ def test_times_are_read_as_slurm_reads_them(text: str, expected: int) -> None:
     days=st.integers(0, 30), hours=st.integers(0, 23), rest=st.integers(0, 59), s=st.integers(0, 59)
 )
 def test_the_ways_to_write_a_time_agree(days: int, hours: int, rest: int, s: int) -> None:
-    """Whatever the time."""
+    """Minutes, hours and days of the same time give the same number."""
     seconds = ((days * 24 + hours) * 60 + rest) * 60 + s
 
     assert minutes(f"{days}-{hours}:{rest:02d}:{s:02d}") == -(-seconds // 60)
@@ -40,7 +40,7 @@ def test_the_ways_to_write_a_time_agree(days: int, hours: int, rest: int, s: int
 
 @pytest.mark.parametrize("text", ["", "4h", "1-", "-5", "1:2:3:4", "infinite", "1.5"])
 def test_a_text_that_is_no_time_is_refused(text: str) -> None:
-    """With the ways to write one."""
+    """The message lists the valid formats."""
     with pytest.raises(RunError, match="d-hh:mm:ss"):
         minutes(text)
 
@@ -50,13 +50,13 @@ def test_a_text_that_is_no_time_is_refused(text: str) -> None:
     [("16G", 16), ("16GB", 16), ("4000M", 3.90625), ("4000", 3.90625), ("1T", 1024), ("512m", 0.5)],
 )
 def test_sizes_are_read_as_slurm_reads_them(text: str, expected: float) -> None:
-    """A number alone is megabytes."""
+    """A number without a unit is megabytes."""
     assert gigabytes(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "0", "4 GB", "lots", "-1G"])
 def test_a_text_that_is_no_size_is_refused(text: str) -> None:
-    """With an example of one."""
+    """The message gives an example."""
     with pytest.raises(RunError, match="16G"):
         gigabytes(text)
 

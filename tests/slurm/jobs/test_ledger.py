@@ -1,4 +1,4 @@
-"""The folder beside a run: which jobs there are, who was asked to leave, who ends the rest."""
+"""The ledger beside a run: its jobs, requests to leave, and the end of pending jobs."""
 
 import shutil
 from dataclasses import replace
@@ -13,13 +13,13 @@ from tests.slurm.fake import Fake
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Ledger:
-    """That of a run that need not exist."""
+    """The ledger of a run that does not exist."""
     return Ledger(tmp_path / "runs" / "a run")
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """Commands of Slurm's, for a process outside of any job."""
+    """Fake commands of Slurm, for a process outside of any job."""
     for name in ("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_MAX", "SUBMITIT_EXECUTOR"):
         monkeypatch.delenv(name, raising=False)
     return Fake(tmp_path, monkeypatch)
@@ -29,7 +29,7 @@ WHOLE = Array(("1234_0", "1234_1", "1234_2"), request={"gpus": 1}, code="c", com
 
 
 def test_it_lies_beside_the_run(ledger: Ledger) -> None:
-    """In the run directory there is nothing that a job executes."""
+    """The run directory holds nothing that a job executes."""
     assert ledger.folder == ledger.root.parent / "a run.slurm"
 
 
@@ -48,7 +48,7 @@ def test_arrays_are_kept_as_they_were_submitted(ledger: Ledger) -> None:
 
 
 def test_a_file_that_is_not_ours_is_named(ledger: Ledger) -> None:
-    """Rather than believed."""
+    """A damaged file is an error."""
     ledger.add(WHOLE)
     path = ledger.folder / "jobs/1234.json"
     path.write_text("[]")
@@ -60,7 +60,7 @@ def test_a_file_that_is_not_ours_is_named(ledger: Ledger) -> None:
 def test_a_job_of_a_script_makes_its_array_known(
     ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All of it if its elements work together; only itself if each has a run of its own."""
+    """The whole array if its elements work together, else only the job itself."""
     monkeypatch.setenv("SLURM_ARRAY_TASK_MIN", "2")
     monkeypatch.setenv("SLURM_ARRAY_TASK_MAX", "4")
     other = Ledger(ledger.root.with_name("other"))
@@ -80,8 +80,8 @@ def test_a_job_outside_of_slurm_is_none(ledger: Ledger) -> None:
     assert ledger.arrays() == []
 
 
-def test_a_wish_is_fulfilled_once(ledger: Ledger) -> None:
-    """The job that leaves takes it back, so that one of the same name may come again."""
+def test_a_job_is_asked_to_leave_once(ledger: Ledger) -> None:
+    """A job that leaves removes the request, so a later job of that name may stay."""
     assert not ledger.must_leave("1234_1")
     ledger.ask_to_leave(["1234_1", "1234_2"])
     assert ledger.must_leave("1234_1")
@@ -92,7 +92,7 @@ def test_a_wish_is_fulfilled_once(ledger: Ledger) -> None:
 
 
 def test_the_first_to_see_the_run_done_cancels_what_is_pending(ledger: Ledger, slurm: Fake) -> None:
-    """One call for all arrays, by one job of many."""
+    """One job calls scancel once, for all arrays."""
     ledger.add(WHOLE)
     ledger.add(Array(("99",)))
 
@@ -104,7 +104,7 @@ def test_the_first_to_see_the_run_done_cancels_what_is_pending(ledger: Ledger, s
 
 
 def test_a_study_cancels_nobody_elses_jobs(ledger: Ledger, slurm: Fake) -> None:
-    """Its array's other elements have runs of their own."""
+    """The other elements of its array have their own runs."""
     ledger.register("55_3", together=False)
     slurm.says("squeue", "55_3|RUNNING|None|n1|0|9:00|x|")
     ledger.end_all("55_3")
@@ -115,7 +115,7 @@ def test_a_study_cancels_nobody_elses_jobs(ledger: Ledger, slurm: Fake) -> None:
 
 
 def test_elements_cancelled_while_pending_are_known(ledger: Ledger, slurm: Fake) -> None:
-    """Slurm shows them as one line, that of their array."""
+    """Slurm shows them as one line, with the id of their array."""
     ledger.add(WHOLE)
     slurm.says("squeue", "1234_0|RUNNING|None|n1|0|9:00|x|\n1234|CANCELLED|None||0|9:00|x|")
 
@@ -129,14 +129,14 @@ def test_elements_cancelled_while_pending_are_known(ledger: Ledger, slurm: Fake)
 
 
 def test_a_number_that_is_another_jobs_now_is_not_ours(ledger: Ledger, slurm: Fake) -> None:
-    """Slurm counts anew after a reset: what is done to our jobs must not be done to it."""
+    """After a reset Slurm may give our number to another job, which must be left alone."""
     ledger.add(replace(WHOLE, job_name="pbt-a run"))
     slurm.says("squeue", "1234_0|PENDING|Priority||0|9:00|somebody|")
     assert ledger.elements() == {}
 
 
 def test_the_jobs_of_a_copied_folder_are_not_ours(ledger: Ledger) -> None:
-    """`cp -r RUN RUN.slurm` makes another run, without any."""
+    """A copy of RUN.slurm beside another run brings no jobs."""
     ledger.add(WHOLE)
     other = Ledger(ledger.root.with_name("copy"))
     shutil.copytree(ledger.folder, other.folder)
@@ -144,7 +144,7 @@ def test_the_jobs_of_a_copied_folder_are_not_ours(ledger: Ledger) -> None:
 
 
 def test_a_link_to_a_run_is_that_run(ledger: Ledger) -> None:
-    """With the same jobs."""
+    """A symbolic link has the jobs of the run."""
     ledger.root.mkdir(parents=True)
     ledger.add(WHOLE)
     link = ledger.root.with_name("latest")
@@ -154,16 +154,16 @@ def test_a_link_to_a_run_is_that_run(ledger: Ledger) -> None:
 
 
 def test_one_at_a_time_submits(ledger: Ledger) -> None:
-    """The other is told who does."""
+    """A second process gets an error that names the first."""
     other = ledger.alone()
-    with ledger.alone(), pytest.raises(RunError, match="somebody is submitting jobs"):
+    with ledger.alone(), pytest.raises(RunError, match="another process is submitting jobs"):
         other.__enter__()
     with ledger.alone():
         pass
 
 
-def test_wishes_of_an_earlier_life_are_forgotten(ledger: Ledger) -> None:
-    """But not those to jobs that are still there."""
+def test_requests_to_jobs_that_are_gone_are_forgotten(ledger: Ledger) -> None:
+    """Requests to live jobs stay."""
     ledger.ask_to_leave(["1234_0", "7_1"])
     ledger.end_all("")
     ledger.forget(["7_1"])
