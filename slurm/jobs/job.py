@@ -204,7 +204,7 @@ class _Execution:
         if not (is_study(self.root) or (self.root / "run.json").exists()):
             raise RunError(
                 f"{host} does not see {self.root}, or it holds no run: the directory must be on "
-                " a file system that all nodes share, under the same name"
+                "a file system that all nodes share, under the same name"
             )
         if self.job.code:
             self._check_imports(thaw(Path(self.job.code)))

@@ -205,7 +205,7 @@ def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path
     run = SubmittedRun(cluster, tmp_path / "run")
     (job,) = run.submit("--hold")
     code = Path(Ledger(run.root).arrays()[0].code)
-    module = code / "project" / "core" / "worker.py"
+    module = code / "project" / "core" / "pbt.py"
     module.chmod(0o644)
     module.write_text(module.read_text() + "\n")
     cluster.sh("scontrol", "release", job)
