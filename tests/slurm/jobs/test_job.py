@@ -105,7 +105,7 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     """A missing run directory is an error: the node may not see it."""
-    with pytest.raises(RunError, match="the directory must be on a file system that all nodes share"):
+    with pytest.raises(RunError, match="directory must be on a file system that all nodes share"):
         Job(str(tmp_path / "none"))()
 
 
