@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make .venv with everything that the project needs, once: `setup.sh PYTHON`. Called by the Makefile.
+# Make .venv with everything that the project needs: `setup.sh PYTHON`. The Makefile calls it once.
 set -eu
 cd "$(dirname "$0")"
 python=$1
@@ -27,17 +27,24 @@ else # Debian without python3-venv: the system's pip can install into the enviro
     pip() { "$python" -m pip --python .venv/bin/python "$@"; }
 fi
 
+extras=$("$python" -c '
+import pathlib, tomllib
+files = sorted(pathlib.Path("tasks").glob("*/task.toml"))
+tasks = [extra for file in files for extra in tomllib.loads(file.read_text("utf-8"))["extras"]]
+print(",".join([*tasks, "slurm", "analysis", "dev"]))
+')
+
 echo "Installing into .venv: once, about 1.9 GB and some minutes (progress: $log) ..."
 if ! pip install --disable-pip-version-check --no-input --retries 2 -c constraints.txt \
-    -e '.[gan,nmt,rl,atari,vizdoom,slurm,analysis,dev]' >"$log" 2>&1; then
+    -e ".[$extras]" >"$log" 2>&1; then
     tail -n 3 "$log" >&2
-    echo "The packages could not be installed: most likely the package index cannot be reached; when there is a network, type the same again (all of pip's words: $log)." >&2
+    echo "The packages could not be installed: most likely the package index cannot be reached; when there is a network, type the same again (pip's output: $log)." >&2
     exit 1
 fi
-# fairseq by itself: it asks for an omegaconf whose metadata pip >= 24.1 refuses, so no extra can name
-# it; what it needs to run is in the extra nmt. There are no wheels: gcc compiles it, and it must
-# not see torch while it is built, or it looks for sources that its package lacks.
+# fairseq is installed alone: it asks for an omegaconf whose metadata pip >= 24.1 refuses, so no extra
+# can name it. The extra nmt has what it needs to run. There are no wheels: gcc compiles it. It must
+# not see torch during the build, or it looks for sources that its package lacks.
 if ! pip install --disable-pip-version-check --no-input --retries 2 --no-deps fairseq==0.12.2 >>"$log" 2>&1; then
-    echo "fairseq 0.12.2 could not be compiled (a C++ compiler such as g++ is needed; pip's words: $log). All but the translation works without it; for that, type: .venv/bin/python -m pip install --no-deps fairseq==0.12.2" >&2
+    echo "fairseq 0.12.2 could not be compiled (a C++ compiler such as g++ is needed; pip's output: $log). Everything but the translation task works without it; for that task, type: .venv/bin/python -m pip install --no-deps fairseq==0.12.2" >&2
 fi
 touch .venv/installed

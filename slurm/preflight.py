@@ -1,4 +1,4 @@
-"""Find out what would go wrong with the jobs of a run before they are submitted."""
+"""Check, before a submission, what would go wrong with the jobs of a run."""
 
 import os
 import shutil
@@ -11,14 +11,15 @@ from core.directory.run import RunError
 from core.status.progress import duration
 from core.terminal.whole import Whole
 from core.workers.worker import MARGIN
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot
 from slurm.jobs.executor import sbatch_file
 from slurm.jobs.job import LAST
 from slurm.jobs.ledger import Ledger
-from slurm.request import Request, minutes
+from slurm.request import Request
+from slurm.units import minutes, time_text
 
-# the preset is made where only frozen code can be imported; its error is said without our traceback
+# makes the preset where only frozen code can be imported; prints its error without a traceback
 MAKE = """
 import sys
 from core.directory.run import resolve_any
@@ -27,7 +28,7 @@ try:
 except ValueError as error:
     sys.exit(str(error))
 """
-# what the probe does on a node: read the run, write beside it as the engine writes, start Python
+# runs on a node: read a file, write one as the engine does, start Python
 PROBE_SCRIPT = """
 cd "$1" || { echo "PROBE: $1 is not there"; exit 3; }
 grep -q "$2" probe || { echo "PROBE: $1 is there, but is another directory"; exit 3; }
@@ -38,7 +39,7 @@ echo "PROBE: fine"
 """
 
 
-def check(request: Request) -> None:
+def check_request(request: Request) -> None:
     """Ask Slurm whether it would take such jobs.
 
     Raises:
@@ -46,14 +47,14 @@ def check(request: Request) -> None:
     """
     if request.cluster != "slurm":
         return
-    if request.time is None:
+    if request.minutes is None:
         raise RunError(
-            "--time is missing: how long one job may run before it is requeued, as in "
-            "--time 4:00:00 (it may stand in the site's file)"
+            "--time is missing: how long a job may run before it is requeued, as in "
+            "--time 4:00:00 (the site's file may have it too)"
         )
     if shutil.which("sbatch") is None:
-        queue.call("sbatch")  # says what to do
-    known = queue.partitions()
+        squeue.call("sbatch")  # its error says what to do
+    known = squeue.partitions()
     named = [] if request.partition is None else request.partition.split(",")
     for name in named:
         if name not in known:
@@ -70,28 +71,29 @@ def check(request: Request) -> None:
     for name, about in used.items():
         if about["limit"] not in ("infinite", "n/a") and len(used) == 1:
             longest = minutes(about["limit"])
-            if minutes(request.time) > longest:
+            if request.minutes > longest:
                 raise RunError(
-                    f"--time {request.time} is more than partition {name} allows: {about['limit']}"
+                    f"--time {time_text(request.minutes)} is more than partition {name} allows: "
+                    f"{about['limit']}"
                 )
     with tempfile.TemporaryDirectory() as folder:
         script = Path(folder, "test.sh")
-        most = queue.largest_array() if request.jobs > 1 else 1  # `send` makes several of more
+        most = squeue.largest_array() if request.jobs > 1 else 1
         script.write_text(sbatch_file(request, Path(folder), min(request.jobs, most)))
         try:
-            queue.call("sbatch", "--test-only", str(script))
+            squeue.call("sbatch", "--test-only", str(script))
         except RunError as error:
             said = str(error).replace("allocation failure: ", "")
             raise RunError(f"Slurm would not take these jobs: {said}") from error
 
 
-def check_code(whole: Whole, launch: Ledger, frozen: Snapshot, other_code: bool) -> None:
-    """Hold a run to the code with which it began.
+def check_code(whole: Whole, ledger: Ledger, frozen: Snapshot, other_code: bool) -> None:
+    """Check that the code has not changed since the run began.
 
     Raises:
-        RunError: this is another, and `other_code` does not say that it is meant so.
+        RunError: it has changed, and `other_code` does not allow that.
     """
-    before = [array for array in launch.arrays() if array.code]
+    before = [array for array in ledger.arrays() if array.code]
     changed = before and Path(before[-1].code).name != frozen.folder.name
     if (whole.code == frozen.commit and not changed) or other_code:
         return
@@ -102,7 +104,7 @@ def check_code(whole: Whole, launch: Ledger, frozen: Snapshot, other_code: bool)
     )
     raise RunError(
         f"the run began with the code of {what}. Its decisions would be those of two programs: "
-        "check the first one out, take another --out, or say --other-code if you know that it "
+        "check the first one out, take another --out, or give --other-code if you know that it "
         "makes no difference"
     )
 
@@ -111,7 +113,7 @@ def check_imports(frozen: Snapshot, preset: str) -> None:
     """Make the preset from the frozen code alone, as every job will.
 
     Raises:
-        RunError: something that it needs was not frozen.
+        RunError: something that the preset needs was not frozen.
     """
     done = subprocess.run(
         [sys.executable, "-c", MAKE, preset.partition("[")[0]],
@@ -121,7 +123,9 @@ def check_imports(frozen: Snapshot, preset: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = done.stderr.strip() or f"Python ended with status {done.returncode}, without a word"
+        said = (
+            done.stderr.strip() or f"Python ended with status {done.returncode} and printed nothing"
+        )
         raise RunError(
             f"{preset} cannot be made from the frozen code alone: {said}\n"
             "A task is frozen with the modules and packages of the folder that it is imported "
@@ -130,7 +134,7 @@ def check_imports(frozen: Snapshot, preset: str) -> None:
 
 
 def check_room(out: Path) -> None:
-    """Raise RunError if no run can begin in a directory; nothing is written there."""
+    """Raise RunError if no run can begin in a directory; write nothing there."""
     if out.exists() and not out.is_dir():
         raise RunError(f"{out} is a file; give a directory")
     held = sorted(os.listdir(out)) if out.is_dir() else []
@@ -142,29 +146,33 @@ def check_room(out: Path) -> None:
     there = next(place for place in (out, *out.absolute().parents) if place.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         raise RunError(
-            f"cannot begin a run in {out}: {there} cannot be written by you, or is no directory; "
+            f"cannot begin a run in {out}: you cannot write to {there}, or it is no directory; "
             "give --out in a directory of your own"
         )
 
 
 def check_time(whole: Whole, request: Request) -> None:
-    """Raise RunError if a turn of this run is longer than a job would be."""
+    """Raise RunError if a turn of this run takes longer than a job may run."""
     longest = whole.turn()
-    if request.time is not None and MARGIN * longest + LAST > 60 * minutes(request.time):
+    if request.minutes is not None and MARGIN * longest + LAST > 60 * request.minutes:
         raise RunError(
-            f"--time {request.time} is too short: a turn of this run takes {duration(longest)}"
+            f"--time {time_text(request.minutes)} is too short: a turn of this run takes "
+            f"{duration(longest)}"
         )
 
 
-def probe_node(launch: Ledger, request: Request, seconds: float) -> list[str]:
-    """Try on a node of the partition whether it sees the run directory.
+def probe_node(ledger: Ledger, request: Request, seconds: float) -> list[str]:
+    """Test on a node of the partition whether it sees the run directory.
 
-    srun carries the answer over the network, so that it arrives if nothing else is shared.
+    srun sends the answer over the network, so it arrives even if no file system is shared.
+
+    Returns:
+        A sentence if no node was free.
 
     Raises:
-        RunError: the node does not see it, or cannot write there, or has no such Python.
+        RunError: the node does not see the directory, cannot write there, or lacks this Python.
     """
-    folder, token = launch.folder, os.urandom(8).hex()
+    folder, token = ledger.folder, os.urandom(8).hex()
     (folder / "probe").write_text(token + "\n")
     options = ["--ntasks=1", "--nodes=1", "--time=1", f"--immediate={max(1, round(seconds))}"]
     options += [f"--{name}={value}" for name, value in _where(request).items()]
@@ -190,11 +198,11 @@ def probe_node(launch: Ledger, request: Request, seconds: float) -> list[str]:
             "same name, and so must Python's environment"
         )
     last = said.strip().splitlines()[-1:] or ["srun said nothing"]
-    return [f"no node was free to be probed in {seconds:.0f} s ({last[0]}): the jobs check it"]
+    return [f"no node was free for the probe in {seconds:.0f} s ({last[0]}): the jobs check it"]
 
 
 def _where(request: Request) -> dict[str, str]:
-    """Return the options that say where a job may run."""
+    """Return the options that restrict where a job may run."""
     ours = ("partition", "account", "qos", "constraint")
     theirs = ("reservation", "exclude", "nodelist")
     chosen = {name: getattr(request, name) for name in ours}

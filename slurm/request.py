@@ -1,21 +1,22 @@
-"""What is asked of Slurm: what the command line says, over the defaults of the site."""
+"""A request for jobs: the options of the command line, over the defaults of the site."""
 
 import difflib
 import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
 from core.directory.run import RunError
+from slurm.units import gigabytes, minutes, size_text, time_text
 
 Cluster = Literal["slurm", "local", "debug"]
 SITE = "PBT_SLURM"  # the environment variable that names the site's file
-PLACES = (Path("slurm.toml"), Path("~/.config/pbt/slurm.toml"))  # and where it is looked for
-# what sbatch is told by us or by submitit: another word would break the requeueing or the logs
+PLACES = (Path("slurm.toml"), Path("~/.config/pbt/slurm.toml"))  # its default places
+# options that we or submitit give to sbatch; other values would break requeueing or logs
 OURS = (
     "array",
     "signal",
@@ -38,19 +39,22 @@ OURS = (
     "parsable",
     "test-only",
 )
-UNITS = {"K": 2**-20, "M": 2**-10, "G": 1.0, "T": 2.0**10}
 PROBE = 20  # seconds to wait for a node that is free for the probe
-STARTUP = 60  # seconds that a job needs at least, besides the notice before its end
+STARTUP = 60  # seconds that a job needs at least, besides the notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An array of identical jobs, each with one worker, or with several that share its GPUs.
+    """An array of identical jobs, each with one worker, or several that share its GPUs.
 
+    cluster: slurm; local or debug for this machine.
     workers: processes that train, in all jobs together.
-    gpus: of each job. workers_per_gpu: that share one of them.
-    cpus, mem: of each worker; mem as in "16G".
-    time: of each job, as Slurm writes it: minutes, h:mm:ss, d-hh. It is requeued when it is over.
+    workers_per_gpu: workers that share one GPU.
+    gpus: GPUs of each job.
+    cpus: CPU cores of each worker.
+    gigabytes: memory of each worker; the option --mem, as in "16G". None: Slurm's default.
+    minutes: time limit of each job; the option --time. A job that reaches it is requeued.
+    partition, account, qos, constraint: as sbatch takes them.
     array_parallelism: how many jobs may run at the same time; None for all.
     setup: shell lines before the worker, as in "module load cuda".
     device: given to the trainers; "cuda" becomes cuda:0, cuda:1, ... None: cuda if there are GPUs.
@@ -59,7 +63,7 @@ class Request:
     worker: options of `python -m core work`.
 
     Raises:
-        RunError: numbers that do not fit together, each named with what would be right.
+        RunError: the numbers do not fit together; the message says what would be right.
     """
 
     cluster: Cluster = "slurm"
@@ -67,8 +71,8 @@ class Request:
     workers_per_gpu: int = 1
     gpus: int = 0
     cpus: int = 1
-    mem: str | None = None
-    time: str | None = None
+    gigabytes: float | None = None
+    minutes: int | None = None
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
@@ -99,19 +103,17 @@ class Request:
                 f"{self.workers_per_gpu} each), and {self.workers} is no multiple of that: "
                 f"give --workers {' or '.join(near)}"
             )
-        if self.mem is not None:
-            gigabytes(self.mem)
-        if self.time is not None and 60 * minutes(self.time) < self.notice + STARTUP:
+        if self.minutes is not None and 60 * self.minutes < self.notice + STARTUP:
             raise RunError(
-                f"--time {self.time} is too short: a job is told {self.notice} s before its end "
-                f"(--notice) to finish its turn, and needs {STARTUP} s besides; give at least "
-                f"{math.ceil((self.notice + STARTUP) / 60)} minutes"
+                f"--time {time_text(self.minutes)} is too short: a job is told {self.notice} s "
+                "before its end (--notice) to finish its turn, and needs another "
+                f"{STARTUP} s; give at least {math.ceil((self.notice + STARTUP) / 60)} minutes"
             )
         if not STARTUP // 2 <= self.notice < 65535:
             raise RunError(f"--notice must be 30 to 65534 seconds, got {self.notice}")
         for name in self.sbatch:
             if any(ours.startswith(_dash(name)) for ours in OURS):  # sbatch takes abbreviations
-                raise RunError(f"--{name} cannot be given: the jobs need it to be what they set it")
+                raise RunError(f"--{name} cannot be given: the jobs need the value that they set")
 
     @property
     def per_job(self) -> int:
@@ -120,13 +122,13 @@ class Request:
 
     @property
     def jobs(self) -> int:
-        """How many jobs that makes."""
+        """Number of jobs."""
         return self.workers // self.per_job
 
     def devices(self) -> tuple[str, ...]:
         """Return the device of each worker of one job.
 
-        Counted from 0 among those that Slurm has given to the job: CUDA_VISIBLE_DEVICES is its.
+        GPUs count from 0 among those of the job, which Slurm lists in CUDA_VISIBLE_DEVICES.
         """
         device = self.device or ("cuda" if self.gpus else "cpu")
         if device != "cuda":
@@ -134,38 +136,14 @@ class Request:
         return tuple(f"cuda:{i // self.workers_per_gpu}" for i in range(self.per_job))
 
 
-def minutes(text: str) -> int:
-    """Return a time of Slurm's in minutes, rounded up as Slurm does.
-
-    Raises:
-        RunError: it is none of minutes, m:ss, h:mm:ss, d-hh, d-hh:mm, d-hh:mm:ss.
-    """
-    found = re.fullmatch(r"(?:(\d+)-(\d+)(?::(\d+))?(?::(\d+))?|(?:(\d+):)?(\d+)(?::(\d+))?)", text)
-    if found is None:
-        raise RunError(f"--time {text!r} is no time: write minutes, h:mm:ss or d-hh:mm:ss")
-    day, hour, minute, second = (int(part or 0) for part in found.groups()[:4])
-    if found[1] is None:
-        parts = [int(part) for part in text.split(":")]
-        hour, minute, second = {1: [0, *parts, 0], 2: [0, *parts], 3: parts}[len(parts)]
-    return math.ceil(((24 * day + hour) * 60 + minute) + second / 60)
-
-
-def gigabytes(text: str) -> float:
-    """Return a size of Slurm's, as "16G" or "4000" (megabytes), in gigabytes."""
-    found = re.fullmatch(r"(\d+)([KMGT]?)B?", text.strip(), re.IGNORECASE)
-    if found is None or not int(found[1]):
-        raise RunError(f"--mem {text!r} is no size: write it as 16G or 4000M")
-    return int(found[1]) * UNITS[(found[2] or "M").upper()]
-
-
 # ------------------------------------------------------------------------- the site's file
 
 
 def read_site() -> tuple[dict[str, object], Path | None]:
-    """Return the site's defaults by name, and the file that they stand in, if there is one.
+    """Return the site's defaults by name, and the file that has them, if there is one.
 
     Raises:
-        RunError: it cannot be read, or says what no request has.
+        RunError: the file cannot be read.
     """
     named = os.environ.get(SITE)
     places = [Path(named)] if named else [path.expanduser() for path in PLACES]
@@ -185,28 +163,27 @@ def make(asked: Mapping[str, object], base: Mapping[str, object], place: object 
     """Return the request: what was asked, else what `base` has, else the defaults.
 
     Args:
-        asked: by name; None for what was not asked.
-        base: the site's defaults, or the run's request before.
-        place: where `base` stands, for messages.
+        asked: option values by name, with --time and --mem as text; None for what was not asked.
+        base: the site's defaults, or the run's last request.
+        place: the file that holds `base`, for messages.
 
     Raises:
         RunError: `base` has an unknown name, or a value of the wrong kind.
     """
-    names = {field.name for field in fields(Request)}
     for name, value in base.items():
-        if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = (
-                f"did you mean {near[0]!r}?" if near else f"it may have {', '.join(sorted(names))}"
-            )
+        if name not in _KINDS:
+            hint = _near(name, _KINDS) or f"it may have {', '.join(sorted(_KINDS))}"
             raise RunError(f"{place}: there is no setting {name!r}; {hint}")
         if not _fits(name, value):
             raise RunError(f"{place}: {name} = {value!r} is not what it should be: {_KINDS[name]}")
     chosen = dict(base) | {name: value for name, value in asked.items() if value is not None}
-    both = _sbatch(base.get("sbatch")) | _sbatch(asked.get("sbatch"))
-    chosen |= {"sbatch": both}
+    chosen["sbatch"] = _sbatch(base.get("sbatch")) | _sbatch(asked.get("sbatch"))
     for name in ("setup", "worker"):
         chosen[name] = tuple(cast(Sequence[str], chosen.get(name) or ()))
+    if (time := chosen.pop("time", None)) is not None:
+        chosen["minutes"] = minutes(str(time))
+    if (mem := chosen.pop("mem", None)) is not None:
+        chosen["gigabytes"] = gigabytes(str(mem))
     return Request(**chosen)  # type: ignore[arg-type]  # checked above
 
 
@@ -234,18 +211,23 @@ def _fits(name: str, value: object) -> bool:
 
 
 def as_json(request: Request) -> dict[str, object]:
-    """Return the request as `make` takes it for `base`, for the run's own record of it."""
-    return {name: value for name, value in asdict(request).items() if value is not None}
+    """Return the request as `make` takes it for `base`; the ledger keeps it in this form."""
+    found = {name: value for name, value in asdict(request).items() if value is not None}
+    if request.minutes is not None:
+        found["time"] = time_text(found.pop("minutes"))
+    if request.gigabytes is not None:
+        found["mem"] = size_text(found.pop("gigabytes"))
+    return found
 
 
 def sbatch_options(words: Sequence[str]) -> dict[str, str | bool]:
-    """Return options of sbatch, as typed, by their names.
+    """Return options of sbatch by name.
 
     Args:
-        words: as in ["--exclude=n1", "--reservation", "monday", "--overcommit"].
+        words: as typed, ["--exclude=n1", "--reservation", "monday", "--overcommit"].
 
     Raises:
-        RunError: a word is no option, or is nearly one of ours.
+        RunError: a word is no option, or looks like one of ours.
     """
     found: dict[str, str | bool] = {}
     for word in words:
@@ -254,12 +236,17 @@ def sbatch_options(words: Sequence[str]) -> dict[str, str | bool]:
             raise RunError(
                 f"{word!r} is not understood: write further options of sbatch as --name=value"
             )
-        names = [field.name for field in fields(Request) if field.name not in ("sbatch", "worker")]
-        ours = [f"--{_dash(name)}" for name in names]
-        if near := difflib.get_close_matches(name, [*ours, "--out", "--dry-run"], n=1, cutoff=0.85):
-            raise RunError(f"there is no option {name}: did you mean {near[0]}?")
+        ours = [f"--{_dash(name)}" for name in _KINDS if name not in ("sbatch", "worker")]
+        if hint := _near(name, [*ours, "--out", "--dry-run"], 0.85):
+            raise RunError(f"there is no option {name}: {hint}")
         found[name[2:]] = value if equals else True
     return found
+
+
+def _near(name: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """Return a question that names the most similar known name; "" if none is similar enough."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=likeness)
+    return f"did you mean {near[0]}?" if near else ""
 
 
 def _dash(name: str) -> str:

@@ -1,28 +1,32 @@
-"""Ask Slurm, seldom: each function here is one call of one of its commands."""
+"""Ask Slurm: each function here calls one of its commands once."""
 
 import os
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from core.directory.run import RunError
 
-SECONDS = 60.0  # for an answer: a controller under load is slow
-# what squeue is asked; a field without a width is neither cut nor filled up
+SECONDS = 60.0  # to wait for an answer: a controller under load is slow
+# fields of squeue; without a width, a field is neither cut nor padded
 FIELDS = ("JobArrayID", "State", "Reason", "NodeList", "RestartCnt", "TimeLeft", "Name")
 LIVE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "SUSPENDED", "REQUEUED", "STOPPED")
 
 
 @dataclass(frozen=True, slots=True)
 class Element:
-    """One job of an array as Slurm sees it.
+    """One job of an array, as squeue shows it.
 
-    reason: why it is pending, or how it ended; "None" for nothing to say.
+    id: "1234_5", or "1234" for a job that is no array.
+    state: as Slurm names it, in capitals.
+    reason: why it is pending, or how it ended; "None" for neither.
+    node: where it runs.
     restarts: how often it was requeued.
-    left: until its time limit, as Slurm writes it. name: what sbatch was told to call it.
+    left: time until its limit, as Slurm writes it.
+    name: the name that sbatch was given.
     """
 
     id: str
@@ -35,20 +39,20 @@ class Element:
 
     @property
     def is_live(self) -> bool:
-        """Whether it works, or will."""
+        """Whether it runs, or will run."""
         return self.state in LIVE
 
 
 def call(*words: str, seconds: float = SECONDS) -> str:
-    """Return what a command of Slurm's prints.
+    """Return what a command of Slurm prints.
 
     Raises:
-        RunError: it is not there, fails or does not answer; with its own words.
+        RunError: the command is missing, fails or does not answer; quotes its output.
     """
     if shutil.which(words[0]) is None:
         raise RunError(
-            f"there is no {words[0]} on the path: this is no machine from which Slurm can be "
-            "asked. Go to the cluster's login node (maybe `module load slurm`), or use "
+            f"there is no {words[0]} on the path: Slurm cannot be asked from this machine. "
+            "Go to the cluster's login node (maybe `module load slurm`), or use "
             "--cluster local"
         )
     try:
@@ -62,9 +66,9 @@ def call(*words: str, seconds: float = SECONDS) -> str:
 
 
 def elements(ids: Sequence[str]) -> dict[str, Element]:
-    """Return the jobs of these arrays that Slurm still knows, by their ids ("1234_5" or "1234").
+    """Return the jobs of these arrays that Slurm still knows, by id ("1234_5" or "1234").
 
-    Works without accounting: Slurm's controller remembers a job for some minutes after its end.
+    Needs no accounting: Slurm's controller remembers a job for some minutes after its end.
     """
     if not ids:
         return {}
@@ -73,7 +77,7 @@ def elements(ids: Sequence[str]) -> dict[str, Element]:
         said = call("squeue", "-h", "-r", "-t", "all", "-j", ",".join(ids), "-O", form)
     except RunError as error:
         if "Invalid job id" in str(error):
-            return {}  # of all of them Slurm has forgotten
+            return {}  # Slurm has forgotten all of them
         raise
     found = {}
     for line in said.splitlines():
@@ -86,7 +90,7 @@ def elements(ids: Sequence[str]) -> dict[str, Element]:
 
 
 def partitions() -> dict[str, dict[str, str]]:
-    """Return by partition its longest time, its GPUs, and whether it is the default."""
+    """Return, by partition: its time limit, its GPUs, whether it is the default."""
     found: dict[str, dict[str, str]] = {}
     for line in call("sinfo", "-h", "-o", "%P|%l|%G").splitlines():
         name, limit, gres = (word.strip() for word in line.split("|", 2))
@@ -110,11 +114,11 @@ def cancel(ids: Sequence[str], *, pending_only: bool = False) -> None:
         call("scancel", *(["--state=PENDING"] if pending_only else []), *ids)
 
 
-def own_name() -> str:
+def own_job_id() -> str:
     """Return the name of the job that this process belongs to: "1234_5", "1234", or "".
 
-    SLURM_JOB_ID will not do: that of an array's last element is the number of the whole array, and
-    what is done to it is done to all.
+    SLURM_JOB_ID is not enough: for the last element of an array it is the number of the whole
+    array, and a command that names it acts on all elements.
     """
     if is_local():
         return os.environ.get("SUBMITIT_LOCAL_JOB_ID", "")
@@ -130,16 +134,16 @@ def is_local() -> bool:
 def seconds_left(name: str, limit: float | None) -> float | None:
     """Return the seconds until the time limit of the job that this process belongs to.
 
-    None if there is no limit, or none that can be known: then only Slurm's signal tells.
+    None if there is no limit, or Slurm does not tell it: then only Slurm's signal comes.
 
     Args:
-        limit: what the job was submitted with, if that is known: a thousand jobs that start at one
-            time should not all ask.
+        limit: the limit that the job was submitted with, if known: a thousand jobs that start at
+            the same time should not all ask.
     """
     if is_local() or not name:
         return None
     if limit is not None and not os.environ.get("SLURM_RESTART_COUNT"):
-        return limit  # the job has begun just now, and nobody can have changed it
+        return limit  # the job has just begun: its limit cannot have changed yet
     return ask_seconds_left(name)
 
 
@@ -157,9 +161,9 @@ def ask_seconds_left(name: str) -> float | None:
 
 
 def is_own(name: str) -> bool:
-    """Whether Slurm calls this process's job by this name.
+    """Whether this process's job has this name in Slurm.
 
-    A job that was submitted from within another array's job still has that array's variables.
+    A job that was submitted from within another array's job inherits that array's variables.
     """
     try:
         return call("squeue", "-h", "-j", name, "-o", "%A").split() == [os.environ["SLURM_JOB_ID"]]
@@ -168,13 +172,13 @@ def is_own(name: str) -> bool:
 
 
 def requeue_self(name: str, say: Callable[[str], object]) -> bool:
-    """Ask Slurm to start this job again; say whether that was to be done.
+    """Ask Slurm to requeue this job; return False if it was cancelled or requeued already.
 
-    Not if it was cancelled, or requeued by somebody else: a job can be requeued even then, and
-    whoever has cancelled it would be surprised. Tries again while Slurm's controller is away.
+    Slurm would requeue a cancelled job too, against the will of its user. Retries while Slurm's
+    controller does not answer.
 
     Raises:
-        RunError: Slurm never will.
+        RunError: Slurm does not allow it.
     """
     while True:
         try:
@@ -182,7 +186,7 @@ def requeue_self(name: str, say: Callable[[str], object]) -> bool:
             if state != "RUNNING":
                 return False
             call("scontrol", "requeue", name)
-            say("requeued: it goes on when Slurm starts it again")
+            say("requeued: it continues when Slurm starts it again")
             return True
         except RunError as error:
             if "Invalid job id" in str(error):
@@ -193,8 +197,3 @@ def requeue_self(name: str, say: Callable[[str], object]) -> bool:
                 ) from error
             say(f"cannot be requeued yet: {error}")
             time.sleep(5)
-
-
-def expand(id: str, count: int) -> Iterable[str]:
-    """Return the ids of the jobs of an array, or of a job that is none."""
-    return [id] if count == 1 else [f"{id}_{i}" for i in range(count)]

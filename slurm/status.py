@@ -1,4 +1,4 @@
-"""A run and its jobs: what the directory says, joined with what Slurm says."""
+"""Show a run and its jobs: the run directory joined with the answer of squeue."""
 
 import os
 from collections import Counter
@@ -18,12 +18,12 @@ from core.terminal.whole import Whole
 from slurm.jobs.ledger import Ledger
 from slurm.squeue import Element
 
-DEPTH, NAMED = 3, 12  # how deep runs are looked for in a folder of runs; how many are named
-LINES = 40  # jobs that are listed; of more, those that do not run as they should come first
+DEPTH, NAMED = 3, 12  # levels of folders that are searched for runs; runs that are named
+LINES = 40  # jobs that are listed; failed and pending ones first
 
 
 def check_is_run(root: Path) -> None:
-    """Raise RunError if a folder is neither a run nor a study; runs that it holds are named."""
+    """Raise RunError if a folder is neither a run nor a study; the message names runs in it."""
     if is_study(root) or (root / "run.json").exists():
         return
     depths = ["*/" * depth for depth in range(1, DEPTH + 1)]
@@ -42,22 +42,22 @@ def check_is_run(root: Path) -> None:
     raise RunError(f"{root} is no run, but holds some; give one of {', '.join(names)}{more}")
 
 
-def show(whole: Whole, launch: Ledger, console: Console) -> None:
-    """Print members, and jobs; Slurm is asked once, and nothing of its accounting."""
+def show(whole: Whole, ledger: Ledger, console: Console) -> None:
+    """Print members and jobs; ask Slurm once, without its accounting."""
     if whole.study is not None:
         console.print(StudyView(whole.study).draw(10**6))
     rows = [(view, row) for view in whole.views() for row in view.rows()]
     if whole.study is None:
         [view] = whole.views()
         console.print(RunView(view).draw(max(len(rows), 1)))
-    arrays = launch.arrays()
+    arrays = ledger.arrays()
     if not arrays:
         console.print("No job of this run was submitted by `python -m slurm`.")
         return
     jobs: dict[str, Element] = {}
     asked = True
     try:
-        jobs = launch.elements()
+        jobs = ledger.elements()
     except RunError as error:
         asked = False
         console.print(Text(f"Slurm cannot be asked: {error}", style="yellow"))
@@ -70,14 +70,14 @@ def show(whole: Whole, launch: Ledger, console: Console) -> None:
         console.print(f"Local jobs: {alive} running, {len(local) - alive} over")
     shown = [job for job in jobs.values() if job.is_live or job.state in FAILED]
     if shown:
-        console.print(job_table(rows, shown, launch.asked_to_leave(), whole.root))
+        console.print(job_table(rows, shown, ledger.asked_to_leave(), whole.root))
 
 
 def summary(ids: list[str], jobs: Mapping[str, Element], other: str) -> str:
-    """Return one line: how many jobs are in which state, and why some are pending.
+    """Return one line: how many jobs are in each state, and why some are pending.
 
     Args:
-        other: what those are that Slurm has not spoken of.
+        other: state of the jobs that Slurm did not list.
     """
     states = Counter(jobs[id].state.lower() if id in jobs else other for id in ids)
     parts = [f"{count} {state}" for state, count in states.most_common()]
@@ -91,7 +91,7 @@ def summary(ids: list[str], jobs: Mapping[str, Element], other: str) -> str:
 def job_table(
     rows: list[tuple[View, Row]], jobs: list[Element], leaving: set[str], root: Path
 ) -> Table:
-    """Return jobs, with the members that they train."""
+    """Return a table of jobs and the members that they train."""
     trains: dict[str, list[str]] = {}
     for view, row in rows:
         if row.job:

@@ -9,26 +9,36 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.directory.run import RunError, override, resolve_any
+from core.directory.run import RunError, override, resolve
 from core.rehearsal import doubts
 from core.settings import PBT
 from core.status.places import is_study
-from core.study.study import Study
 from core.terminal.whole import Whole, begin, look
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot, freeze, thaw
-from slurm.jobs.executor import send, would_submit
+from slurm.jobs.executor import preview, submit_arrays
 from slurm.jobs.job import Job
 from slurm.jobs.ledger import Array, Ledger
-from slurm.preflight import check, check_code, check_imports, check_room, check_time, probe_node
-from slurm.request import PROBE, Request, minutes
+from slurm.preflight import (
+    check_code,
+    check_imports,
+    check_request,
+    check_room,
+    check_time,
+    probe_node,
+)
+from slurm.request import PROBE, Request
 
-LONGEST_NAME = 200  # bytes, so that there is room for what is put behind it
+LONGEST_NAME = 200  # characters; ".slurm" and the names of temporary files are appended to it
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """What came of it: the arrays, and what the user should know besides."""
+    """What a submission did.
+
+    arrays: the arrays of jobs that were submitted.
+    notes: sentences for the user.
+    """
 
     arrays: tuple[Array, ...]
     notes: tuple[str, ...] = ()
@@ -43,29 +53,28 @@ def submit(
     other_code: bool = False,
     probe: float = PROBE,
 ) -> Submitted:
-    """Begin a run or a study, or go on with it, by an array of identical jobs.
+    """Begin or continue a run or a study with an array of identical jobs.
 
     Args:
-        out: the run directory, on a file system that the nodes see too.
-        other_code: go on with a run although the code is not that of its begin.
-        probe: seconds to wait for a node on which it is tried whether it sees the directory; 0 not
-            to try.
+        out: the run directory, on a file system that the nodes share.
+        other_code: continue a run although the code has changed since it began.
+        probe: seconds to wait for a free node that tests whether it sees the directory; 0: no test.
 
     Raises:
-        RunError: nothing was submitted, and why.
+        RunError: nothing was submitted; the message says why.
     """
     _check_name(out)
-    check(request)
-    launch = Ledger(out)
-    with launch.alone():
-        _refuse_more(launch)
-        frozen, notes = _prepare(preset, out, overrides, request, other_code, launch.folder)
-        whole = _begin(out, preset, overrides)
-        launch.forget([])
+    check_request(request)
+    ledger = Ledger(out)
+    with ledger.alone():
+        _check_no_live_jobs(ledger)
+        whole, frozen, notes = _prepare(preset, out, overrides, request, other_code, ledger.folder)
+        whole = whole or _begin(out, preset, overrides)
+        ledger.forget([])
         if request.cluster == "slurm" and probe:
-            notes += probe_node(launch, request, probe)
+            notes += probe_node(ledger, request, probe)
         job = _job(whole, request, frozen, other_code)
-        return Submitted(tuple(send(launch, job, request, frozen)), tuple(notes))
+        return Submitted(tuple(submit_arrays(ledger, job, request, frozen)), tuple(notes))
 
 
 def rehearse(
@@ -76,40 +85,40 @@ def rehearse(
     *,
     other_code: bool = False,
 ) -> tuple[str, list[str]]:
-    """Do all that `submit` does, but the submission and what it would write.
+    """Do what `submit` does, but write and submit nothing.
 
     Returns:
-        What sbatch would get, and what the user should know besides.
+        The script that sbatch would get, and sentences for the user.
 
     Raises:
-        RunError: as `submit` says it.
+        RunError: `submit` would refuse this; the message is the same.
     """
     _check_name(out)
     asked = request.cluster != "slurm" or shutil.which("sbatch") is not None
-    if asked or request.time is None:
-        check(request)
-    launch = Ledger(out)
-    _refuse_more(launch)
+    if asked or request.minutes is None:
+        check_request(request)
+    ledger = Ledger(out)
+    _check_no_live_jobs(ledger)
     with tempfile.TemporaryDirectory() as folder:
-        frozen, notes = _prepare(preset, out, overrides, request, other_code, Path(folder))
+        _, frozen, notes = _prepare(preset, out, overrides, request, other_code, Path(folder))
     if not asked:
         notes.append("there is no sbatch on the path: Slurm was not asked about these jobs")
     if request.cluster == "slurm":
-        notes.append("that a node sees the directory is tried when the jobs are submitted")
-    return would_submit(launch, request, frozen.folder.name), notes
+        notes.append("no node was asked whether it sees the directory: the submission does that")
+    return preview(ledger, request, frozen.folder.name), notes
 
 
-def _refuse_more(launch: Ledger) -> None:
-    """Raise RunError if jobs of this run are there already."""
-    if live := live_jobs(launch):
+def _check_no_live_jobs(ledger: Ledger) -> None:
+    """Raise RunError if this run has jobs that are pending or running."""
+    if live := live_jobs(ledger):
         raise RunError(
             f"{len(live)} jobs of this run are pending or running already ({live[0]} ...): python "
-            f"-m slurm scale {shlex.quote(str(launch.root))} --workers N changes their number"
+            f"-m slurm scale {shlex.quote(str(ledger.root))} --workers N changes their number"
         )
 
 
 def _begin(out: Path, preset: str, overrides: Mapping[str, object]) -> Whole:
-    """Begin a run or go on with it; the working directory stays, whatever the preset does."""
+    """Begin or continue a run; restore the working directory if the preset changes it."""
     with contextlib.chdir(os.getcwd()):
         return begin(out, preset, overrides)
 
@@ -121,14 +130,14 @@ def _prepare(
     request: Request,
     other_code: bool,
     folder: Path,
-) -> tuple[Snapshot, list[str]]:
-    """Freeze the code into a folder, and hold the run to it; nothing is written to `out`.
+) -> tuple[Whole | None, Snapshot, list[str]]:
+    """Freeze the code into a folder and check the run; write nothing to a new `out`.
 
     Returns:
-        The frozen code, and what the user should know of it.
+        The run, None if it has yet to begin; the frozen code; sentences for the user.
 
     Raises:
-        RunError: the run cannot begin or go on like this.
+        RunError: the run cannot begin or continue like this.
     """
     there = is_study(out) or (out / "run.json").exists()
     if not there:
@@ -146,30 +155,25 @@ def _prepare(
         f"{path} is too large to be code: it was not frozen, and stays where it is"
         for path in frozen.left
     ]
-    notes += _doubts(preset, overrides)
+    notes += _doubts(whole, preset, overrides)
     if members < request.workers:
         notes.append(f"{request.workers} workers for {members} members: some have nothing to do")
-    return frozen, notes
+    return whole if there else None, frozen, notes
 
 
-def _doubts(preset: str, overrides: Mapping[str, object]) -> list[str]:
-    """Return what may not be meant so, of a run or of each arm of a study."""
-    with contextlib.chdir(os.getcwd()):
-        name, _, arm = preset.partition("[")
-        found = resolve_any(name)
-    arms = found.arms if isinstance(found, Study) else {"": found}
-    if arm:
-        arms = {"": arms[arm.removesuffix("]")]}
-    said = []
-    for name, run in arms.items():
-        if isinstance(run, PBT):
-            sentences = doubts(override(run, overrides))
-            said += [f"arm {name}: {text}" if name else text for text in sentences]
-    return said
+def _doubts(whole: Whole, preset: str, overrides: Mapping[str, object]) -> list[str]:
+    """Return what may be a mistake in the settings of the run, or of each arm of the study."""
+    if whole.study is not None:
+        arms = whole.study.study.arms  # the study was made when it was opened
+        runs = {f"arm {name}: ": arm for name, arm in arms.items() if isinstance(arm, PBT)}
+    else:
+        with contextlib.chdir(os.getcwd()):
+            runs = {"": override(resolve(preset), overrides)}
+    return [prefix + text for prefix, pbt in runs.items() for text in doubts(pbt)]
 
 
 def _check_name(out: Path) -> None:
-    """Raise RunError if a path cannot be that of a run with jobs."""
+    """Raise RunError if a run of this name cannot have jobs."""
     text = os.path.realpath(out)
     if not text.isprintable() or "%" in text:
         raise RunError(f"--out {text!r} cannot be used: Slurm gives % a meaning, and ends lines")
@@ -180,43 +184,43 @@ def _check_name(out: Path) -> None:
 def scale(
     root: Path, workers: int, request: Callable[[int], Request]
 ) -> tuple[Submitted, list[str], list[str]]:
-    """Let a live run have so many workers.
+    """Change the number of workers of a live run.
 
     Args:
-        request: for so many workers that are added.
+        workers: the number wanted.
+        request: returns the request for a number of additional workers.
 
     Returns:
-        What was submitted; the jobs that were pending and are cancelled; the jobs that will leave
-        after their turn.
+        What was submitted; pending jobs that were cancelled; jobs that will leave after their turn.
 
     Raises:
-        RunError: the run is done, or was not submitted from here, or the number does not fit.
+        RunError: the run is done, has no submitted jobs, or the number does not fit.
     """
-    with contextlib.chdir(os.getcwd()):  # the preset of a study may go elsewhere
-        whole, launch = look(root), Ledger(root)
-    arrays = launch.arrays()
+    with contextlib.chdir(os.getcwd()):  # the preset of a study may change it
+        whole, ledger = look(root), Ledger(root)
+    arrays = ledger.arrays()
     if not arrays:
         raise RunError(f"no job of {root} was ever submitted: python -m slurm submit begins")
     if whole.is_done():
         raise RunError(f"{root} is done")
-    live = [id for id in live_jobs(launch) if id not in launch.asked_to_leave()]
+    live = [id for id in live_jobs(ledger) if id not in ledger.asked_to_leave()]
     sizes = {id: _per_job(array) for array in arrays for id in array.ids}
     missing = workers - sum(sizes.get(id, 1) for id in live)
     if missing > 0:
         last = next((array for array in reversed(arrays) if array.code), None)
         if last is None:
-            frozen = freeze(whole.preset, launch.folder)
-            check_code(whole, launch, frozen, False)
+            frozen = freeze(whole.preset, ledger.folder)
+            check_code(whole, ledger, frozen, False)
         else:
             frozen = thaw(Path(last.code))
         asked = request(missing)
-        check(asked)
+        check_request(asked)
         check_time(whole, asked)
         job = _job(whole, asked, frozen, frozen.commit != whole.code)
-        with launch.alone():
-            launch.forget(live)
-            return Submitted(tuple(send(launch, job, asked, frozen))), [], []
-    states = launch.elements()
+        with ledger.alone():
+            ledger.forget(live)
+            return Submitted(tuple(submit_arrays(ledger, job, asked, frozen))), [], []
+    states = ledger.elements()
     pending = [id for id in live if id in states and states[id].state == "PENDING"]
     cancelled: list[str] = []
     leaving: list[str] = []
@@ -225,8 +229,8 @@ def scale(
             continue  # a job of several workers leaves as one
         missing += sizes.get(id, 1)
         (cancelled if id in pending else leaving).append(id)
-    queue.cancel(cancelled)
-    launch.ask_to_leave(leaving)
+    squeue.cancel(cancelled)
+    ledger.ask_to_leave(leaving)
     return Submitted(()), cancelled, leaving
 
 
@@ -239,7 +243,7 @@ def _job(whole: Whole, request: Request, frozen: Snapshot, other_code: bool) -> 
         other_code=other_code,
         options=request.worker,
         inside=request.cluster == "debug",
-        limit=None if request.time is None else 60.0 * minutes(request.time),
+        limit=None if request.minutes is None else 60.0 * request.minutes,
         notice=float(request.notice),
     )
 
@@ -249,10 +253,10 @@ def _per_job(array: Array) -> int:
     return max(int(str(gpus)), 1) * int(str(each))
 
 
-def live_jobs(launch: Ledger) -> list[str]:
+def live_jobs(ledger: Ledger) -> list[str]:
     """Return the jobs of a run that are pending or running, oldest first."""
-    arrays = launch.arrays()
-    states = launch.elements()
+    arrays = ledger.arrays()
+    states = ledger.elements()
     live = {id for id, element in states.items() if element.is_live}
     live |= {
         id for a in arrays if a.cluster == "local" for id in a.ids if Path(f"/proc/{id}").exists()

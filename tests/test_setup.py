@@ -18,6 +18,9 @@ def clone(tmp_path: Path) -> Path:
     clone.mkdir()
     for name in ("setup.sh", "Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(ROOT / name, clone / name)
+    for path in ROOT.glob("tasks/*/task.toml"):
+        (clone / path.relative_to(ROOT).parent).mkdir(parents=True)
+        shutil.copy(path, clone / path.relative_to(ROOT))
     return clone
 
 

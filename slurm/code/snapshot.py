@@ -1,10 +1,10 @@
-"""The code of a run, frozen: what its jobs import, whatever is edited after they were submitted.
+"""Freeze the code of a run: jobs import a copy, which later edits do not change.
 
-A snapshot is a folder with `project/` (this program), `own/` (the code of a task of the user's
-own, if the preset is one) and `SNAPSHOT` files that say of which commit it is. Jobs import from it
-alone: PYTHONPATH names it, and PYTHONSAFEPATH keeps the working directory, which stays the user's
-(data are found where they were), from getting before it. Data that lie beside the code stay where
-they are; the snapshot has links to them, for a task that looks for them beside its own file.
+A snapshot is a folder with `project/` (this program), `own/` (the code of the user's own task, if
+the preset is one) and a file `SNAPSHOT` with the commit. Jobs import only from it: PYTHONPATH names
+it, and PYTHONSAFEPATH keeps the working directory out of the path. The working directory stays the
+user's, so relative paths to data stay right. Data beside the code are not copied; the snapshot has
+links to them, for a task that looks for them beside its own file.
 """
 
 import hashlib
@@ -23,9 +23,10 @@ from slurm.code.sources import BYTES, FILES, PROJECT, beside, sources, too_large
 class Snapshot:
     """A frozen copy of the code.
 
-    commit: as `core.directory.run.code_version` says it.
-    digest: of the names and bytes of all its files.
-    left: files and folders that are too large to be code, and were not copied.
+    folder: where it is.
+    commit: what `core.directory.run.code_version` returned.
+    digest: SHA-256 of the names and bytes of all its files.
+    left: files and folders that are too large to be code and were not copied.
     """
 
     folder: Path
@@ -34,12 +35,12 @@ class Snapshot:
     left: tuple[Path, ...] = ()
 
     def environment(self) -> dict[str, str]:
-        """Return what makes Python import from here alone."""
+        """Return the variables that make Python import only from here."""
         paths = [str(self.folder / "own"), str(self.folder / "project")]
         return {"PYTHONPATH": os.pathsep.join(paths), "PYTHONSAFEPATH": "1"}
 
     def has(self, module: str) -> bool:
-        """Whether there is a module of that name in it."""
+        """Whether it has a module of this name."""
         name = module.partition(".")[0]
         return any(
             (self.folder / part / f"{name}{end}").exists()
@@ -49,16 +50,18 @@ class Snapshot:
 
 
 def freeze(preset: str, folder: Path) -> Snapshot:
-    """Copy the code into a folder below `folder`; the same code, to the same place.
+    """Copy the code into a folder below `folder`, whose name is a digest of the code.
 
     Raises:
-        RunError: there is too much of it to be the code of one task.
+        RunError: it is too large to be the code of one task.
     """
     folder.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".code-"))
     try:
         needed, commit = sources(preset), code_version()
-        (made / ".gitignore").write_text("*\n")  # in a repository, it is no change of its code
+        (made / ".gitignore").write_text(
+            "*\n"
+        )  # in a repository, a snapshot is no change of the code
         for name in ("own", "project"):
             (made / name).mkdir()
         left = [] if needed.root is None else _copy(needed.root, needed.own, made / "own")
@@ -68,7 +71,7 @@ def freeze(preset: str, folder: Path) -> Snapshot:
         made.chmod(0o755)
         place = folder / f"code-{digest[:12]}"
         if place.exists() and _digest(place) != digest:
-            shutil.rmtree(place)  # somebody has changed it: no job takes it as it is
+            shutil.rmtree(place)  # it was changed: no job would accept it
         if not place.exists():
             os.rename(made, place)
         if needed.root is not None:
@@ -83,7 +86,7 @@ def thaw(folder: Path) -> Snapshot:
     """Return the snapshot of a folder.
 
     Raises:
-        RunError: it is gone, or somebody has changed it.
+        RunError: it is gone, or was changed.
     """
     try:
         commit, digest = (folder / "project" / "SNAPSHOT").read_text().split()
@@ -99,7 +102,7 @@ def thaw(folder: Path) -> Snapshot:
 
 
 def _copy(root: Path, files: Iterable[Path], to: Path) -> list[Path]:
-    """Copy files, but those that are too large to be code; return these, and folders of such."""
+    """Copy files; return the files and folders that are too large to be code and were left out."""
     left = too_large(root, files)
     kept = [path for path in sorted(files) if not {*left} & {path, *path.parents}]
     if len(kept) > FILES or sum(path.stat().st_size for path in kept) > BYTES:
@@ -116,7 +119,7 @@ def _copy(root: Path, files: Iterable[Path], to: Path) -> list[Path]:
 
 
 def _link(root: Path, files: Iterable[Path], to: Path, and_root: bool) -> None:
-    """Let data that lie beside the code be found beside the frozen code too."""
+    """Link data that lie beside the code to the same places beside the frozen code."""
     copies = {path: to / path.relative_to(root) for path in files}
     copied = [path for path, copy in copies.items() if copy.exists() and not _is_link(copy, to)]
     for path in beside(root, copied, and_root):
@@ -134,7 +137,7 @@ def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         if path.name == "SNAPSHOT" or "__pycache__" in path.parts or path.is_symlink():
-            continue  # a link is to data, which are no part of the code
+            continue  # links lead to data, which are not part of the code
         content = path.read_bytes()
         digest.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()

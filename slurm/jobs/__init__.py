@@ -1,1 +1,1 @@
-"""The jobs of a run: what one does, how they are handed over, and what is known of them."""
+"""The jobs of a run: what one does, how they are submitted, what is recorded about them."""

@@ -1,4 +1,4 @@
-"""Hand jobs to submitit: the parameters of an array, arrays within Slurm's limit, local jobs."""
+"""Submit jobs with submitit: parameters of an array, arrays within Slurm's limit, local jobs."""
 
 import contextlib
 import os
@@ -16,18 +16,18 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.slurm import slurm as submitit_slurm
 
 from core.directory.run import RunError, code_version
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot
 from slurm.jobs.job import Job
 from slurm.jobs.ledger import Array, Ledger
-from slurm.request import Request, as_json, gigabytes, minutes
+from slurm.request import Request, as_json
 
-NEVER = 10**6  # how often a job may time out, as submitit counts: it is the run that ends
-FOREVER = 60 * 24 * 365  # minutes: the limit of a local job for which none was given
+NEVER = 10**6  # time-outs that submitit allows a job: the end of the run decides instead
+FOREVER = 60 * 24 * 365  # minutes: the limit of a local job without --time
 
 
 def sbatch_file(request: Request, folder: Path, jobs: int, code: Snapshot | None = None) -> str:
-    """Return the file that sbatch gets: for --dry-run, and to ask Slurm whether it would do."""
+    """Return the script that sbatch gets: for --dry-run, and for sbatch --test-only."""
     named = {"timeout_min": "time", "mem_gb": "mem", "name": "job_name"}
     parameters: dict[str, Any] = {
         named.get(key, key.removeprefix("slurm_")): value
@@ -44,17 +44,17 @@ def sbatch_file(request: Request, folder: Path, jobs: int, code: Snapshot | None
 
 
 def _python() -> str:
-    """Return the command of a job's Python: it is deaf to the signal until it has its handler.
+    """Return the command of a job's Python, which ignores the signal until its handler is set.
 
-    Slurm's signal may come at any time; before there is a handler it would kill the job.
+    Slurm's signal may arrive at any time; without a handler it would kill the job.
     """
     return f'sh -c \'trap "" USR2; exec "$@"\' sh {shlex.quote(sys.executable)}'
 
 
 def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -> dict[str, object]:
-    """Return what submitit's AutoExecutor is told."""
+    """Return the parameters of submitit's AutoExecutor."""
     environment = {} if code is None else code.environment()
-    # after the user's lines: what `module load` puts before PYTHONPATH must not get before the code
+    # after the user's lines: `module load` must not put its own paths before the code
     exports = [f"export {key}={shlex.quote(value)}" for key, value in environment.items()]
     exports = [
         f"{line}${{PYTHONPATH:+:$PYTHONPATH}}" if line.startswith("export PYTHONPATH=") else line
@@ -62,8 +62,7 @@ def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -
     ]
     setup = [*request.setup, *exports]
     if request.cluster == "local":
-        limit = FOREVER if request.time is None else minutes(request.time)
-        return {"timeout_min": limit, "local_setup": setup}
+        return {"timeout_min": request.minutes or FOREVER, "local_setup": setup}
     found: dict[str, object] = {
         "name": name,
         "cpus_per_task": request.cpus * request.per_job,
@@ -74,28 +73,28 @@ def _parameters(request: Request, jobs: int, code: Snapshot | None, name: str) -
         "slurm_setup": setup,
         "slurm_signal_delay_s": request.notice,
         "slurm_array_parallelism": request.array_parallelism or jobs,
-        "slurm_srun_args": ["--export=ALL"],  # where a site exports nothing, the job needs it still
+        "slurm_srun_args": ["--export=ALL"],  # some sites export nothing by default
         "slurm_additional_parameters": {"requeue": True} | dict(request.sbatch),
     }
-    if request.time is not None:
-        found["timeout_min"] = minutes(request.time)
-    if request.mem is not None:
-        found["mem_gb"] = gigabytes(request.mem) * request.per_job
+    if request.minutes is not None:
+        found["timeout_min"] = request.minutes
+    if request.gigabytes is not None:
+        found["mem_gb"] = request.gigabytes * request.per_job
     if request.gpus:
         found["gpus_per_node"] = request.gpus
     return found
 
 
 def job_name(folder: Path) -> str:
-    """Return what Slurm calls the jobs of the run beside which this folder lies."""
+    """Return the name in Slurm of the jobs of a run; folder: its RUN.slurm."""
     return f"pbt-{folder.name.removesuffix('.slurm')}"
 
 
 def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, int | None]]:
-    """Return the arrays that so many jobs need: how many jobs each, and its share of parallelism.
+    """Split jobs into arrays: the size of each, and its share of the parallelism.
 
     Raises:
-        RunError: there are more arrays than jobs that may run at the same time.
+        RunError: more arrays are needed than jobs may run at the same time.
     """
     count = -(-jobs // largest)
     sizes = [jobs // count + (i < jobs % count) for i in range(count)]
@@ -111,15 +110,15 @@ def chunks(jobs: int, largest: int, parallelism: int | None) -> list[tuple[int, 
     return list(zip(sizes, shares, strict=True))
 
 
-def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
-    """Submit, in as many arrays as Slurm's limit makes necessary; note each at once."""
-    folder = launch.folder / "log"
-    name = job_name(launch.folder)
+def submit_arrays(ledger: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterator[Array]:
+    """Submit the jobs in as few arrays as Slurm's limit allows; record each one at once."""
+    folder = ledger.folder / "log"
+    name = job_name(ledger.folder)
 
-    def noted(ids: Sequence[str]) -> Array:
+    def recorded(ids: Sequence[str]) -> Array:
         code, called = str(frozen.folder), name if request.cluster == "slurm" else ""
         array = Array(tuple(ids), request.cluster, as_json(request), code, frozen.commit, called)
-        launch.add(array)
+        ledger.add(array)
         return array
 
     if request.cluster == "debug":
@@ -132,11 +131,11 @@ def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterat
             parameters = _parameters(request, 1, frozen, name)
             parameters["local_setup"] = [*setup, *parameters["local_setup"]]  # type: ignore[misc]
             executor.update_parameters(**parameters)
-            with _silent(launch.folder / "local.log"):
-                yield noted([executor.submit(job).job_id])
+            with _silent(ledger.folder / "local.log"):
+                yield recorded([executor.submit(job).job_id])
         return
     sent: list[str] = []
-    for size, share in chunks(request.jobs, queue.largest_array(), request.array_parallelism):
+    for size, share in chunks(request.jobs, squeue.largest_array(), request.array_parallelism):
         executor = submitit.AutoExecutor(
             folder=folder,
             cluster="slurm",
@@ -154,38 +153,38 @@ def send(launch: Ledger, job: Job, request: Request, frozen: Snapshot) -> Iterat
                 f"Slurm has not taken an array of {size} jobs{before}: {error}"
             ) from error
         sent += [job.job_id for job in jobs]
-        array = noted([job.job_id for job in jobs])
-        if not launch.elements().keys() & {*array.ids}:
+        array = recorded([job.job_id for job in jobs])
+        if not ledger.elements().keys() & {*array.ids}:
             raise RunError(
                 f"sbatch seems to have submitted job {array.name}, but Slurm knows no job of that "
-                f"number called {name}: look at `squeue --me`. Does your sbatch print more than "
-                "its own words?"
+                f"number called {name}: look at `squeue --me`. Is your sbatch a wrapper that "
+                "prints more than sbatch does?"
             )
         yield array
 
 
 def _gpus(i: int, request: Request) -> str:
-    """Return the GPUs of the i-th local job: submitit would give all jobs the same ones."""
+    """Return the GPUs of the i-th local job; submitit would give all jobs the same ones."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is None and shutil.which("nvidia-smi"):
-        listed = queue.call("nvidia-smi", "-L").splitlines()
+        listed = squeue.call("nvidia-smi", "-L").splitlines()
         visible = ",".join(str(n) for n, line in enumerate(listed) if line.startswith("GPU"))
     given = [gpu for gpu in (visible or "").split(",") if gpu]
     mine = given[i * request.gpus : (i + 1) * request.gpus]
     if len(mine) < request.gpus:
         raise RunError(
             f"{i + 1} local jobs with {request.gpus} GPUs each need {(i + 1) * request.gpus}, and "
-            f"here are {len(given)}"
+            f"this machine has {len(given)}"
         )
     return ",".join(mine)
 
 
 def _debug(folder: Path, job: Job) -> Iterator[Array]:
-    """Run the job here and now, in this process: for a debugger, if there is a terminal."""
+    """Run the job in this process; on a terminal, under a debugger."""
     executor = submitit.AutoExecutor(folder=folder, cluster="debug")
     submitted = executor.submit(job)
     if sys.stdin.isatty():
-        submitted.result()  # submitit opens the debugger where it fails
+        submitted.result()  # submitit opens the debugger at an exception
     elif (error := submitted.exception()) is not None:
         raise error
     yield from ()
@@ -193,7 +192,7 @@ def _debug(folder: Path, job: Job) -> Iterator[Array]:
 
 @contextlib.contextmanager
 def _silent(log: Path) -> Iterator[None]:
-    """Let what is started here write to a file: it outlives us, and would hold a pipe open."""
+    """Send the output of processes that start here to a file: they would hold a pipe open."""
     sys.stdout.flush()
     kept = os.dup(1), os.dup(2)
     with open(log, "ab") as file:
@@ -208,11 +207,11 @@ def _silent(log: Path) -> Iterator[None]:
         os.close(kept[1])
 
 
-def would_submit(launch: Ledger, request: Request, code: str) -> str:
-    """Return what would be submitted, for --dry-run; `code` is the name of the frozen code."""
-    frozen = Snapshot(launch.folder / code, code_version(), "")
+def preview(ledger: Ledger, request: Request, code: str) -> str:
+    """Return a description of the submission, for --dry-run; code: name of the frozen code."""
+    frozen = Snapshot(ledger.folder / code, code_version(), "")
     if request.cluster == "slurm":
-        return sbatch_file(request, launch.folder / "log", request.jobs, frozen)
+        return sbatch_file(request, ledger.folder / "log", request.jobs, frozen)
     if request.cluster == "debug":
         return "One worker would work here, in this process."
     setup = _parameters(request, 1, frozen, "")["local_setup"]

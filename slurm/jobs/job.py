@@ -1,11 +1,11 @@
-"""What one job of the array does: keep its workers at work until the run is done, and come back.
+"""One job of the array: keep its workers running until the run is done, and requeue itself.
 
-A job holds no state: whatever its workers have done is in the run directory, so a job that is
-preempted, timed out, requeued or killed is a worker fewer for a while. A signal is a hint: the
-workers finish their turns if they are given the time. Nothing depends on it.
+A job holds no state: everything that its workers have done is in the run directory. So a job that
+is preempted, timed out, requeued or killed is only a worker fewer for a while. A signal is a hint:
+the workers finish their turns if there is time. Nothing depends on it.
 
-submitit's own handler of the signal is replaced: it would drop the turns, and would give a job up
-after three preemptions if its time limit is short (it takes them for time-outs).
+submitit's own signal handler is replaced: it would drop the turns. With a short time limit it would
+also give up after three preemptions, because it counts them as time-outs.
 """
 
 import contextlib
@@ -29,20 +29,20 @@ from core.study.study import open_study, work_study
 from core.terminal.whole import Whole, look
 from core.workers.pool import DONE, THREADS, UNFINISHED, Pool
 from core.workers.worker import MARGIN, work
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.code.snapshot import Snapshot, thaw
 from slurm.jobs.ledger import Ledger
 from slurm.jobs.lives import RETURNS, idle_lives
 
-TICK = 0.5  # seconds between two looks at the workers
-LOOK = 2.0  # seconds between two looks for a wish that this job should leave
-LAST = 15.0  # seconds before its end at which a job gives up the turns that are not finished
-REPLACED = 3  # times that a worker is replaced while no record is published in the whole run
+TICK = 0.5  # seconds between two checks of the workers
+LOOK = 2.0  # seconds between two checks whether this job was asked to leave
+LAST = 15.0  # seconds before its end at which a job gives up unfinished turns
+REPLACED = 3  # replacements of a worker while the run publishes no record
 TROUBLE, GIVE_UP = 1, 75  # exit statuses of a worker: a broken disk; a turn over --turn-limit
-ALL_DONE = "all members are done"  # what a worker says at the end, as `python -m core work` has it
-WORDS = 2000  # bytes of a worker's last words
-LOCAL_AGAIN = 144  # exit status by which submitit's local executor starts a job again
-ASSIGNED = (  # what Slurm says which GPUs are the job's
+ALL_DONE = "all members are done"  # the last line of `python -m core work`
+WORDS = 2000  # bytes of a worker's log that a message quotes
+LOCAL_AGAIN = 144  # exit status after which submitit's local executor restarts a job
+ASSIGNED = (  # variables in which Slurm lists the GPUs of the job
     "CUDA_VISIBLE_DEVICES",
     "ROCR_VISIBLE_DEVICES",
     "HIP_VISIBLE_DEVICES",
@@ -52,17 +52,17 @@ ASSIGNED = (  # what Slurm says which GPUs are the job's
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One of several identical jobs, as submitit wants it: a callable without state.
+    """One of several identical jobs: the callable without state that submitit runs.
 
     root: the run directory.
     devices: one for each worker.
-    threads: that a worker's libraries may use.
-    code: the snapshot that it imports from; "" for code where it lies.
-    other_code: whether the code may be another than that with which the run began.
-    options: of `python -m core work`.
-    inside: be the worker in this process, for a debugger.
-    together: whether all elements of the array work on this run; else nothing is done to them.
-    limit: seconds that it may run; None if Slurm has to be asked.
+    threads: threads that a worker's libraries may use.
+    code: the snapshot that it imports from; "": the code in its original place.
+    other_code: whether the code may have changed since the run began.
+    options: options of `python -m core work`.
+    inside: work in this process, for a debugger.
+    together: whether all elements of the array work on this run; if not, they are left alone.
+    limit: seconds that it may run; None: ask Slurm.
     notice: seconds before its end at which Slurm sends SIGUSR2.
     """
 
@@ -82,57 +82,72 @@ class Job:
             root, on = Path(self.root), functools.partial(work, device=self.devices[0])
             done = work_study(open_study(root), on) if is_study(root) else on(open_run(root))
             return ALL_DONE if done else "stopped"
-        shift = _Shift(self)
+        execution = _Execution(self)
         try:
-            return shift.serve()
+            return execution.serve()
         except RunError as error:
-            if shift.root.exists():
-                shift._warn(str(error))
+            if execution.root.exists():
+                execution._warn(str(error))
             raise
 
     def checkpoint(self) -> object:
-        """Be called again as it is, if the signal comes before our own handlers are there."""
-        from submitit.helpers import DelayedSubmission  # who asks has it; batch scripts need not
+        """Tell submitit to run this job again if the signal arrives before our handlers are set."""
+        from submitit.helpers import (
+            DelayedSubmission,
+        )  # the caller is submitit; batch scripts need none
 
         return DelayedSubmission(self)
 
 
 @dataclass(slots=True)
-class _Shift:
-    """One execution of a job, from its start to its end or to its being requeued."""
+class _Execution:
+    """One execution of a job, from its start to its end or its requeueing.
+
+    job: the job.
+    root: the run directory.
+    ledger: the ledger of the run.
+    name: name of the job, as "1234_5"; "" outside of a cluster.
+    asked: why the job must leave: a signal, or a request of `scale`; "" if it need not.
+    began: when it started, by the monotonic clock.
+    end: when Slurm ends the job, by the monotonic clock; None if that is unknown.
+    limit: the same, counting the time limit alone.
+    killed: workers that were killed since records were last published.
+    records: the number of records at that time.
+    ended: process ids of workers that ended with an error.
+    """
 
     job: Job
     root: Path = field(init=False)
-    launch: Ledger = field(init=False)
-    name: str = field(init=False)  # of the job: "1234_5"; "" outside of a cluster
-    asked: str = ""  # the signal, or the wish, that told us to leave
+    ledger: Ledger = field(init=False)
+    name: str = field(init=False)
+    asked: str = ""
     began: float = field(default_factory=time.monotonic)
-    end: float | None = None  # when Slurm ends the job, by the monotonic clock
-    limit: float | None = None  # the same, as far as the time limit alone has it
-    killed: int = 0  # workers, since records were last published
-    records: int = 0  # then
-    ended: set[int] = field(default_factory=set)  # pids of workers that ended with an error
+    end: float | None = None
+    limit: float | None = None
+    killed: int = 0
+    records: int = 0
+    ended: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.root = Path(self.job.root)
-        self.launch = Ledger(self.root)
-        self.name = queue.own_name()
-        if "_" in self.name and self.job.limit is None and not queue.is_own(self.name):
+        self.ledger = Ledger(self.root)
+        self.name = squeue.own_job_id()
+        if "_" in self.name and self.job.limit is None and not squeue.is_own(self.name):
             self.name = os.environ.get("SLURM_JOB_ID", "")
 
     def serve(self) -> str:
-        """Work until the run is done or until told to leave; return what became of it.
+        """Work until the run is done or the job must leave; return a sentence about the end.
 
         Raises:
             RunError: the job cannot work here; the message says why.
-            SystemExit: it comes back, where that is how it is asked for.
+            SystemExit: the job runs again; submitit and Slurm want it to end like this.
         """
         for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask)
         whole = self._check()
-        if not self.job.code:  # else `submit` does, who knows more
-            self.launch.register(self.name, self.job.together)
-        left = queue.seconds_left(self.name, self.job.limit)
+        if not self.job.code:  # otherwise `submit` has registered it, with its request
+            self.ledger.register(self.name, self.job.together)
+        left = squeue.seconds_left(self.name, self.job.limit)
         self.end = self.limit = None if left is None else self.began + left
         before = self.records = whole.records()
         if left is not None and MARGIN * (turn := whole.turn()) > left - LAST:
@@ -153,28 +168,28 @@ class _Shift:
             codes = pool.codes()
             complaints = pool.complaints()
             silent = _silent_ends(pool)
-        whole = _look(self.root)  # a study may have got more seeds meanwhile
+        whole = _look(self.root)  # seeds may have been added to a study
         if whole.is_done():
-            self.launch.end_all(self.name)
+            self.ledger.end_all(self.name)
             return self._say(ALL_DONE)
-        if self.launch.must_leave(self.name):
-            self.launch.has_left(self.name)
-            return self._say("left, as asked: the run goes on without this job")
+        if self.ledger.must_leave(self.name):
+            self.ledger.has_left(self.name)
+            return self._say("left, as asked: the run continues without this job")
         at_limit = self.limit is not None and time.monotonic() > self.limit - 2 * LAST
         if gave_up and at_limit and before == whole.records():
             raise RunError(
-                f"in {duration(time.monotonic() - self.began)} no turn of any member came to its "
-                "end, and the time limit is reached: a turn is longer than a job may run. Submit "
-                "again with a longer --time, or make the task's steps shorter"
+                f"in {duration(time.monotonic() - self.began)} no turn of any member ended, and "
+                "the time limit is reached: a turn is longer than a job may run. Submit again "
+                "with a longer --time, or make the task's steps shorter"
             )
         if self.asked or gave_up:
             return self._come_back()
         if silent:
             raise RunError(
-                f"worker {silent[0]} ended with status {DONE}, though the run is not done and "
-                "nobody had told it to leave: does the trainer, or a library, end the process "
-                "(os._exit)? A step must return, or raise. Then submit again: the run goes on. Its "
-                f"last words ({pool.log(silent[0])}):\n{_last_words(pool, silent[0])}"
+                f"worker {silent[0]} ended with status {DONE}, but the run is not done and the "
+                "worker was not told to leave: does the trainer, or a library, end the process "
+                "(os._exit)? A step must return, or raise. Then submit again: the run continues. "
+                f"The end of its log ({pool.log(silent[0])}):\n{_last_words(pool, silent[0])}"
             )
         if {*codes} <= {DONE, UNFINISHED}:
             self._check_lives(pool, before, whole.records())
@@ -184,12 +199,12 @@ class _Shift:
     # ------------------------------------------------------------------------ before
 
     def _check(self) -> Whole:
-        """Return what is to be worked on, if this is a place where one can."""
+        """Return the run or study, if the job can work on it here."""
         host = socket.gethostname()
         if not (is_study(self.root) or (self.root / "run.json").exists()):
             raise RunError(
-                f"{self.root} is not to be seen on {host}, or holds no run: the directory must be "
-                "on a file system that all nodes share, under the same name"
+                f"{host} does not see {self.root}, or it holds no run: the directory must be on "
+                "a file system that all nodes share, under the same name"
             )
         if self.job.code:
             self._check_imports(thaw(Path(self.job.code)))
@@ -197,7 +212,7 @@ class _Shift:
         if whole.code != now and not self.job.other_code:
             raise RunError(
                 f"the run began with the code of commit {whole.code}, and this is {now}: check "
-                "that commit out, or say --other-code if you know that it makes no difference"
+                "that commit out, or give --other-code if you know that it makes no difference"
             )
         wanted = 1 + max(
             (int(d.removeprefix("cuda:")) for d in self.job.devices if d.startswith("cuda:")),
@@ -231,14 +246,14 @@ class _Shift:
     # ------------------------------------------------------------------------- while
 
     def _follow(self, pool: Pool) -> bool:
-        """Wait for the workers to end, or end them in time; return whether turns were given up."""
+        """Wait until the workers end, or end them in time; return whether turns were given up."""
         told, looked = False, -LOOK
         while pool.running() or self._replaced(pool):
             now = time.monotonic()
             if now - looked > LOOK:
                 looked = now
-                if not self.asked and self.launch.must_leave(self.name):
-                    self.asked = "a wish that it should leave"
+                if not self.asked and self.ledger.must_leave(self.name):
+                    self.asked = "the job was asked to leave"
             if self.asked and not told:
                 told = True
                 self._say(f"{self.asked}: the workers finish their turns")
@@ -252,20 +267,20 @@ class _Shift:
         return False
 
     def _has_more_time(self, now: float) -> bool:
-        """Ask Slurm once more, if it is the time limit: a suspended job has its clock stopped."""
-        if self.end != self.limit or queue.is_local() or not self.name:
+        """Ask Slurm whether the time limit has moved: the clock of a suspended job stands still."""
+        if self.end != self.limit or squeue.is_local() or not self.name:
             return False
-        left = queue.ask_seconds_left(self.name)
+        left = squeue.ask_seconds_left(self.name)
         if left is None or left <= 2 * LAST:
             return False
         self.end = self.limit = now + left
         return True
 
     def _replaced(self, pool: Pool) -> bool:
-        """Start another worker for each that was killed, gave up a turn, or met a broken disk.
+        """Replace each worker that was killed, gave up a turn, or met a broken disk.
 
-        Not without end: what ends one worker after the other, while nobody in the run gets
-        anything done, is no accident.
+        The number of replacements is limited while the run publishes no record: what ends one
+        worker after the other is no accident.
         """
         dead = [i for i, code in enumerate(pool.codes()) if code not in (None, DONE, UNFINISHED)]
         dead += _silent_ends(pool)
@@ -291,28 +306,29 @@ class _Shift:
     # ------------------------------------------------------------------------- after
 
     def _check_lives(self, pool: Pool, before: int, now: int) -> None:
-        """Raise RunError if the job has come back again and again for nothing."""
-        lives = idle_lives(self.launch, self.name, before, now) if self.name else 0
+        """Raise RunError if the job has restarted too often without any progress of the run."""
+        lives = idle_lives(self.ledger, self.name, before, now) if self.name else 0
         if lives <= RETURNS:
             return
         words = "\n".join(f"{pool.log(i)}: {_last_words(pool, i)}" for i in range(pool.workers))
         raise RunError(
-            f"this job has come back {RETURNS} times, and in its last {lives} lives nobody has "
+            f"this job has come back {RETURNS} times, and in its last {lives} lives no worker "
             f"published a record of this run ({now} then and now), though no worker was told to "
             "leave: does the trainer, or a library, end the process (os._exit)? A step must return "
-            "or raise. Then submit again: the run goes on. Its workers' last words:\n" + words
+            "or raise. Then submit again: the run continues. The ends of its workers' logs:\n"
+            + words
         )
 
     def _come_back(self) -> str:
-        """Ask to be started again, unless somebody has cancelled the job."""
-        if queue.is_local():
+        """Ask to be started again, unless the job was cancelled."""
+        if squeue.is_local():
             self._say("starts again")
             sys.exit(LOCAL_AGAIN)
         if not self.name:
             return self._say("stopped; the run can be resumed")
-        if not queue.requeue_self(self.name, self._say):
+        if not squeue.requeue_self(self.name, self._say):
             return self._say("left: this job was cancelled, or is requeued already")
-        sys.exit(0)  # at once: Slurm would wait for it, and kill it
+        sys.exit(0)  # at once: Slurm would wait for the job, and then kill it
 
     def _ask(self, number: int, _: FrameType | None) -> None:
         self.asked = self.asked or signal.Signals(number).name
@@ -321,7 +337,7 @@ class _Shift:
             self.end = end if self.end is None else min(self.end, end)
 
     def _warn(self, sentence: str) -> None:
-        """Say it in the run directory too, for `status`: who reads logs?"""
+        """Print a sentence and write it to the run directory, where `status` finds it."""
         self._say(sentence)
         with contextlib.suppress(OSError):
             make_folder(self.root / "workers")
@@ -337,7 +353,7 @@ class _Shift:
 
 
 def _look(root: Path) -> Whole:
-    """Return what is to be worked on; the preset of a study may change the working directory."""
+    """Return the run or study; restore the working directory if the preset changes it."""
     with contextlib.chdir(os.getcwd()):
         return look(root)
 
@@ -346,13 +362,13 @@ def _last_words(pool: Pool, i: int) -> str:
     try:
         with open(pool.log(i), "rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - WORDS))
-            return log.read().decode(errors="replace").strip() or "(it said nothing)"
+            return log.read().decode(errors="replace").strip() or "(it is empty)"
     except OSError as error:
         return f"(its log cannot be read: {error})"
 
 
 def _silent_ends(pool: Pool) -> list[int]:
-    """Return the workers that ended as if all were done, but never said so: who ended them?"""
+    """Return the workers that ended with status DONE but did not print that all is done."""
     ended = (i for i, code in enumerate(pool.codes()) if code == DONE)
     return [i for i in ended if not _last_words(pool, i).endswith(ALL_DONE)]
 

@@ -1,14 +1,14 @@
-"""What the launching of a run keeps: beside the run directory, in a folder of its own.
+"""The ledger: what was submitted for a run, in a folder beside the run directory.
 
-The run directory holds no code, and nothing that is unpickled; what Slurm's jobs need of that kind
-lies in RUN.slurm/, which only the user and the user's jobs write:
+The run directory holds no code and no pickles. Slurm's jobs find theirs in RUN.slurm/, which only
+the user and the user's jobs write:
 
     code-<digest>/    a snapshot of the code
     log/              submitit's: <job>_submission.sh, <job>_<element>_0_log.out, .err, pickles
-    jobs/<job>.json   an array that was submitted: of how many jobs, with which request and code
-    leave/<job>_<n>   a wish that this job should leave after its turn
-    lives/<job>_<n>.json  how often this job has come back for nothing; it alone writes it
-    done              the run is done, and what was pending is cancelled
+    jobs/<job>.json   an array that was submitted: its jobs, its request, its code
+    leave/<job>_<n>   this job was asked to leave after its turn
+    lives/<job>_<n>.json  how often this job restarted without progress; only this job writes it
+    done              the run is done, and pending jobs were cancelled
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from core.directory.run import RunError
-from slurm import squeue as queue
+from slurm import squeue
 from slurm.squeue import Element
 
 
@@ -29,9 +29,13 @@ from slurm.squeue import Element
 class Array:
     """Jobs that were submitted together.
 
-    ids: of the jobs, as Slurm shows them. cluster: where. request: as `slurm.request.make` reads
-    it; empty for what was submitted by a script. code: the snapshot; "" for code where it lies.
-    job_name: what Slurm calls its jobs; "" if that is not known.
+    ids: ids of the jobs, as Slurm shows them.
+    cluster: slurm, local or debug.
+    request: the request as `slurm.request.make` reads it; empty if a script submitted the array.
+    code: the snapshot; "": the code in its original place.
+    commit: commit of the code.
+    job_name: name of the jobs in Slurm; "" if it is not known.
+    time: when it was submitted, in seconds since 1970.
     """
 
     ids: tuple[str, ...]
@@ -44,23 +48,26 @@ class Array:
 
     @property
     def name(self) -> str:
-        """The number that its jobs have in common."""
+        """The number that its jobs share."""
         return self.ids[0].partition("_")[0]
 
     @property
     def key(self) -> str:
-        """What Slurm is asked for."""
+        """The id by which Slurm is asked for these jobs."""
         return self.name if self.is_whole else self.ids[0]
 
     @property
     def is_whole(self) -> bool:
-        """Whether this is all of the array, and not one element of an array of other runs too."""
+        """Whether this is a whole array, and not one element of an array that other runs share."""
         return len(self.ids) > 1 or "_" not in self.ids[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The folder beside a run directory."""
+    """The folder beside a run directory.
+
+    root: the run directory.
+    """
 
     root: Path
 
@@ -71,7 +78,7 @@ class Ledger:
         return root.with_name(root.name + ".slurm")
 
     def add(self, array: Array) -> None:
-        """Note an array. What submitted it knows more than its jobs: theirs is no news then."""
+        """Record an array; a job, which knows less, never replaces the entry of `submit`."""
         path = self.folder / "jobs" / f"{array.key}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         body = {
@@ -84,7 +91,7 @@ class Ledger:
             "root": os.path.realpath(self.root),
             "time": time.time(),
         }
-        made = path.with_name(f".{path.name}-{os.getpid()}-{queue.own_name()}.tmp")
+        made = path.with_name(f".{path.name}-{os.getpid()}-{squeue.own_job_id()}.tmp")
         made.write_text(json.dumps(body, indent=1) + "\n")
         if path.exists() and not array.request:
             made.unlink()
@@ -92,12 +99,12 @@ class Ledger:
             os.replace(made, path)
 
     def arrays(self) -> list[Array]:
-        """Return all that was submitted for this run, oldest first.
+        """Return the arrays that were submitted for this run, oldest first.
 
-        What came here with the copy of another run's folder is not ours: nor are its jobs.
+        Entries of another run, which a copied folder brings along, are left out.
 
         Raises:
-            RunError: a file of the folder is not what was written.
+            RunError: a file of the folder is damaged.
         """
         found = []
         for path in (self.folder / "jobs").glob("*.json"):
@@ -125,7 +132,7 @@ class Ledger:
         return sorted(found, key=lambda array: array.time)
 
     def register(self, name: str, together: bool) -> None:
-        """Let the array be known that this job belongs to, if a script has submitted it.
+        """Record the array of this job, if a script has submitted it.
 
         Args:
             together: whether all elements of its array work on this run.
@@ -143,17 +150,17 @@ class Ledger:
             self.add(Array(tuple(ids)))
 
     def slurm_ids(self) -> list[str]:
-        """Return what Slurm is asked for: arrays as a whole, or elements that are this run's."""
+        """Return ids to ask Slurm for: whole arrays, or single elements of this run."""
         return [array.key for array in self.arrays() if array.cluster == "slurm"]
 
     def elements(self) -> dict[str, Element]:
-        """Return the jobs of this run that Slurm still knows, by their ids; one call of squeue.
+        """Return the jobs of this run that Slurm still knows, by id; calls squeue once.
 
-        Elements that were cancelled while they were pending are one line, that of their array.
+        squeue shows elements that were cancelled while pending as one line, with the array's id.
         """
-        found = queue.elements(self.slurm_ids())
+        found = squeue.elements(self.slurm_ids())
         for array in self.arrays():
-            if array.job_name:  # Slurm counts anew after a reset: the number may be another's
+            if array.job_name:  # after a reset of Slurm, another job may have this number
                 found = {
                     id: job
                     for id, job in found.items()
@@ -164,47 +171,47 @@ class Ledger:
                 found |= {id: replace(whole, id=id) for id in array.ids if id not in found}
         return found
 
-    # ---------------------------------------------------------------------- who leaves
+    # --------------------------------------------------------------- jobs that must leave
 
     def ask_to_leave(self, ids: Sequence[str]) -> None:
-        """Wish that these jobs end after their turn."""
+        """Ask these jobs to end after their turn."""
         (self.folder / "leave").mkdir(parents=True, exist_ok=True)
         for id in ids:
             (self.folder / "leave" / id).touch()
 
     def asked_to_leave(self) -> set[str]:
-        """Return the jobs that are wished to leave and have not."""
+        """Return the jobs that were asked to leave and have not left."""
         with contextlib.suppress(FileNotFoundError):
             return set(os.listdir(self.folder / "leave"))
         return set()
 
     def must_leave(self, name: str) -> bool:
-        """Whether this job was wished to leave."""
+        """Whether this job was asked to leave."""
         with contextlib.suppress(OSError):
             return bool(name) and (self.folder / "leave" / name).exists()
         return False
 
     def has_left(self, name: str) -> None:
-        """Take the wish back, as it is fulfilled."""
+        """Remove the request to leave, because the job leaves."""
         with contextlib.suppress(OSError):
             (self.folder / "leave" / name).unlink()
 
     def end_all(self, name: str) -> None:
-        """Cancel what is pending still, as the run is done; the first job to know it does so."""
+        """Cancel the pending jobs of a run that is done; only the first caller does so."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with open(self.folder / "done", "x"):
                 pass
         except OSError:
-            return  # another was first; or it cannot be written down: what is pending will see it
-        if not name or queue.is_local():
+            return  # another job was first; or the disk is broken: pending jobs find the run done
+        if not name or squeue.is_local():
             return
         try:
             pending = [id for id, job in self.elements().items() if job.state == "PENDING"]
             ids = {id.partition("_")[0] if self._has_all(id) else id for id in pending}
-            queue.cancel(sorted(ids), pending_only=True)
-        except RunError as error:  # they will start, find all done, and end
-            print(f"what is pending was not cancelled: {error}", flush=True)
+            squeue.cancel(sorted(ids), pending_only=True)
+        except RunError as error:  # the jobs will start, find the run done, and end
+            print(f"the pending jobs were not cancelled: {error}", flush=True)
 
     def _has_all(self, id: str) -> bool:
         """Whether the array of a job is this run's as a whole."""
@@ -212,10 +219,10 @@ class Ledger:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Let nobody else submit jobs of this run meanwhile.
+        """Lock the ledger while jobs are submitted.
 
         Raises:
-            RunError: somebody does.
+            RunError: another process is submitting jobs of this run.
         """
         lock = self.folder / "submitting"
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -226,19 +233,19 @@ class Ledger:
             with contextlib.suppress(OSError):
                 who = lock.read_text().strip()
                 raise RunError(
-                    f"somebody is submitting jobs of this run ({who}): wait, or remove {lock} if "
-                    "that is over"
+                    f"another process is submitting jobs of this run ({who}): wait, or remove "
+                    f"{lock} if that process has ended"
                 ) from None
-            raise RunError("somebody is submitting jobs of this run: try again") from None
+            raise RunError("another process is submitting jobs of this run: try again") from None
         try:
             yield
         finally:
             lock.unlink(missing_ok=True)
             with contextlib.suppress(OSError):
-                self.folder.rmdir()  # only if nothing came of it
+                self.folder.rmdir()  # works only if nothing was written
 
     def forget(self, live: Sequence[str]) -> None:
-        """Take back that the run was done, and what was noted of jobs that are no more."""
+        """Remove the mark that the run is done, and all entries of jobs that no longer exist."""
         (self.folder / "done").unlink(missing_ok=True)
         for path in (self.folder / "lives").glob("*.json"):
             if path.stem not in live:

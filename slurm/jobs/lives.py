@@ -1,4 +1,4 @@
-"""How often a job has come back though nobody had got anything done: its lives are bounded."""
+"""Count how often a job restarts without any progress of the run, to limit it."""
 
 import contextlib
 import json
@@ -7,19 +7,21 @@ from pathlib import Path
 
 from slurm.jobs.ledger import Ledger
 
-RETURNS = 3  # times in a row that a job comes back while no record is published in the whole run
+RETURNS = 3  # restarts in a row, while the run publishes no record
 
 
-def idle_lives(launch: Ledger, name: str, before: int, now: int) -> int:
-    """Note the end of a job's life; return how many of its lives in a row brought nothing.
+def idle_lives(ledger: Ledger, name: str, before: int, now: int) -> int:
+    """Record the end of a job's life; return how many of its lives in a row had no progress.
 
-    What others publish counts, in its life and between its lives. Each job has a file of its own.
+    Records that other jobs publish count as progress, during a life and between two lives. Each job
+    has its own file.
 
     Args:
-        before: the run's records when the life began. now: when it ended.
+        before: number of records of the run when the life began.
+        now: number of records when it ended.
     """
-    path = launch.folder / "lives" / f"{name}.json"
-    with contextlib.suppress(OSError):  # it cannot be written down: then the run cannot either
+    path = ledger.folder / "lives" / f"{name}.json"
+    with contextlib.suppress(OSError):  # if this cannot be written, the run cannot be either
         if now != before:
             path.unlink(missing_ok=True)
             return 0

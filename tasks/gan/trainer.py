@@ -18,6 +18,7 @@ from tasks.gan.losses.autograd import (
     critic_gradients,
     generator_gradients,
 )
+from tasks.torch_state import load_state, restore_generator, save_state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,36 +137,30 @@ class WGANGP:
 
     def save(self, path: Path) -> None:
         """Write networks, optimisers and the state of the random stream."""
-        with path.open("wb") as file:  # given a path, torch.save would write its name into the file
-            torch.save(
-                {
-                    "generator": self.generator.state_dict(),
-                    "critic": self.critic.state_dict(),
-                    "g_adam": self.g_adam.state_dict(),
-                    "d_adam": self.d_adam.state_dict(),
-                    "noise": self.noise.get_state(),
-                    "stream": self.stream,
-                    "steps": self.steps,
-                },
-                file,
-            )
+        state = {
+            "generator": self.generator.state_dict(),
+            "critic": self.critic.state_dict(),
+            "g_adam": self.g_adam.state_dict(),
+            "d_adam": self.d_adam.state_dict(),
+            "noise": self.noise.get_state(),
+            "stream": self.stream,
+            "steps": self.steps,
+        }
+        save_state(state, path)
 
     def load(self, path: Path) -> None:
-        """Go on exactly from where the trainer that wrote `path` was.
+        """Continue exactly where the trainer that wrote `path` stood.
 
-        From a GPU to a CPU or back there is no exactly: the random stream is then a new one.
+        Between a GPU and a CPU the random stream is a new one.
         """
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = load_state(path, self.device)
         self.generator.load_state_dict(state["generator"])
         self.critic.load_state_dict(state["critic"])
         self.g_adam.load_state_dict(state["g_adam"])
         self.d_adam.load_state_dict(state["d_adam"])
         self.stream, self.steps = state["stream"], state["steps"]
-        noise = state["noise"].cpu()
-        if len(noise) == len(self.noise.get_state()):
-            self.noise.set_state(noise)
-        else:
-            self.noise.manual_seed(self._seed(purpose=2))  # 0 and 1 are those of samples
+        # purposes 0 and 1 are those of samples
+        restore_generator(self.noise, state["noise"], self._seed(purpose=2))
 
 
 AT_ONCE = 5000  # samples, at most, that are made at once

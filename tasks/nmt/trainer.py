@@ -25,6 +25,7 @@ from tasks.nmt.fairseq_compat import (
     used_parameters,
 )
 from tasks.nmt.network import DROPOUTS, Network, build, dropouts, set_dropouts, translation_task
+from tasks.torch_state import load_state, save_state
 
 RATE = "learning_rate"
 
@@ -224,18 +225,15 @@ class Translator:
 
     def save(self, path: Path) -> None:
         """Write weights, optimiser, and the place in the data."""
-        with path.open("wb") as file:  # given a path, torch.save would write its name into the file
-            torch.save(
-                {
-                    "weights": {name: p.detach() for name, p in self.parameters.items()},
-                    "adam": self.adam.optimizer.state_dict(),
-                    "streams": [self.stream, self.data_stream],
-                    "place": [self.steps, self.epoch, self.position],
-                    "diverged": self.diverged,
-                    "corpus": self.corpus.fingerprint,
-                },
-                file,
-            )
+        state = {
+            "weights": {name: p.detach() for name, p in self.parameters.items()},
+            "adam": self.adam.optimizer.state_dict(),
+            "streams": [self.stream, self.data_stream],
+            "place": [self.steps, self.epoch, self.position],
+            "diverged": self.diverged,
+            "corpus": self.corpus.fingerprint,
+        }
+        save_state(state, path)
 
     def load(self, path: Path) -> None:
         """Go on exactly from where the trainer that wrote `path` was.
@@ -243,7 +241,7 @@ class Translator:
         Raises:
             TaskError: these are weights of another corpus, or of another network.
         """
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = load_state(path, self.device)
         if state["corpus"] != self.corpus.fingerprint:
             raise TaskError(
                 f"these weights are of corpus {state['corpus']}, and this one is "

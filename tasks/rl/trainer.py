@@ -20,6 +20,7 @@ from tasks.rl.agents.rollout import Agent, Rollout
 from tasks.rl.agents.unreal import UNREAL
 from tasks.rl.environments.batch import Batch, Spec, Step
 from tasks.rl.scene import Scene, first_scene, joined, scene_of
+from tasks.torch_state import load_state, restore_generator, save_state
 
 EPISODES = 10  # whose returns are the score
 JUDGED = 1711_09846  # the seed of the episodes that are reported
@@ -259,20 +260,15 @@ class ActorCritic:
             state["scene"] = self.scene.state()
             if isinstance(self.network, UNREAL):
                 state["replay"] = self.network.replay.state()
-        with path.open("wb") as file:  # given a path, torch.save would write its name into the file
-            torch.save(state, file)
+        save_state(state, path)
 
     def load(self, path: Path) -> None:
         """Go on exactly from where the trainer that wrote `path` was."""
-        state = torch.load(path, map_location=self.device, weights_only=True)
+        state = load_state(path, self.device)
         with torch.no_grad():
             self.optimizer.weights.copy_(state["weights"])
             self.optimizer.squares.copy_(state["squares"])
-        noise = state["noise"].cpu()
-        if len(noise) == len(self.noise.get_state()):
-            self.noise.set_state(noise)
-        else:  # from a GPU to a CPU or back: another stream
-            self.noise.manual_seed(_seed(state["stream"], 0, 0))
+        restore_generator(self.noise, state["noise"], _seed(state["stream"], 0, 0))
         self.stream, self.steps = state["stream"], state["steps"]
         self.episodes = deque(state["episodes"], maxlen=EPISODES)
         self.received = np.array(state["received"])

@@ -1,1 +1,1 @@
-"""Tests of what only a real Slurm can show."""
+"""Tests of the slurm package; some need a real Slurm."""

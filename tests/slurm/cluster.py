@@ -14,11 +14,11 @@ COMMANDS = ("SLURM", "SBATCH_", "SRUN_", "SALLOC_", "SQUEUE_", "SINFO_", "SCANCE
 
 
 class NoSlurm(Exception):
-    """This machine cannot run the cluster that the test needs."""
+    """This machine cannot run the cluster that a test needs."""
 
 
 class Cluster:
-    """A cluster that is up inside `with`; its folder's name must be short (70 characters)."""
+    """A cluster that runs inside `with`; its folder's name has at most 70 characters."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         """Choose a folder, and options of `cluster.sh up`."""
@@ -28,7 +28,7 @@ class Cluster:
         self.env["SLURM_CONF"] = str(folder.resolve() / "etc" / "slurm.conf")
 
     def __enter__(self) -> Self:
-        """Start it, or raise NoSlurm; it ends with this process, if nobody ends it before."""
+        """Start it, or raise NoSlurm; it ends with this process at the latest."""
         words: list[str | Path] = ["up", self.folder, "--parent", str(os.getpid()), *self.options]
         done = subprocess.run([SCRIPT, *words], capture_output=True, text=True)
         if done.returncode == CANNOT:
@@ -54,7 +54,7 @@ class Cluster:
         return done.stdout.strip()
 
     def node(self, verb: str, name: str) -> None:
-        """Do a node harm or good: crash, daemon, hang, start (see cluster.sh)."""
+        """Act on a node: crash, daemon, hang, start (see cluster.sh)."""
         self.sh(SCRIPT, verb, self.folder, name)
 
     def until(self, what: Callable[[], object], seconds: float = 30, every: float = 0.1) -> float:
@@ -69,7 +69,7 @@ class Cluster:
         return time.monotonic() - begin
 
     def jobs(self) -> dict[str, str]:
-        """Return the state of each job or array element there ever was: {"1234_5": "RUNNING"}."""
+        """Return the state of each job or array element, ended ones too: {"1234_5": "RUNNING"}."""
         lines = self.sh("squeue", "-h", "-r", "-t", "all", "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
@@ -79,11 +79,11 @@ class Cluster:
         return dict(line.split() for line in lines)
 
     def idle(self) -> bool:
-        """Whether all nodes are well and have nothing to do."""
+        """Whether all nodes are up and idle."""
         return set(self.nodes().values()) == {"idle"}
 
     def clear(self) -> None:
-        """End all jobs and make all nodes idle, whatever was done to them."""
+        """End all jobs and make all nodes idle again."""
         for name in self.nodes():
             self.node("start", name)
         self.until(self._is_clear, seconds=60, every=0.2)

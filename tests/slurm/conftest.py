@@ -1,4 +1,4 @@
-"""Clusters for the tests: one for the session, and others for who needs one of another kind."""
+"""Clusters for the tests: one for the session, others with special options."""
 
 import contextlib
 import os
@@ -11,9 +11,7 @@ import pytest
 
 from tests.slurm.cluster import Cluster, NoSlurm
 
-REQUIRED = (
-    "PBT_SLURM_TESTS"  # "required": that there is no Slurm is a failure, not a reason to skip
-)
+REQUIRED = "PBT_SLURM_TESTS"  # "required": without Slurm the tests fail instead of being skipped
 NODES = "n1:8:2 n2:8:1 n3:4:0"
 Start = Callable[..., Cluster]
 
@@ -44,6 +42,6 @@ def common(start: Start) -> Cluster:
 
 @pytest.fixture
 def cluster(common: Cluster) -> Iterator[Cluster]:
-    """Return the shared cluster, without jobs, and leave it so."""
+    """Return the shared cluster without jobs; remove all jobs afterwards."""
     yield common
     common.clear()

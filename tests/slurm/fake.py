@@ -1,4 +1,4 @@
-"""Commands of Slurm's that say what a test wants, and count how often they are asked."""
+"""Fake commands of Slurm that print what a test wants and log each call."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ SQUEUE = """\
 
 
 class Fake:
-    """A folder of commands, alone on the path."""
+    """A folder of fake commands, the only one on the path."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
-        """Begin without any."""
+        """Begin without any command."""
         self.folder = folder / "fake commands"
         self.folder.mkdir()
         self.log = folder / "asked"
@@ -27,7 +27,7 @@ class Fake:
             self.says(name, "")
 
     def says(self, name: str, text: str, status: int = 0, stream: int = 1) -> None:
-        """Let a command print a text, and end with a status."""
+        """Make a command print a text and exit with a status."""
         path = self.folder / name
         path.write_text(
             f"#!/bin/sh\necho {name} \"$@\" >>'{self.log}'\ncat >&{stream} <<'E'\n{text}\nE\n"
@@ -36,5 +36,5 @@ class Fake:
         path.chmod(0o755)
 
     def asked(self) -> list[str]:
-        """Return the commands that were typed, as they were."""
+        """Return the calls, one command line each."""
         return self.log.read_text().splitlines() if self.log.exists() else []

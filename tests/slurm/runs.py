@@ -1,4 +1,4 @@
-"""A run on the test cluster, submitted as a user would, watched, and held to what must be true."""
+"""A run on the test cluster: submit it as a user would, watch it, check what must be true."""
 
 import functools
 import json
@@ -32,7 +32,7 @@ class Seen(NamedTuple):
 
 @functools.cache
 def calm(steps: int, members: int) -> str:
-    """Return the digest of the run if nobody disturbs it."""
+    """Return the digest of the undisturbed run."""
     with tempfile.TemporaryDirectory() as folder:
         return undisturbed(Path(folder, "run"), steps, members).digest
 
@@ -52,7 +52,7 @@ def _session(leader: int) -> list[int]:
     return [pid for pid, (state, _, session) in found.items() if session == leader and state != "Z"]
 
 
-class Launched:
+class SubmittedRun:
     """A run and its jobs."""
 
     def __init__(
@@ -91,7 +91,7 @@ class Launched:
         return subprocess.CompletedProcess(words, started.returncode, out, err)
 
     def run_words(self) -> list[str | Path]:
-        """Return what names the run on the command line."""
+        """Return the arguments that name the run."""
         words: list[str | Path] = [self.preset, "--out", self.root, "--steps", str(self.steps)]
         return [*words, "--members", str(self.members)]
 
@@ -105,7 +105,7 @@ class Launched:
         return self.note(done.stdout)
 
     def note(self, said: str) -> list[str]:
-        """Take in which arrays a command says that it has submitted."""
+        """Read from a command's output which arrays it submitted."""
         found = re.search(r"^Submitted \d+ jobs.*: ([\d ]+)$", said, re.MULTILINE)
         assert found, said
         self.arrays += found[1].split()
@@ -119,7 +119,7 @@ class Launched:
         probe: str = "0",
         env: Mapping[str, str] | None = None,
     ) -> str:
-        """Submit what must not be submitted; return what is said of it."""
+        """Submit a run that must be refused; return the message."""
         before = self.cluster.jobs()
         words = ["submit", *self.run_words(), "--probe", probe, *options]
         done = self.command(*words, *(["--time", time] if time else []), env=env)
@@ -130,7 +130,7 @@ class Launched:
         return done.stderr
 
     def scale(self, workers: int, *options: str) -> str:
-        """Change the number of workers; return what is said of it."""
+        """Change the number of workers; return the output."""
         done = self.command("scale", self.root, "--workers", str(workers), *options)
         assert done.returncode == 0, done.stderr
         if "Submitted" in done.stdout:
@@ -140,7 +140,7 @@ class Launched:
     # ------------------------------------------------------------------------ looks
 
     def jobs(self) -> dict[str, Seen]:
-        """Return the jobs of this run, those that have ended too."""
+        """Return the jobs of this run, ended ones too."""
         form = "JobArrayID:.40,State:.20,RestartCnt:.10,NodeList:.40"
         words = ("squeue", "-h", "-r", "-t", "all", "-j", ",".join(self.arrays), "-O", form)
         found = {}
@@ -162,16 +162,16 @@ class Launched:
         return self.states().count(state)
 
     def live(self) -> list[str]:
-        """Return the jobs that have not ended, those that are just ending too."""
+        """Return the jobs that have not ended."""
         return self.cluster.sh("squeue", "-h", "-r", "-j", ",".join(self.arrays)).splitlines()
 
     def log(self, job: str) -> str:
-        """Return what a job has printed."""
+        """Return the log of a job."""
         log = Ledger(self.root).folder / "log"
         return "".join((log / f"{job}_0_log.{end}").read_text() for end in ("out", "err"))
 
     def workers(self) -> dict[str, list[int]]:
-        """Return the process ids of the workers that live, by their jobs."""
+        """Return the process ids of live workers by job."""
         found: dict[str, list[int]] = {}
         for path in (self.root / "workers").glob("*.json"):
             try:
@@ -183,7 +183,7 @@ class Launched:
         return found
 
     def view(self) -> View:
-        """Return what anybody can see of the run."""
+        """Return the view of the run."""
         return View(self.root, open_run(self.root).info)
 
     def is_done(self) -> bool:
@@ -196,7 +196,7 @@ class Launched:
         return sum(row.record.member.step for row in self.view().rows())
 
     def until(self, what: Callable[[], object], seconds: float = 60.0) -> None:
-        """Wait until `what()` is true, with a witness of all that is published meanwhile."""
+        """Wait until `what()` is true; a witness checks all records meanwhile."""
 
         def look() -> object:
             if self.witness is not None:
@@ -206,11 +206,11 @@ class Launched:
         self.cluster.until(look, seconds)
 
     def at_work(self, jobs: int, steps: int = 1) -> None:
-        """Wait until so many jobs have workers that work, and something is done."""
+        """Wait until a number of jobs have busy workers and a step is done."""
         self.until(lambda: len(self.workers()) >= jobs and self.progress() >= steps)
 
     def finished(self, seconds: float = 90.0) -> None:
-        """Wait for the run to be complete, and hold it to what must be true of it."""
+        """Wait until the run is complete; check what must be true."""
         self.until(self.is_done, seconds)
         if self.arrays:
             self.cluster.until(lambda: not self.live(), ENDS_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Runs on a real Slurm: what is submitted works, what cannot work is refused."""
+"""Runs on a real Slurm: submissions work, and impossible ones are refused."""
 
 import shutil
 import sys
@@ -13,7 +13,7 @@ from tests.faults.storms import REPOSITORY
 from tests.run_files import rewrite
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Start
-from tests.slurm.runs import Launched
+from tests.slurm.runs import SubmittedRun
 
 pytestmark = pytest.mark.slurm
 PLACED = "tests.slurm.trainers:placed"
@@ -23,8 +23,8 @@ PLACED = "tests.slurm.trainers:placed"
 
 
 def test_an_array_works_after_submit_has_returned(cluster: Cluster, tmp_path: Path) -> None:
-    """The probe is satisfied, nothing is left behind but jobs, and a second array is refused."""
-    run = Launched(cluster, tmp_path / "run")
+    """The probe succeeds, nothing but jobs stays, and a second array is refused."""
+    run = SubmittedRun(cluster, tmp_path / "run")
     (array,) = run.submit("--workers", "4", probe="20")
     assert not run.is_done()
     assert sorted(run.jobs()) == [f"{array}_{i}" for i in range(4)]
@@ -39,8 +39,8 @@ def test_an_array_works_after_submit_has_returned(cluster: Cluster, tmp_path: Pa
 def test_what_still_waits_is_cancelled_when_the_run_is_done(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Of six jobs two work at a time; the other four never start."""
-    run = Launched(cluster, tmp_path / "run", steps=4)
+    """Two of six jobs run at the same time; the other four never start."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=4)
     run.submit("--workers", "6", "--array-parallelism", "2")
     most = 0
 
@@ -56,8 +56,8 @@ def test_what_still_waits_is_cancelled_when_the_run_is_done(
 
 
 def test_more_jobs_than_an_array_may_have(start: Start, tmp_path: Path) -> None:
-    """They become several arrays."""
-    run = Launched(start("--max-array", "3"), tmp_path / "run")
+    """More jobs than MaxArraySize become several arrays."""
+    run = SubmittedRun(start("--max-array", "3"), tmp_path / "run")
     arrays = run.submit("--workers", "7")
     assert len(arrays) == 3
     assert len(run.jobs()) == 7
@@ -67,7 +67,7 @@ def test_more_jobs_than_an_array_may_have(start: Start, tmp_path: Path) -> None:
 
 def test_workers_on_nodes_of_different_size(cluster: Cluster, tmp_path: Path) -> None:
     """Five jobs with four CPUs each need all three nodes."""
-    run = Launched(cluster, tmp_path / "run")
+    run = SubmittedRun(cluster, tmp_path / "run")
     run.submit("--workers", "5", "--cpus", "4")
     run.at_work(5)
     assert sorted(seen.node for seen in run.jobs().values()) == ["n1", "n1", "n2", "n2", "n3"]
@@ -85,8 +85,8 @@ def test_workers_on_nodes_of_different_size(cluster: Cluster, tmp_path: Path) ->
 def test_gpus(
     cluster: Cluster, tmp_path: Path, options: str, places: list[str] | None, devices: set[str]
 ) -> None:
-    """No two jobs have the same GPU, and the workers of a job share what it has."""
-    run = Launched(cluster, tmp_path / "run", PLACED, steps=6)
+    """No two jobs have the same GPU; the workers of a job share its GPUs."""
+    run = SubmittedRun(cluster, tmp_path / "run", PLACED, steps=6)
     run.submit(*options.split())
     run.until(lambda: run.count("RUNNING") == len(run.jobs()))
     run.at_work(len(run.jobs()))
@@ -105,8 +105,8 @@ def test_gpus(
 
 
 def test_scale(cluster: Cluster, tmp_path: Path) -> None:
-    """Those that wait are cancelled first, others leave after their turn; none is requeued."""
-    run = Launched(cluster, tmp_path / "run", steps=16)
+    """Pending jobs are cancelled first, others leave after their turn; none is requeued."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=16)
     (array,) = run.submit("--workers", "4", "--array-parallelism", "2")
     run.at_work(2)
     assert "Cancelled" in run.scale(2)
@@ -126,7 +126,7 @@ def test_scale(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_status(cluster: Cluster, tmp_path: Path) -> None:
-    """It says why jobs wait and what others train, with one question to Slurm, or with none."""
+    """status says why jobs wait and what others train, with at most one call of squeue."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("squeue", "sacct", "scontrol", "sinfo"):
@@ -134,7 +134,7 @@ def test_status(cluster: Cluster, tmp_path: Path) -> None:
         script = f'#!/bin/sh\necho {name} >>{tools}/asked\nexec {real} "$@"\n'
         (tools / name).write_text(script)
         (tools / name).chmod(0o755)
-    run = Launched(cluster, tmp_path / "run", steps=12)
+    run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     (array,) = run.submit("--workers", "3", "--array-parallelism", "2", "--setup", "true")
     run.at_work(2)
     cluster.sh("scontrol", "requeue", f"{array}_0")
@@ -159,11 +159,11 @@ def test_status(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_code_edited_after_submission_is_not_what_runs(cluster: Cluster, tmp_path: Path) -> None:
-    """The jobs import the code as it was when they were submitted."""
+    """Jobs import the code as it was at the submission."""
     tree = tmp_path / "tree"
     for name in ("core", "slurm", "tasks", "tests"):
         shutil.copytree(REPOSITORY / name, tree / name)
-    run = Launched(cluster, tmp_path / "run")
+    run = SubmittedRun(cluster, tmp_path / "run")
     (array,) = run.submit("--workers", "3", "--hold", cwd=tree)
     for module in (
         "core/workers/worker.py",
@@ -177,7 +177,7 @@ def test_code_edited_after_submission_is_not_what_runs(cluster: Cluster, tmp_pat
 
 
 def test_a_task_in_a_file_of_the_projects_root(cluster: Cluster, tmp_path: Path) -> None:
-    """It is frozen with what lies beside it: nothing of it is there any more when jobs begin."""
+    """A user's task is frozen with the files beside it; jobs run after it was deleted."""
     tree = tmp_path / "tree"
     for name in ("core", "slurm", "tasks"):
         shutil.copytree(REPOSITORY / name, tree / name)
@@ -185,7 +185,7 @@ def test_a_task_in_a_file_of_the_projects_root(cluster: Cluster, tmp_path: Path)
     (tree / "my_task.py").write_text(
         "def mine():\n    from beside import pbt\n\n    return pbt()\n"
     )
-    run = Launched(cluster, tmp_path / "run", "my_task:mine")
+    run = SubmittedRun(cluster, tmp_path / "run", "my_task:mine")
     words = ["submit", *run.run_words(), "--time", "10", "--no-fsync", "--hold"]
     tried = run.command(*words, "--dry-run", cwd=tree)
     assert tried.returncode == 0, tried.stderr
@@ -201,11 +201,11 @@ def test_a_task_in_a_file_of_the_projects_root(cluster: Cluster, tmp_path: Path)
 
 
 def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path) -> None:
-    """A snapshot that is not what was frozen fails the job; without it, all is frozen anew."""
-    run = Launched(cluster, tmp_path / "run")
+    """A changed snapshot fails the job; a missing one is frozen again."""
+    run = SubmittedRun(cluster, tmp_path / "run")
     (job,) = run.submit("--hold")
     code = Path(Ledger(run.root).arrays()[0].code)
-    module = code / "project" / "core" / "worker.py"
+    module = code / "project" / "core" / "pbt.py"
     module.chmod(0o644)
     module.write_text(module.read_text() + "\n")
     cluster.sh("scontrol", "release", job)
@@ -220,8 +220,8 @@ def test_code_that_was_tampered_with_is_not_run(cluster: Cluster, tmp_path: Path
 
 
 def test_a_batch_script_of_the_users_own(cluster: Cluster, tmp_path: Path) -> None:
-    """`python -m slurm work` comes back after its signal, and stays away when it is cancelled."""
-    run = Launched(cluster, tmp_path / "run", steps=12)
+    """`python -m slurm work` restarts after its signal, but not after a cancellation."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     script = tmp_path / "worker.sbatch"
     words = " ".join(map(str, run.run_words()))
     script.write_text(
@@ -263,16 +263,16 @@ def test_a_batch_script_of_the_users_own(cluster: Cluster, tmp_path: Path) -> No
 def test_what_slurm_would_not_take_is_refused(
     cluster: Cluster, tmp_path: Path, options: list[str], time: str | None, sentence: str
 ) -> None:
-    """With a sentence that says what is wrong, and before anything is written."""
-    run = Launched(cluster, tmp_path / "run")
+    """A sentence says what is wrong, before anything is written."""
+    run = SubmittedRun(cluster, tmp_path / "run")
     assert sentence in run.refused(*options, time=time)
     assert not run.root.exists()
     assert not Ledger(run.root).folder.exists()
 
 
 def test_a_machine_without_slurm(cluster: Cluster, tmp_path: Path) -> None:
-    """It is told where to go."""
-    run = Launched(cluster, tmp_path / "run")
+    """The message says where to go."""
+    run = SubmittedRun(cluster, tmp_path / "run")
     said = run.refused(env=cluster.env | {"PATH": str(tmp_path)})
     assert "no sbatch on the path" in said
     assert "--cluster local" in said
@@ -280,9 +280,9 @@ def test_a_machine_without_slurm(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_directory_that_a_node_does_not_see(start: Start, tmp_path: Path) -> None:
-    """The probe finds out before anything is submitted."""
+    """The probe detects it before anything is submitted."""
     hidden = tmp_path / "hidden"
-    run = Launched(start("--hide", f"{hidden}:n2"), hidden / "run", steps=4)
+    run = SubmittedRun(start("--hide", f"{hidden}:n2"), hidden / "run", steps=4)
     said = run.refused("--nodelist=n2", probe="20")
     assert "is not there" in said
     assert "Nothing was submitted" in said
@@ -291,17 +291,17 @@ def test_a_directory_that_a_node_does_not_see(start: Start, tmp_path: Path) -> N
 
 
 def test_a_directory_that_a_node_does_not_see_without_a_probe(start: Start, tmp_path: Path) -> None:
-    """The job there fails at once; those on other nodes complete the run."""
+    """The job on that node fails at once; the other jobs complete the run."""
     hidden = tmp_path / "hidden"
-    run = Launched(start("--hide", f"{hidden}:n2"), hidden / "run", steps=6)
+    run = SubmittedRun(start("--hide", f"{hidden}:n2"), hidden / "run", steps=6)
     (array,) = run.submit("--exclusive", "--workers", "3")
     run.finished()
     assert sorted(run.states()) == ["COMPLETED", "COMPLETED", "FAILED"], array
 
 
 def test_a_run_of_other_code_is_refused(cluster: Cluster, tmp_path: Path) -> None:
-    """Unless it is said that the code makes no difference."""
-    run = Launched(cluster, tmp_path / "run", steps=4)
+    """Another commit is refused unless --other-code allows it."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=4)
     open_run(run.root, run.preset, {"steps": 4, "members": 6})
     rewrite(run.root, {"code": "0123456789ab"})
     assert "0123456789ab" in str(read_info(run.root)["code"])

@@ -24,7 +24,7 @@ BLOCKED = "raise ImportError('submitit is kept away')\n"
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """A Slurm that would take any job, and no settings of a site."""
+    """A fake Slurm that accepts any job, and an empty site file."""
     for name in [name for name in os.environ if name.startswith(("SLURM_", "SBATCH_"))]:
         monkeypatch.delenv(name)
     (tmp_path / "site.toml").touch()
@@ -43,7 +43,7 @@ def _dry(out: Path, *words: str, preset: str = WALK, time: str = "10") -> int:
 def test_a_dry_run_does_all_but_the_submission(
     slurm: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It prints what sbatch would get, and neither the run nor anything beside it is there."""
+    """A dry run prints the script of sbatch and writes nothing."""
     before = {*tmp_path.iterdir()}
     assert _dry(tmp_path / "runs/one") == 0
 
@@ -75,7 +75,7 @@ def test_what_submit_refuses_a_dry_run_refuses(
     time: str,
     sentence: str,
 ) -> None:
-    """With the same sentence."""
+    """The message is the same."""
     assert _dry(tmp_path / "one", *words, preset=preset, time=time) == 2
 
     assert sentence in capsys.readouterr().err
@@ -85,17 +85,17 @@ def test_what_submit_refuses_a_dry_run_refuses(
 def test_a_dry_run_reads_the_sites_file(
     slurm: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A mistake in it is found before the real submission."""
+    """A dry run finds a mistake in the site's file."""
     (tmp_path / "site.toml").write_text("partitoin = 'gpu'\n")
     assert _dry(tmp_path / "one") == 2
 
-    assert "did you mean 'partition'?" in capsys.readouterr().err
+    assert "did you mean partition?" in capsys.readouterr().err
 
 
 def test_a_dry_run_holds_an_existing_run_to_its_turns_and_its_code(
     slurm: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A turn that no job is long enough for, another commit; the run stays as it was."""
+    """A turn longer than a job and a changed commit are refused; the run stays as it was."""
     run = open_run(tmp_path / "one", WALK)
     population = Members(run.root)
     population.enter(0)
@@ -114,7 +114,7 @@ def test_a_dry_run_holds_an_existing_run_to_its_turns_and_its_code(
 def test_a_dry_run_refuses_a_directory_of_something_else(
     slurm: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As the run itself would, and it writes nothing there."""
+    """The refusal is that of the real submission; nothing is written."""
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis/thesis.tex").touch()
     (tmp_path / "file").touch()
@@ -130,7 +130,7 @@ def test_a_dry_run_refuses_a_directory_of_something_else(
 def test_a_dry_run_where_there_is_no_slurm_says_what_it_did_not_ask(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All else is tried; what needs no Slurm to be known is refused."""
+    """Checks that need no Slurm are still made."""
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.chdir(tmp_path)
     assert _dry(tmp_path / "one") == 0
@@ -147,7 +147,7 @@ def test_a_helper_that_lies_elsewhere_is_missed_by_a_dry_run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """It could be imported here, and no job could import it."""
+    """A module that only this shell can import is an error before the submission."""
     (tmp_path / "far").mkdir()
     (tmp_path / "far/far_helper.py").write_text("from tests.trainers import walk\n")
     (tmp_path / "own").mkdir()
@@ -182,7 +182,7 @@ def _without_submitit(folder: Path, *words: str) -> subprocess.CompletedProcess[
 
 
 def test_without_submitit_a_sentence_says_what_to_install(tmp_path: Path) -> None:
-    """For the commands that need it; the others work."""
+    """The commands that need submitit name it; the others work."""
     out = str(tmp_path / "run")
     worked = _without_submitit(tmp_path, "work", WALK, "--out", out, "--no-fsync")
     status = _without_submitit(tmp_path, "status", out)
@@ -205,7 +205,7 @@ def test_of_a_folder_of_runs_its_runs_are_named(
     capsys: pytest.CaptureFixture[str],
     command: list[str],
 ) -> None:
-    """Also those that lie deeper; a study once, and not each of its runs."""
+    """Runs in deeper folders too; a study once, without its runs."""
     open_run(tmp_path / "runs/one", WALK)
     open_run(tmp_path / "runs/more/two", WALK)
     open_run(tmp_path / "runs/study/arm/1", WALK)
@@ -222,7 +222,7 @@ def test_of_a_folder_of_runs_its_runs_are_named(
 def test_of_a_folder_without_runs_it_is_said_what_is_missing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """And of one that is not there."""
+    """A missing folder gets a message too."""
     assert main(["status", str(tmp_path)]) == 2
     assert "it has no run.json" in capsys.readouterr().err
 
@@ -232,7 +232,7 @@ def test_of_a_folder_without_runs_it_is_said_what_is_missing(
 
 
 def test_a_preset_that_changes_the_working_directory(tmp_path: Path) -> None:
-    """What was typed as a relative path stays where it was meant."""
+    """A relative path of the command line still means the same place."""
     (tmp_path / "wanders.py").write_text(
         "import os\n\nos.chdir('below')\nfrom tests.trainers import walk\n\n\n"
         "def pbt():\n    return walk()\n"

@@ -1,4 +1,4 @@
-"""Jobs that are told to leave, killed, cancelled, or lost with their node: the run goes on."""
+"""Jobs that are preempted, killed, cancelled, or lost with their node: the run continues."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ from slurm.jobs.lives import RETURNS
 from tests.faults.storms import REPOSITORY
 from tests.slurm.cluster import Cluster
 from tests.slurm.conftest import Start
-from tests.slurm.runs import Launched, process
+from tests.slurm.runs import SubmittedRun, process
 
 pytestmark = pytest.mark.slurm
 
@@ -25,23 +25,25 @@ pytestmark = pytest.mark.slurm
 
 
 @pytest.fixture(scope="module", autouse=True)
-def overdue(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launched, Launched]:
-    """Submit a run that needs 65 s to a cluster of its own, where its job has two minutes.
+def overdue(
+    start: Start, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[SubmittedRun, SubmittedRun]:
+    """Submit a run that needs 65 s to its own cluster, where a job has two minutes.
 
-    And one that never ends a turn. Slurm sends its signal a minute or more before the end.
+    A second run never ends a turn. Slurm sends its signal a minute or more before the end.
     Meanwhile the other tests run.
     """
     folder, cluster = tmp_path_factory.mktemp("overdue"), start()
-    run = Launched(cluster, folder / "run", steps=26, members=5)
-    endless = Launched(cluster, folder / "endless", "tests.slurm.trainers:endless")
-    for launched in (run, endless):
-        launched.submit("--notice", "60", time="2")
+    run = SubmittedRun(cluster, folder / "run", steps=26, members=5)
+    endless = SubmittedRun(cluster, folder / "endless", "tests.slurm.trainers:endless")
+    for each in (run, endless):
+        each.submit("--notice", "60", time="2")
     return run, endless
 
 
 def test_turns_that_were_longer_than_the_limit(cluster: Cluster, tmp_path: Path) -> None:
-    """No jobs are submitted for such; one that is there says so, and tries it nevertheless."""
-    run = Launched(cluster, tmp_path / "run", steps=4)
+    """No jobs are submitted for such turns; an existing job warns and tries."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=4)
     begun = open_run(run.root, run.preset, {"steps": run.steps, "members": run.members})
     population = Members(run.root)
     population.enter(0)
@@ -61,17 +63,17 @@ def test_turns_that_were_longer_than_the_limit(cluster: Cluster, tmp_path: Path)
 # ---------------------------------------------------------------------------- requeues
 
 
-def _restarts(run: Launched) -> list[int]:
+def _restarts(run: SubmittedRun) -> list[int]:
     return [seen.restarts for _, seen in sorted(run.jobs().items())]
 
 
-def _wait_until_all_are_requeued(run: Launched) -> None:
+def _wait_until_all_are_requeued(run: SubmittedRun) -> None:
     run.until(lambda: min(_restarts(run)) >= 1)
 
 
 def test_preempted_jobs_come_back(cluster: Cluster, tmp_path: Path) -> None:
-    """With grace, without, and even where Slurm would cancel them."""
-    runs = {name: Launched(cluster, tmp_path / name) for name in ("low", "low0", "low_cancel")}
+    """Jobs return with grace time, without, and where Slurm would cancel them."""
+    runs = {name: SubmittedRun(cluster, tmp_path / name) for name in ("low", "low0", "low_cancel")}
     for name, run in runs.items():
         run.submit("--workers", "2", "--partition", name)
     for run in runs.values():
@@ -83,8 +85,8 @@ def test_preempted_jobs_come_back(cluster: Cluster, tmp_path: Path) -> None:
         run.finished()
 
 
-def _tell_to_leave(run: Launched, job: str, life: int, *, at_work: bool) -> None:
-    """Send the signal until the job has heard it: from its first moment on, or amid its work."""
+def _tell_to_leave(run: SubmittedRun, job: str, life: int, *, at_work: bool) -> None:
+    """Send the signal until the job has received it, from its start on or during its work."""
     here = ("RUNNING", life)
     run.until(lambda: run.jobs()[job][:2] == here)
     if at_work:
@@ -97,8 +99,8 @@ def _tell_to_leave(run: Launched, job: str, life: int, *, at_work: bool) -> None
 def test_a_job_that_is_told_to_leave_again_and_again_goes_on(
     cluster: Cluster, tmp_path: Path
 ) -> None:
-    """Five times, at work or just starting: submitit would give it up after three."""
-    run = Launched(cluster, tmp_path / "run", steps=6)
+    """The job is preempted five times; submitit would give up after three."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=6)
     (job,) = run.submit()
     for life in range(5):
         _tell_to_leave(run, job, life, at_work=life % 2 == 0)
@@ -109,8 +111,8 @@ def test_a_job_that_is_told_to_leave_again_and_again_goes_on(
 
 
 def test_one_element_of_an_array_is_requeued_alone(cluster: Cluster, tmp_path: Path) -> None:
-    """By hand, or by itself; the last one too, whose own number is that of the whole array."""
-    run = Launched(cluster, tmp_path / "run", steps=12)
+    """Each element is requeued alone, also the last one, whose id is that of the array."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     (array,) = run.submit("--workers", "5")
     run.at_work(5)
     cluster.sh("scontrol", "requeue", f"{array}_1")
@@ -123,8 +125,8 @@ def test_one_element_of_an_array_is_requeued_alone(cluster: Cluster, tmp_path: P
 
 
 def test_the_last_element_of_an_array_is_requeued_by_hand(cluster: Cluster, tmp_path: Path) -> None:
-    """The others do not notice."""
-    run = Launched(cluster, tmp_path / "run")
+    """The other jobs are not affected."""
+    run = SubmittedRun(cluster, tmp_path / "run")
     (array,) = run.submit("--workers", "3")
     run.at_work(3)
     cluster.sh("scontrol", "requeue", f"{array}_2")
@@ -137,8 +139,8 @@ def test_the_last_element_of_an_array_is_requeued_by_hand(cluster: Cluster, tmp_
 
 
 def test_killed_processes(cluster: Cluster, tmp_path: Path) -> None:
-    """A worker is replaced by its job; if the job's own process is killed, its worker leaves."""
-    run = Launched(cluster, tmp_path / "run", steps=12)
+    """A job replaces a killed worker; if the job's process is killed, its worker leaves."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=12)
     (array,) = run.submit("--workers", "3")
     run.at_work(3)
     (worker,) = run.workers()[f"{array}_0"]
@@ -155,8 +157,8 @@ def test_killed_processes(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_cancelled_jobs_stay_away(cluster: Cluster, tmp_path: Path) -> None:
-    """Half of an array, then all of it; who submits again goes on with the run."""
-    run = Launched(cluster, tmp_path / "run", steps=16)
+    """Half of an array, then all of it; another submission continues the run."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=16)
     (array,) = run.submit("--workers", "4")
     run.at_work(4)
     cluster.sh("scancel", f"{array}_0", f"{array}_3")
@@ -175,16 +177,16 @@ def test_cancelled_jobs_stay_away(cluster: Cluster, tmp_path: Path) -> None:
 
 
 def test_a_trainer_that_ends_its_process(cluster: Cluster, tmp_path: Path) -> None:
-    """As a worker ends that is done, or was told to leave: the job fails, and not without end."""
-    done = Launched(cluster, tmp_path / "done", "tests.slurm.trainers:quits")
-    early = Launched(cluster, tmp_path / "early", "tests.slurm.trainers:quits_early")
+    """A trainer that ends its process fails the job, after a limited number of restarts."""
+    done = SubmittedRun(cluster, tmp_path / "done", "tests.slurm.trainers:quits")
+    early = SubmittedRun(cluster, tmp_path / "early", "tests.slurm.trainers:quits_early")
     for run in (done, early):
         run.submit()
     early.until(lambda: done.count("FAILED") == early.count("FAILED") == 1, 120)
     assert done.jobs()[done.arrays[0]].restarts == 0
     assert RETURNS <= early.jobs()[early.arrays[0]].restarts < 2 * RETURNS
     said = " ".join(done.command("status", done.root).stdout.split())
-    assert "ended with status 0, though the run is not done" in said
+    assert "ended with status 0, but the run is not done" in said
     assert f"has come back {RETURNS} times" in early.command("status", early.root).stdout
 
 
@@ -192,8 +194,8 @@ def test_a_trainer_that_ends_its_process(cluster: Cluster, tmp_path: Path) -> No
 
 
 def test_a_node_that_is_lost_and_returns(cluster: Cluster, tmp_path: Path) -> None:
-    """Its job waits for it, and works on when it is back."""
-    run = Launched(cluster, tmp_path / "run", steps=20)
+    """The job waits for the run directory and continues when it is back."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=20)
     run.submit("--workers", "3", "--exclusive")
     run.at_work(3)
     (lost,) = (id for id, seen in run.jobs().items() if seen.node == "n2")
@@ -205,8 +207,8 @@ def test_a_node_that_is_lost_and_returns(cluster: Cluster, tmp_path: Path) -> No
 
 
 def test_two_copies_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
-    """A node of which nobody hears works on, while Slurm starts its job elsewhere."""
-    run = Launched(cluster, tmp_path / "run", steps=24)
+    """A node that lost its connection works on while Slurm restarts its job elsewhere."""
+    run = SubmittedRun(cluster, tmp_path / "run", steps=24)
     (array,) = run.submit("--workers", "2", "--cpus", "3")
     run.at_work(2)
     twice, node = f"{array}_1", run.jobs()[f"{array}_1"].node
@@ -225,23 +227,21 @@ def test_two_copies_of_a_job(cluster: Cluster, tmp_path: Path) -> None:
 # ---------------------------------------------------------------------------- a real time limit
 
 
-def test_a_time_limit_that_comes_before_the_end(overdue: tuple[Launched, Launched]) -> None:
-    """Slurm's own signal lets the job leave; it is requeued, and goes on in its next life."""
+def test_a_time_limit_that_comes_before_the_end(overdue: tuple[SubmittedRun, SubmittedRun]) -> None:
+    """Slurm's own signal makes the job leave; it is requeued and continues."""
     run, _ = overdue
     (job,) = run.arrays
     run.finished(150)
     assert run.jobs()[job].state == "COMPLETED"
     assert run.jobs()[job].restarts >= 1
-    assert "requeued: it goes on when Slurm starts it again" in run.log(job)
+    assert "requeued: it continues when Slurm starts it again" in run.log(job)
 
 
-def test_a_time_limit_that_no_turn_fits_into(overdue: tuple[Launched, Launched]) -> None:
-    """The job fails after one life, and says so: it does not try for ever."""
+def test_a_time_limit_that_no_turn_fits_into(overdue: tuple[SubmittedRun, SubmittedRun]) -> None:
+    """The job fails after one life with a message; it does not restart for ever."""
     _, run = overdue
     (job,) = run.arrays
     run.until(lambda: run.jobs()[job].state == "FAILED", 150)
     assert run.jobs()[job].restarts == 0
     status = run.command("status", run.root).stdout
-    assert "no turn of any member came to its end, and the time limit is reached" in " ".join(
-        status.split()
-    )
+    assert "no turn of any member ended, and the time limit is reached" in " ".join(status.split())

@@ -1,78 +1,21 @@
-"""What is asked of Slurm: numbers that fit together, times and sizes as Slurm writes them."""
+"""Requests: numbers that fit together, and the defaults of the site."""
 
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from core.directory.run import RunError
 from slurm.request import (
     Request,
     as_json,
-    gigabytes,
     make,
-    minutes,
     read_site,
     sbatch_options,
 )
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("90", 90),
-        ("10:00", 10),
-        ("0:30", 1),
-        ("4:00:00", 240),
-        ("0:00:01", 1),
-        ("2-0", 2880),
-        ("1-12:30", 2190),
-        ("1-00:00:01", 1441),
-    ],
-)
-def test_times_are_read_as_slurm_reads_them(text: str, expected: int) -> None:
-    """Minutes alone, minutes with seconds, hours, days; a part of a minute counts as one."""
-    assert minutes(text) == expected
-
-
-@given(
-    days=st.integers(0, 30), hours=st.integers(0, 23), rest=st.integers(0, 59), s=st.integers(0, 59)
-)
-def test_the_ways_to_write_a_time_agree(days: int, hours: int, rest: int, s: int) -> None:
-    """Whatever the time."""
-    seconds = ((days * 24 + hours) * 60 + rest) * 60 + s
-
-    assert minutes(f"{days}-{hours}:{rest:02d}:{s:02d}") == -(-seconds // 60)
-    assert minutes(f"{days * 24 + hours}:{rest:02d}:{s:02d}") == -(-seconds // 60)
-    assert minutes(f"{seconds // 60}:{s:02d}") == -(-seconds // 60)
-
-
-@pytest.mark.parametrize("text", ["", "4h", "1-", "-5", "1:2:3:4", "infinite", "1.5"])
-def test_a_text_that_is_no_time_is_refused(text: str) -> None:
-    """With the ways to write one."""
-    with pytest.raises(RunError, match="d-hh:mm:ss"):
-        minutes(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [("16G", 16), ("16GB", 16), ("4000M", 3.90625), ("4000", 3.90625), ("1T", 1024), ("512m", 0.5)],
-)
-def test_sizes_are_read_as_slurm_reads_them(text: str, expected: float) -> None:
-    """A number alone is megabytes."""
-    assert gigabytes(text) == expected
-
-
-@pytest.mark.parametrize("text", ["", "0", "4 GB", "lots", "-1G"])
-def test_a_text_that_is_no_size_is_refused(text: str) -> None:
-    """With an example of one."""
-    with pytest.raises(RunError, match="16G"):
-        gigabytes(text)
-
-
 def test_workers_become_jobs() -> None:
-    """A job has as many workers as its GPUs carry, and each is told which of them is its."""
+    """A job has as many workers as its GPUs carry; each worker gets its own GPU."""
     request = Request(workers=12, gpus=2, workers_per_gpu=3)
 
     assert (request.per_job, request.jobs) == (6, 2)
@@ -98,9 +41,19 @@ def test_workers_become_jobs() -> None:
     ],
 )
 def test_what_does_not_fit_together_is_refused(asked: dict[str, object], sentence: str) -> None:
-    """With what would."""
+    """The message says what would be right."""
     with pytest.raises(RunError, match=sentence):
         make(asked, {})
+
+
+def test_times_and_sizes_become_numbers_and_are_kept_as_text() -> None:
+    """The ledger's text gives the same request again, also for a size below a megabyte."""
+    request = make({"time": "1-00:30", "mem": "512K"}, {})
+
+    assert (request.minutes, request.gigabytes) == (1470, 2**-11)
+    assert as_json(request)["time"] == "24:30:00"
+    assert as_json(request)["mem"] == "512K"
+    assert make({}, as_json(request)) == request
 
 
 def test_the_command_line_goes_over_the_site(
@@ -128,7 +81,7 @@ def test_the_command_line_goes_over_the_site(
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ('partitoin = "gpu"', "did you mean 'partition'"),
+        ('partitoin = "gpu"', "did you mean partition"),
         ("partition = 3", "partition = 3 is not what it should be: a text"),
         ('gpus = "two"', "a whole number"),
         ('setup = "module load"', "a list of texts"),
@@ -138,7 +91,7 @@ def test_the_command_line_goes_over_the_site(
 def test_a_mistake_in_the_sites_file_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, sentence: str
 ) -> None:
-    """With the file, and what would be right."""
+    """The message names the file and what would be right."""
     site = tmp_path / "site.toml"
     site.write_text(text)
     monkeypatch.setenv("PBT_SLURM", str(site))
@@ -151,14 +104,14 @@ def test_a_mistake_in_the_sites_file_is_named(
 def test_a_sites_file_that_is_named_and_not_there_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rather than no defaults at all."""
+    """A wrong PBT_SLURM is not taken for a site without defaults."""
     monkeypatch.setenv("PBT_SLURM", str(tmp_path / "none"))
     with pytest.raises(RunError, match="which is not there"):
         read_site()
 
 
 def test_further_options_are_sbatchs() -> None:
-    """With and without a value."""
+    """Other options go to sbatch, with and without a value."""
     assert sbatch_options(["--exclude=n1,n2", "--overcommit"]) == {
         "exclude": "n1,n2",
         "overcommit": True,
@@ -175,6 +128,6 @@ def test_further_options_are_sbatchs() -> None:
     ],
 )
 def test_a_slip_is_not_given_to_sbatch(word: str, sentence: str) -> None:
-    """It is asked what was meant."""
+    """The message names the similar option."""
     with pytest.raises(RunError, match=sentence):
         sbatch_options([word])

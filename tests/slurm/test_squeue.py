@@ -1,28 +1,28 @@
-"""What Slurm is asked, how often, and how its answers are read."""
+"""Questions to Slurm: how many, and how the answers are read."""
 
 from pathlib import Path
 
 import pytest
 
 from core.directory.run import RunError
-from slurm import squeue as queue
+from slurm import squeue
 from tests.slurm.fake import Fake
 
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """Commands of Slurm's."""
+    """Fake commands of Slurm."""
     for name in ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SUBMITIT_EXECUTOR"):
         monkeypatch.delenv(name, raising=False)
     return Fake(tmp_path, monkeypatch)
 
 
 def test_the_jobs_of_an_array_are_read_in_one_question(slurm: Fake) -> None:
-    """Their state, why they wait, where they are, how often they were requeued."""
-    jobs = queue.elements(["1234"])
+    """One call of squeue gives state, reason, node and restarts of all jobs."""
+    jobs = squeue.elements(["1234"])
 
     assert len(slurm.asked()) == 1
-    assert jobs["1234_1"] == queue.Element("1234_1", "RUNNING", "None", "n2", 2, "50:00", "pbt")
+    assert jobs["1234_1"] == squeue.Element("1234_1", "RUNNING", "None", "n2", 2, "50:00", "pbt")
     assert [id for id, job in jobs.items() if job.is_live] == [
         "1234_0",
         "1234_1",
@@ -33,60 +33,60 @@ def test_the_jobs_of_an_array_are_read_in_one_question(slurm: Fake) -> None:
 
 
 def test_nothing_is_asked_of_no_jobs(slurm: Fake) -> None:
-    """Not even squeue."""
-    assert queue.elements([]) == {}
+    """An empty list calls no command."""
+    assert squeue.elements([]) == {}
     assert slurm.asked() == []
 
 
 def test_jobs_that_slurm_has_forgotten_are_none(slurm: Fake) -> None:
-    """squeue calls that an error if all of them are."""
+    """squeue reports an error if it has forgotten all jobs; we return none."""
     slurm.says("squeue", "slurm_load_jobs error: Invalid job id specified", 1, stream=2)
-    assert queue.elements(["77"]) == {}
+    assert squeue.elements(["77"]) == {}
 
 
 def test_a_controller_that_is_away_is_an_error_in_its_own_words(slurm: Fake) -> None:
-    """With the command's name."""
+    """The message names the command and quotes its output."""
     slurm.says("squeue", "Unable to contact slurm controller", 1, stream=2)
     with pytest.raises(RunError, match="squeue: Unable to contact slurm controller"):
-        queue.elements(["77"])
+        squeue.elements(["77"])
 
 
 def test_a_machine_without_slurm_is_told_so(slurm: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what can be done."""
+    """The message says what to do."""
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(RunError, match=r"no squeue on the path.*login node.*--cluster local"):
-        queue.elements(["77"])
+        squeue.elements(["77"])
 
 
 def test_partitions_are_read(slurm: Fake) -> None:
-    """Also where one has nodes of two kinds."""
+    """A partition with two kinds of nodes is read as one."""
     slurm.says("sinfo", "debug*|infinite|(null)\ngpu|2-00:00:00|gpu:2\ngpu|2-00:00:00|(null)")
 
-    assert queue.partitions() == {
+    assert squeue.partitions() == {
         "debug": {"limit": "infinite", "gres": "", "default": "yes"},
         "gpu": {"limit": "2-00:00:00", "gres": "gpu:2", "default": ""},
     }
 
 
 def test_the_limit_of_an_array_is_read(slurm: Fake) -> None:
-    """From the controller's settings; Slurm's own default if it does not say."""
+    """The limit comes from the controller's settings, else it is Slurm's default."""
     slurm.says("scontrol", "MaxArraySize            = 77\nMaxDBDMsgs = 3")
-    assert queue.largest_array() == 77
+    assert squeue.largest_array() == 77
     slurm.says("scontrol", "")
-    assert queue.largest_array() == 1001
+    assert squeue.largest_array() == 1001
 
 
 def test_the_last_element_of_an_array_is_not_the_array(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its SLURM_JOB_ID is the array's: to requeue that one would requeue all."""
+    """Its SLURM_JOB_ID is the array's: requeueing that id would requeue all elements."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "1234")
     monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "2")
     slurm.says("squeue", "RUNNING")
 
-    assert queue.own_name() == "1234_2"
-    assert queue.requeue_self(queue.own_name(), print)
+    assert squeue.own_job_id() == "1234_2"
+    assert squeue.requeue_self(squeue.own_job_id(), print)
     assert slurm.asked()[-1] == "scontrol requeue 1234_2"
 
 
@@ -94,18 +94,18 @@ def test_the_last_element_of_an_array_is_not_the_array(
 def test_a_job_that_was_cancelled_does_not_come_back(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch, state: str
 ) -> None:
-    """Nor is one requeued twice."""
+    """A cancelled job, or one that is requeued already, is not requeued."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     slurm.says("squeue", state)
 
-    assert not queue.requeue_self(queue.own_name(), print)
+    assert not squeue.requeue_self(squeue.own_job_id(), print)
     assert not any("requeue" in line for line in slurm.asked())
 
 
 def test_a_job_comes_back_although_the_controller_was_away(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It asks again until Slurm answers."""
+    """The job asks again until Slurm answers."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     slurm.says("squeue", "Unable to contact slurm controller", 1, stream=2)
     said: list[str] = []
@@ -115,7 +115,7 @@ def test_a_job_comes_back_although_the_controller_was_away(
 
     monkeypatch.setattr("slurm.squeue.time.sleep", back)
 
-    assert queue.requeue_self("1234", said.append)
+    assert squeue.requeue_self("1234", said.append)
     assert said[0].startswith("cannot be requeued yet: squeue: Unable to contact")
 
 
@@ -126,28 +126,28 @@ def test_a_job_comes_back_although_the_controller_was_away(
 def test_the_time_that_is_left_is_read(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch, text: str, seconds: float | None
 ) -> None:
-    """As squeue writes it."""
+    """All formats of squeue are read; UNLIMITED is None."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
     slurm.says("squeue", text)
-    assert queue.seconds_left("1234", None) == seconds
+    assert squeue.seconds_left("1234", None) == seconds
 
 
 def test_a_job_whose_limit_may_have_changed_asks(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that was requeued: `scontrol update` may have come in between."""
+    """A requeued job asks Slurm, because `scontrol update` may have changed its limit."""
     monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
     slurm.says("squeue", "1:00:00")
-    assert queue.seconds_left("1234", 600.0) == 3600
+    assert squeue.seconds_left("1234", 600.0) == 3600
 
 
 def test_a_job_that_may_not_be_requeued_says_so(slurm: Fake) -> None:
-    """Rather than asking until it is killed."""
+    """The job reports the error instead of asking until it is killed."""
     slurm.says("squeue", "RUNNING")
     slurm.says("scontrol", "Requested operation is presently disabled", 1, stream=2)
     with pytest.raises(RunError, match="may not be requeued, so it does not come back"):
-        queue.requeue_self("1234", print)
+        squeue.requeue_self("1234", print)
 
 
 def test_variables_of_another_array_are_not_believed(
@@ -156,16 +156,16 @@ def test_variables_of_another_array_are_not_believed(
     """A job submitted from within an array's job has them still."""
     monkeypatch.setenv("SLURM_JOB_ID", "99")
     slurm.says("squeue", "77")
-    assert not queue.is_own("1234_1")
+    assert not squeue.is_own("1234_1")
     slurm.says("squeue", "99")
-    assert queue.is_own("1234_1")
+    assert squeue.is_own("1234_1")
 
 
 def test_a_limit_that_is_known_costs_no_question(
     slurm: Fake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A thousand jobs that start at one time do not all ask."""
+    """A known limit needs no call: a thousand jobs may start at the same time."""
     monkeypatch.setenv("SLURM_JOB_ID", "1234")
     monkeypatch.delenv("SLURM_RESTART_COUNT", raising=False)
-    assert queue.seconds_left("1234", 600.0) == 600
+    assert squeue.seconds_left("1234", 600.0) == 600
     assert slurm.asked() == []

@@ -10,14 +10,14 @@ from tests.trainers import SPACE, HalfSecond, Walk, half_seconds, walk
 
 
 class Placed(HalfSecond):
-    """A climb that tells where it takes place."""
+    """A climb whose records say where it ran."""
 
     def __init__(self, seed: int, device: str) -> None:
         super().__init__(seed, device)
         self.device = device
 
     def report(self) -> Report:
-        """Return what Slurm has given to the job, and which part of it is ours."""
+        """Return the GPUs that Slurm gave to the job, and which one is ours."""
         visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
         node = os.environ["SLURMD_NODENAME"]
         job = os.environ.get("SLURM_ARRAY_TASK_ID", "")
@@ -25,16 +25,16 @@ class Placed(HalfSecond):
 
 
 class Endless(Walk):
-    """A climb whose first step is never done."""
+    """A climb whose first step never ends."""
 
     def step(self, hypers: Hypers) -> None:
-        """Climb for ever."""
+        """Sleep instead of climbing."""
         super().step(hypers)
         time.sleep(3600)
 
 
 def endless() -> PBT:
-    """A run no turn of which fits into a job."""
+    """A run whose turns are longer than a job."""
     return replace(half_seconds(), task=Task(Endless, SPACE))
 
 
@@ -44,12 +44,12 @@ def placed() -> PBT:
 
 
 class Quits(Walk):
-    """A climb whose third step ends the process as a worker ends that is done."""
+    """A climb whose third step ends the process with the status of a worker that is done."""
 
     status = 0
 
     def step(self, hypers: Hypers) -> None:
-        """Climb, or leave without a word."""
+        """Climb, or end the process."""
         super().step(hypers)
         if self.steps == 3:
             os._exit(self.status)
@@ -67,7 +67,7 @@ def quits() -> PBT:
 
 
 def quits_early() -> PBT:
-    """A run whose workers end with status 3 though nobody has told them to."""
+    """A run whose workers end with status 3 although they were not told to leave."""
     return replace(walk(), task=Task(QuitsEarly, SPACE))
 
 
@@ -75,11 +75,11 @@ class QuitsLate(Walk):
     """A climb whose first step takes a while, and ends the process."""
 
     def step(self, hypers: Hypers) -> None:
-        """Leave without a word, late enough for the job to be told to leave before."""
+        """End the process, but only after the job can have been told to leave."""
         time.sleep(1)
         os._exit(3)
 
 
 def quits_late() -> PBT:
-    """A run in which nothing is ever published after the start."""
+    """A run that publishes nothing after the start."""
     return replace(walk(), task=Task(QuitsLate, SPACE))

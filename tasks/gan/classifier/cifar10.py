@@ -19,6 +19,7 @@ from torch import nn
 from tasks.download import data_folder
 from tasks.gan.classifier.resnet import NAME, resnet
 from tasks.gan.data.cifar10 import DataError
+from tasks.torch_state import load_state, save_state
 
 LEAST_ACCURACY = 0.9  # of the test images; below it a score means little
 COMMAND = "python -m tasks.gan.classifier cifar10"
@@ -88,7 +89,7 @@ def read(path: Path, remedy: str) -> dict[str, Any]:
         DataError: the file is damaged, or somebody else's; then the remedy.
     """
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_state(path)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise DataError(f"{path} cannot be read: {remedy}") from error
     if not isinstance(content, dict):
@@ -100,8 +101,7 @@ def write(content: Mapping[str, object], path: Path) -> None:
     """Replace a file at once, so that no half of it is ever there."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f"{path.name}.new")
-    with new.open("wb") as file:  # given a path, torch.save would write its name into the file
-        torch.save(content, file)
+    save_state(content, new)
     os.replace(new, path)
 
 

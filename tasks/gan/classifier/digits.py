@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from tasks.download import cache_folder
 from tasks.gan.data.digits import CLASSES, PIXELS, digits, split
+from tasks.torch_state import load_state, save_state
 
 Kind = Literal["convolutional", "dense"]
 SEEDS: dict[Kind, int] = {"convolutional": 1, "dense": 2}
@@ -82,7 +83,7 @@ def trained(kind: Kind) -> nn.Sequential:
     path = cache_folder() / f"digits-{kind}-{_fingerprint()}.pt"
     model = network(kind).eval().requires_grad_(False)
     try:
-        model.load_state_dict(torch.load(path, weights_only=True))
+        model.load_state_dict(load_state(path))
         if accuracy(model, kind) >= LEAST_ACCURACY:
             return model
     except (OSError, RuntimeError, pickle.UnpicklingError, EOFError):
@@ -109,7 +110,7 @@ def _keep(model: nn.Module, path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            torch.save(model.state_dict(), file)
+            save_state(model.state_dict(), Path(file.name))
         os.replace(file.name, path)
     except OSError:
         pass  # a read-only home: seconds are lost in each process, nothing else

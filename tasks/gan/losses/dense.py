@@ -1,7 +1,7 @@
-"""The gradients of losses.py written out in numpy, for the dense networks: faster on a CPU.
+"""The gradients of losses/autograd.py written out in numpy for dense networks: faster on a CPU.
 
-On batches of 32 points of 64 numbers autograd spends more time on its books than on arithmetic.
-Tested against losses.py, to which they are equal up to rounding, and which a GPU still uses.
+On batches of 32 points of 64 numbers, autograd's overhead costs more than the arithmetic. A test
+holds both files equal up to rounding. On a GPU, autograd.py is used.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from tasks.gan.losses import autograd as losses
-from tasks.gan.losses import penalty
+from tasks.gan.losses import autograd
 from tasks.gan.networks.dense import SLOPE, Discriminator, Generator
 
 TINY = 1e-30  # where the gradient is 0, so is that of its norm, as autograd has it
@@ -21,7 +20,7 @@ TINY = 1e-30  # where the gradient is 0, so is that of its norm, as autograd has
 def critic_gradients(
     critic: nn.Module, real: Tensor, fake: Tensor, between: Tensor
 ) -> Sequence[Tensor]:
-    """Return what losses.critic_gradients does.
+    """Return what `autograd.critic_gradients` returns.
 
     v = w · h2, h2 = S2 (W2 h1 + b2), h1 = S1 (W1 x + b1), where the slopes S are constant almost
     everywhere. So the gradient by x is g = W1ᵀ S1 W2ᵀ S2 w, and that of the penalty follows from
@@ -32,7 +31,7 @@ def critic_gradients(
     """
     assert isinstance(critic, Discriminator)
     if real.device.type != "cpu":
-        return losses.critic_gradients(critic, real, fake, between)
+        return autograd.critic_gradients(critic, real, fake, between)
     (w1, b1), (w2, b2), (w, _) = map(_arrays, (critic.first, critic.second, critic.last))
     count, judged = len(real), 2 * len(real)  # the others are those between
     x = np.concatenate((real.numpy(), fake.numpy(), between.numpy()))  # [3 B, 64]
@@ -43,13 +42,13 @@ def critic_gradients(
     e2[:count] *= -1
     e1 = (e2 @ w2) * s1[:judged]
     means = h2[count:judged].sum(axis=0) - h2[:count].sum(axis=0)  # [W], times B
-    # WEIGHT * mean (|g| - 1)²
+    # PENALTY * mean (|g| - 1)²
     s1, s2 = s1[judged:], s2[judged:]
     a2 = w * s2  # [B, W]
     a1 = (a2 @ w2) * s1  # [B, W]
     g = a1 @ w1  # [B, 64]
     norm = np.sqrt((g * g).sum(axis=1, keepdims=True))  # [B, 1]
-    by_g = g * ((2 * penalty.WEIGHT / count) * (norm - 1) / np.maximum(norm, TINY))
+    by_g = g * ((2 * autograd.PENALTY / count) * (norm - 1) / np.maximum(norm, TINY))
     by_a1 = (by_g @ w1.T) * s1
     by_a2 = (by_a1 @ w2.T) * s2
     return _tensors(
@@ -65,11 +64,11 @@ def critic_gradients(
 def generator_gradients(
     generator: nn.Module, critic: nn.Module, latent: Tensor
 ) -> Sequence[Tensor]:
-    """Return what losses.generator_gradients does; latent: [B, 16]."""
+    """Return what `autograd.generator_gradients` returns; latent: [B, 16]."""
     assert isinstance(generator, Generator)
     assert isinstance(critic, Discriminator)
     if latent.device.type != "cpu":
-        return losses.generator_gradients(generator, critic, latent)
+        return autograd.generator_gradients(generator, critic, latent)
     (w1, b1), (w2, b2), (w3, b3) = map(_arrays, (generator.first, generator.second, generator.last))
     z = latent.numpy()
     h1 = np.maximum(z @ w1.T + b1, 0)  # [B, W]

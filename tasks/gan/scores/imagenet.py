@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from tasks.download import data_folder
 from tasks.gan.data.cifar10 import DataError
 from tasks.gan.data.vision import torchvision
+from tasks.torch_state import load_state
 
 SHA256 = "0cc3c7bd"  # its first digits, which torchvision puts into the name of the file
 NAME = f"inception_v3_google-{SHA256}.pth"
@@ -113,7 +114,7 @@ def load(path: Path, sha256: str = SHA256) -> InceptionV3:
     with torch.device("meta"):  # no memory, and no random numbers, for weights to be replaced
         network = torchvision().models.inception_v3(weights=None, init_weights=False)
     try:
-        network.load_state_dict(torch.load(path, weights_only=True), assign=True)
+        network.load_state_dict(load_state(path), assign=True)
     except (RuntimeError, TypeError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines()[:2]
         raise DataError(f"{path} holds no Inception v3: {' '.join(reason)}") from error

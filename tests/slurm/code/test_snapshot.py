@@ -1,4 +1,4 @@
-"""The frozen code: the same code in the same place, found out if it was changed."""
+"""The frozen code: equal code has the same place, and changes are detected."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ TASK = "from tasks.toy.presets import pbt\n\n\ndef mine():\n    return pbt()\n"
 
 
 def test_the_same_code_is_frozen_once(tmp_path: Path) -> None:
-    """And is what it was: the commit, every module, nothing that is ignored."""
+    """The snapshot has the commit and every module, and nothing that git ignores."""
     first = freeze("tests.trainers:walk", tmp_path)
     again = freeze("tests.trainers:walk", tmp_path)
 
@@ -30,7 +30,7 @@ def test_the_same_code_is_frozen_once(tmp_path: Path) -> None:
 
 
 def test_a_change_is_found_out(tmp_path: Path) -> None:
-    """Of a file, of a name, or of one more file."""
+    """A changed file, a changed name and an added file are detected."""
     frozen = freeze("tests.trainers:walk", tmp_path)
     file = frozen.folder / "project/core/pbt.py"
     file.chmod(0o644)
@@ -41,7 +41,7 @@ def test_a_change_is_found_out(tmp_path: Path) -> None:
 
 
 def test_a_changed_one_is_replaced_by_what_is_frozen_again(tmp_path: Path) -> None:
-    """The right code is not refused for what somebody did to its copy."""
+    """A changed snapshot is replaced by a correct one."""
     frozen = freeze("tests.trainers:walk", tmp_path)
     (frozen.folder / "project/core/more.py").write_text("")
 
@@ -49,7 +49,7 @@ def test_a_changed_one_is_replaced_by_what_is_frozen_again(tmp_path: Path) -> No
 
 
 def test_what_is_no_code_may_be_edited_meanwhile(tmp_path: Path) -> None:
-    """The snapshot holds the packages, and where the preset lies; no text for people."""
+    """The snapshot holds the packages and the preset's folder, without documents."""
     frozen = freeze("tasks.toy.presets:pbt", tmp_path)
     names = {path.name for path in (frozen.folder / "project").iterdir()}
     assert names == {"core", "tasks", "slurm", "analysis", "paper", "SNAPSHOT"}
@@ -57,7 +57,7 @@ def test_what_is_no_code_may_be_edited_meanwhile(tmp_path: Path) -> None:
 
 
 def test_a_snapshot_that_is_gone_is_named(tmp_path: Path) -> None:
-    """Not a traceback."""
+    """A missing snapshot is an error with a sentence."""
     with pytest.raises(RunError, match="not a snapshot of the code any more"):
         thaw(tmp_path / "code-0")
 
@@ -74,7 +74,7 @@ def _own(folder: Path) -> None:
 def test_a_task_of_ones_own_is_frozen_with_its_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without git: modules and packages; large data stay where they are, with a link to them."""
+    """Without git, modules and packages are copied; large data are linked."""
     _own(tmp_path / "own")
     monkeypatch.syspath_prepend(str(tmp_path / "own"))
 
@@ -90,7 +90,7 @@ def test_a_task_of_ones_own_is_frozen_with_its_folder(
 def test_in_a_repository_git_says_what_belongs_to_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is ignored is not copied; what is too large to be code is named."""
+    """Ignored files are not copied; files too large to be code are named."""
     own = tmp_path / "own"
     _own(own)
     (own / ".gitignore").write_text("helper.py\n")
@@ -107,7 +107,7 @@ def test_in_a_repository_git_says_what_belongs_to_it(
 def test_a_job_imports_from_the_snapshot_and_from_nowhere_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Even where the code of the same names lies in the working directory."""
+    """The snapshot wins over modules of the same names in the working directory."""
     _own(tmp_path / "own")
     monkeypatch.syspath_prepend(str(tmp_path / "own"))
     frozen = freeze("my_frozen_task:mine", tmp_path / "jobs")
@@ -132,7 +132,7 @@ def test_a_job_imports_from_the_snapshot_and_from_nowhere_else(
 
 
 def test_the_snapshot_says_of_which_commit_it_is(tmp_path: Path) -> None:
-    """So that a job knows whether it is the run's code, though there is no git in it."""
+    """A job can compare commits although the snapshot has no git."""
     frozen = freeze("tests.trainers:walk", tmp_path)
 
     said = subprocess.run(

@@ -1,4 +1,4 @@
-"""What submitit is told, and what sbatch would get."""
+"""The parameters for submitit, and the script for sbatch."""
 
 import subprocess
 from pathlib import Path
@@ -19,14 +19,14 @@ def _lines(request: Request) -> list[str]:
 
 
 def test_the_batch_file_says_what_was_asked() -> None:
-    """Each option once, and what makes a job come back."""
+    """Each option stands once, with the options that requeue a job."""
     request = Request(
         workers=8,
         gpus=1,
         workers_per_gpu=2,
         cpus=3,
-        mem="2G",
-        time="4:00:00",
+        gigabytes=2.0,
+        minutes=240,
         partition="gpu",
         account="a",
         qos="q",
@@ -65,22 +65,22 @@ def test_the_batch_file_says_what_was_asked() -> None:
 
 
 def test_all_jobs_may_run_at_once_if_nothing_else_is_said() -> None:
-    """submitit itself would let 256 run."""
-    assert "#SBATCH --array=0-299%300" in _lines(Request(workers=300, time="60"))
+    """submitit's own default would let 256 run."""
+    assert "#SBATCH --array=0-299%300" in _lines(Request(workers=300, minutes=60))
 
 
 def test_the_batch_file_is_a_shell_script_whatever_is_in_the_names() -> None:
-    """bash itself reads it, spaces and all."""
-    text = "\n".join(_lines(Request(workers=2, time="60")))
+    """bash accepts the script although a path has a space."""
+    text = "\n".join(_lines(Request(workers=2, minutes=60)))
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     frozen = "/shared/a run.slurm/code-1"
     path = f"'{frozen}/own:{frozen}/project'${{PYTHONPATH:+:$PYTHONPATH}}"
     assert f"export PYTHONPATH={path}" in text
 
 
-def test_python_is_deaf_to_the_notice_until_it_has_its_handler() -> None:
-    """Slurm may send it in a job's first second: it would die of it, and not be requeued."""
-    command = next(line for line in _lines(Request(time="60")) if line.startswith("srun"))
+def test_python_ignores_the_notice_until_it_has_its_handler() -> None:
+    """A signal in the first second of a job must not kill it: it would not be requeued."""
+    command = next(line for line in _lines(Request(minutes=60)) if line.startswith("srun"))
     script = "import os, signal; os.kill(os.getpid(), signal.SIGUSR2); print('alive')"
     start = command[command.index("sh -c") :].partition(" -u -m ")[0]
 
@@ -97,7 +97,7 @@ def test_python_is_deaf_to_the_notice_until_it_has_its_handler() -> None:
 def test_arrays_are_within_the_limit_and_carry_all_jobs(
     jobs: int, largest: int, cap: int | None
 ) -> None:
-    """And no more run at one time than was asked for, in all of them together."""
+    """All arrays together run no more jobs at the same time than was asked for."""
     if cap is not None and cap < min(jobs, -(-jobs // largest)):
         with pytest.raises(RunError, match="--workers"):
             chunks(jobs, largest, cap)

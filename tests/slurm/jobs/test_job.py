@@ -1,4 +1,4 @@
-"""One job: what it checks, what a signal does to it, and how it comes back."""
+"""One job: its checks, its signals, and its requeueing."""
 
 import json
 import os
@@ -25,7 +25,7 @@ VARIABLES = ("SLURM_JOB_ID", "SLURM_ARRAY_JOB_ID", "SLURM_ARRAY_TASK_ID", "SUBMI
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that was begun and not worked on, outside of any job."""
+    """A run without a trained step, outside of any job."""
     for name in (*VARIABLES, "SLURM_JOB_END_TIME", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.delenv(name, raising=False)
     return open_run(tmp_path / "run", "tests.trainers:walk").root
@@ -45,7 +45,7 @@ def _work(*words: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def _faults(root: Path) -> list[str]:
-    """Return what verify finds, besides that the run is not done."""
+    """Return what verify finds, except that the run is not done."""
     return [
         line
         for line in verify(open_run(root)).problems
@@ -54,7 +54,7 @@ def _faults(root: Path) -> list[str]:
 
 
 def test_a_job_works_until_the_run_is_done(root: Path) -> None:
-    """With several workers, outside of Slurm too."""
+    """A job with several workers completes a run, outside of Slurm too."""
     job = _work("tests.trainers:walk", "--out", str(root), "--workers", "2")
     said, complained = job.communicate(timeout=60)
 
@@ -68,7 +68,7 @@ def test_a_job_works_until_the_run_is_done(root: Path) -> None:
 def test_a_signal_lets_the_turns_end_and_the_job_come_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    """Nothing is begun any more, nothing is lost, and Slurm is asked for another start."""
+    """Workers finish their turns, nothing is lost, and Slurm is asked to requeue."""
     slurm = Fake(tmp_path, monkeypatch)
     slurm.says("squeue", "RUNNING")
     out = tmp_path / "run"
@@ -89,7 +89,7 @@ def test_a_signal_lets_the_turns_end_and_the_job_come_back(
 
 
 def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
-    """By the same job, so that Slurm hears nothing of it."""
+    """The same job starts another worker; Slurm is not involved."""
     out = tmp_path / "run"
     job = _work("tests.trainers:slow_walk", "--out", str(out))
     while not (beats := list((out / "workers").glob("*.json"))):
@@ -104,20 +104,20 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A node that does not see it, most likely."""
-    with pytest.raises(RunError, match="on a file system that all nodes share"):
+    """A missing run directory is an error: the node may not see it."""
+    with pytest.raises(RunError, match="directory must be on a file system that all nodes share"):
         Job(str(tmp_path / "none"))()
 
 
 def test_another_code_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unless it is said that it makes no difference."""
+    """Changed code is refused unless --other-code allows it."""
     monkeypatch.setattr("slurm.jobs.job.code_version", lambda: "another")
     with pytest.raises(RunError, match=r"began with the code of commit .* and this is another"):
         Job(str(root))()
 
 
 def test_a_snapshot_that_is_not_what_is_imported_is_refused(root: Path, tmp_path: Path) -> None:
-    """The live code must not stand in for it."""
+    """A job never imports the live code in place of its snapshot."""
     frozen = freeze("tests.trainers:walk", tmp_path / "jobs")
     with pytest.raises(RunError, match="not from the code that was frozen"):
         Job(str(root), code=str(frozen.folder))()
@@ -127,7 +127,7 @@ def test_a_snapshot_that_is_not_what_is_imported_is_refused(root: Path, tmp_path
 def test_gpus_are_those_that_slurm_gave(
     root: Path, monkeypatch: pytest.MonkeyPatch, given: str | None, count: int
 ) -> None:
-    """Too few of them stop the job before it trains on the wrong ones."""
+    """A job with too few GPUs stops before it trains."""
     monkeypatch.setenv("SLURM_JOB_ID", "9")
     if given is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
@@ -138,7 +138,7 @@ def test_gpus_are_those_that_slurm_gave(
 
 
 def test_why_a_job_failed_is_in_the_run_directory(root: Path) -> None:
-    """So that `status` says it, and nobody has to find the log."""
+    """The error is in the run directory, so `status` shows it."""
     with pytest.raises(RunError):
         Job(str(root), code="/nowhere")()
 
@@ -146,7 +146,7 @@ def test_why_a_job_failed_is_in_the_run_directory(root: Path) -> None:
 
 
 def test_a_checkpoint_is_the_job_itself(root: Path) -> None:
-    """submitit may ask for one inside its signal handler: nothing is saved there, nothing waits."""
+    """submitit may call checkpoint in its signal handler, where nothing may wait."""
     job = Job(str(root))
     submission = job.checkpoint()
     assert isinstance(submission, DelayedSubmission)
@@ -171,7 +171,7 @@ def test_turns_that_cannot_end_are_not_begun(tmp_path: Path) -> None:
 
 
 def test_a_heartbeat_names_the_job(tmp_path: Path) -> None:
-    """For `status`, which joins it with Slurm's view."""
+    """The heartbeat names the job, so `status` can join it with squeue."""
     with Heartbeat(tmp_path, job="1234_5") as worker:
         beat = json.loads((tmp_path / "workers" / f"{worker.name}.json").read_text())
     assert beat["job"] == "1234_5"

@@ -1,4 +1,4 @@
-"""A job's lives are bounded: it comes back while the run gets on, and not for ever for nothing."""
+"""The lives of a job: it restarts while the run progresses, and not for ever without."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def _life(out: Path, preset: str, *words: str) -> subprocess.Popen[str]:
 
 @pytest.fixture
 def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fake:
-    """A Slurm in which the job 9 runs."""
+    """A fake Slurm in which the job 9 runs."""
     fake = Fake(tmp_path, monkeypatch)
     fake.says("squeue", "RUNNING")
     return fake
@@ -56,32 +56,32 @@ def _requeues(slurm: Fake) -> int:
 
 
 def test_what_others_publish_counts(tmp_path: Path) -> None:
-    """In a life and between two: only lives in a row that brought nobody anything are counted."""
-    launch = Ledger(tmp_path / "run")
+    """Only lives in a row without progress count, and progress between two lives counts too."""
+    ledger = Ledger(tmp_path / "run")
 
     counts = [
-        idle_lives(launch, "9_1", before, now)
+        idle_lives(ledger, "9_1", before, now)
         for before, now in ((0, 5), (5, 5), (5, 5), (5, 6), (6, 6), (7, 7), (7, 7), (7, 7))
     ]
 
     assert counts == [0, 1, 2, 0, 1, 1, 2, 3]
-    assert idle_lives(launch, "9_2", 7, 7) == 1
+    assert idle_lives(ledger, "9_2", 7, 7) == 1
 
 
 def test_jobs_that_are_submitted_anew_begin_to_count_anew(tmp_path: Path) -> None:
-    """Slurm may give a number again."""
-    launch = Ledger(tmp_path / "run")
-    idle_lives(launch, "9_1", 5, 5)
-    idle_lives(launch, "9_2", 5, 5)
+    """Slurm may use a number again."""
+    ledger = Ledger(tmp_path / "run")
+    idle_lives(ledger, "9_1", 5, 5)
+    idle_lives(ledger, "9_2", 5, 5)
 
-    launch.forget(["9_2"])
+    ledger.forget(["9_2"])
 
-    assert idle_lives(launch, "9_1", 5, 5) == 1
-    assert idle_lives(launch, "9_2", 5, 5) == 2
+    assert idle_lives(ledger, "9_1", 5, 5) == 1
+    assert idle_lives(ledger, "9_2", 5, 5) == 2
 
 
 def _idle(out: Path) -> tuple[Ledger, int]:
-    """Let the job 9 of a run have come back for nothing as often as it may."""
+    """Give the job 9 of a run as many lives without progress as are allowed."""
     records = look(open_run(out, QUITS_LATE).root).records()
     for _ in range(RETURNS):
         lives = idle_lives(Ledger(out), "9", records, records)
@@ -90,7 +90,7 @@ def _idle(out: Path) -> tuple[Ledger, int]:
 
 
 def test_a_job_that_comes_back_for_nothing_ends_with_a_reason(tmp_path: Path, slurm: Fake) -> None:
-    """And says what to look at, in its log and in the run directory."""
+    """It says where to look, in its log and in the run directory."""
     out = tmp_path / "run"
     _idle(out)
 
@@ -107,9 +107,9 @@ def test_a_job_that_comes_back_for_nothing_ends_with_a_reason(tmp_path: Path, sl
 def test_a_life_in_which_the_job_was_told_to_leave_does_not_count(
     tmp_path: Path, slurm: Fake
 ) -> None:
-    """Preempted before it could get anything done, it comes back."""
+    """A job that was preempted before any progress restarts."""
     out = tmp_path / "run"
-    launch, records = _idle(out)
+    ledger, records = _idle(out)
 
     job = _life(out, QUITS_LATE)
     assert job.stdout is not None
@@ -120,29 +120,29 @@ def test_a_life_in_which_the_job_was_told_to_leave_does_not_count(
     assert job.returncode == 0, complained
     assert _requeues(slurm) == 1
     assert look(out).records() == records
-    assert idle_lives(launch, "9", records, records) == RETURNS + 1, "that life was counted"
+    assert idle_lives(ledger, "9", records, records) == RETURNS + 1, "that life was counted"
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_worker_that_ends_as_if_all_were_done_is_an_error(
     tmp_path: Path, slurm: Fake, workers: str
 ) -> None:
-    """At once, with the end of its log; what was published stands."""
+    """The error comes at once, with the end of the worker's log; published records stay."""
     out = tmp_path / "run"
     job = _life(out, QUITS, "--workers", workers)
     _, complained = job.communicate(timeout=60)
 
     assert job.returncode == 2, complained
     assert _requeues(slurm) == 0
-    assert "ended with status 0, though the run is not done" in complained
-    assert "last words" in complained
+    assert "ended with status 0, but the run is not done" in complained
+    assert "The end of its log" in complained
     assert any("status 0" in warning for warning in View(out, {}).warnings())
     faults = verify(open_run(out)).problems
     assert all("is not done" in fault or "has published nothing" in fault for fault in faults)
 
 
 def test_local_jobs_end_too(tmp_path: Path) -> None:
-    """submitit's local executor starts a job again as long as it asks for it."""
+    """submitit's local executor restarts a job as long as it asks for that."""
     out = tmp_path / "run"
     words = ["submit", QUITS_EARLY, "--out", str(out), "--cluster", "local", "--no-fsync"]
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Jobs without a Slurm: those of submitit's local executor, and one in this process."""
+"""Jobs without Slurm: with submitit's local executor, and in this process."""
 
 import os
 import subprocess
@@ -46,7 +46,7 @@ def _is_done(root: Path) -> bool:
 
 
 def test_local_jobs(tmp_path: Path) -> None:
-    """They work on when `submit` has returned, no more at a time than asked for, and leave."""
+    """Jobs outlive `submit`, respect the limit of parallel jobs, and end."""
     root = tmp_path / "run"
     local = ("--cluster", "local", "--workers", "5", "--array-parallelism", "2")
     done = _submit(root, HALF_SECONDS, *local)
@@ -69,7 +69,7 @@ def test_local_jobs(tmp_path: Path) -> None:
 
 
 def test_debug(tmp_path: Path) -> None:
-    """The run takes place here, and an exception of the trainer's comes out as an error."""
+    """The run takes place in this process; an exception of the trainer becomes an error."""
     fine = _submit(tmp_path / "fine", "tests.trainers:walk", "--cluster", "debug")
     assert fine.returncode == 0, fine.stderr
     hold(Witness(open_run(tmp_path / "fine")), calm(STEPS, MEMBERS))

@@ -26,7 +26,7 @@ from tasks.gan.classifier.digits import SEEDS, accuracy
 from tasks.gan.data.digits import digits, split
 from tasks.gan.losses import autograd as losses
 from tasks.gan.losses import dense as dense_losses
-from tasks.gan.losses.penalty import gradient_penalty, reference_penalty
+from tasks.gan.losses.autograd import gradient_penalty, reference_penalty
 from tasks.gan.networks import dcgan, dense
 from tasks.gan.scores.inception import inception_score
 from tasks.gan.trainer import WGANGP, Problem
