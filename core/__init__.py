@@ -7,6 +7,7 @@ from core.directory.described import RunError
 from core.member import Hypers, Member, Value
 from core.peers import Peers
 from core.rules import RuleError
+from core.running import Result, run
 from core.settings import PBT
 from core.space import EVERYWHERE, Choice, Fixed, Integer, LogUniform, Space, Uniform
 from core.strategies.exploit import Among, Truncation, TTest, binary_tournament
@@ -36,6 +37,7 @@ __all__ = [
     "Reports",
     "Resample",
     "Reseeds",
+    "Result",
     "RuleError",
     "RunError",
     "SinceLastReady",
@@ -53,6 +55,7 @@ __all__ = [
     "grid",
     "keep",
     "never",
+    "run",
 ]
 
 # what a run directory calls the classes and functions above (core/directory/described.py)

@@ -137,6 +137,18 @@ class Member:
             failures=self.failures + raised,
         )
 
+    def published(self, before: "Member", raised: int, *, failed: bool) -> "Member":
+        """Return the member as its next record has it.
+
+        Args:
+            before: as it was published last.
+            raised: how often its trainer raised since. failed: whether it stands so; it may have
+                failed to save, after its score was known.
+        """
+        score = math.nan if failed else self.score
+        failures = before.failures + raised
+        return replace(self, n=before.n + 1, failures=failures, score=score)
+
     def decided(self, seen: Mapping[int, int | None]) -> "Member":
         """Return the member after it was ready and looked at the records `seen`."""
         return replace(self, seen=seen, waiting=False, last_ready=self.step)

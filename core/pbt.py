@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from numpy.random import Generator
 
@@ -50,12 +49,8 @@ class WeightsLost(Exception):
     """The weights of a record are gone, or are not what the record says."""
 
 
-@dataclass(frozen=True, slots=True)
-class Loadable:
-    """Weights to load: a file, and for a copy the seed of the random stream to go on with."""
-
-    path: Path
-    reseed: int | None = None
+Token = object
+"""What stands for weights here: the backend that made it knows what it is, a file or an object."""
 
 
 class Learner(Protocol):
@@ -65,7 +60,7 @@ class Learner(Protocol):
 
     def step(self, hypers: Hypers) -> None: ...
     def eval(self) -> tuple[float, ...]: ...
-    def load(self, weights: Loadable) -> None: ...
+    def load(self, weights: Token) -> None: ...
 
 
 class Population(Protocol):
@@ -78,7 +73,7 @@ class Population(Protocol):
         """
         ...
 
-    def weights(self, member: Member) -> Loadable:
+    def weights(self, member: Member) -> Token:
         """Return weights that nobody can take away any more; raise WeightsLost if they are gone."""
         ...
 
@@ -94,7 +89,7 @@ class Decision:
     donor: Member
     rng: Generator  # where exploit left it; explore goes on drawing from it
     seen: Mapping[int, int | None]
-    weights: Loadable | None
+    weights: Token | None
 
 
 def exploit(me: Member, seen: Peers, population: Population, pbt: PBT) -> Decision:
@@ -123,6 +118,21 @@ def is_reported(me: Member, pbt: PBT) -> bool:
     with naming("report", pbt.report):
         said = pbt.report(me)
     return truth("report", pbt.report, said)
+
+
+def report_due(me: Member, before: Member, pbt: PBT) -> Literal["ask", "keep", "none"]:
+    """Return where the report of a record comes from.
+
+    "ask": from the trainer, which holds new weights. "keep": from the record before, as these are
+    the same weights: a trainer that was saved and loaded meanwhile might say something else.
+
+    Args:
+        me: as it is published now. before: as it was published last.
+    """
+    is_last = not me.waiting and me.step >= pbt.steps
+    if me.parent is not None or not before.waiting:
+        return "ask" if is_last or is_reported(me, pbt) else "none"
+    return "keep" if is_last else "none"
 
 
 def decide(me: Member, seen: Peers, pbt: PBT) -> tuple[Member, Generator]:

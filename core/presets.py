@@ -40,6 +40,11 @@ def resolve(name: str) -> PBT:
 
 def resolve_any(name: str) -> object:
     """Return what a preset function returns: a PBT, or a Study; raise RunError as `resolve`."""
+    if name == GIVEN:
+        raise RunError(
+            "this run was begun from Python with a PBT object, which has no name: go on with it by "
+            "core.run(pbt, out=DIR)"
+        )
     module_name, _, function_name = name.partition(":")
     if module_name.endswith(".py"):
         dotted = module_name.removesuffix(".py").strip("./").replace("/", ".")
@@ -146,6 +151,7 @@ def told(error: BaseException) -> str:
 
 
 EXAMPLE = "tasks.toy.presets:pbt"
+GIVEN = "(given)"  # in place of the name of a preset, where a PBT object was given
 
 
 def _near(name: str, names: Sequence[str]) -> str:

@@ -1,7 +1,6 @@
 """Rules are anybody's own code: what one raises or returns is told by its name and its line."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import is_dataclass
 
 from core.tracebacks import of_user, said
@@ -37,17 +36,28 @@ def name(rule: object) -> str:
     return f"{getattr(rule, '__module__', '')}:{qualname}" if qualname else repr(rule)
 
 
-@contextmanager
-def naming(role: str, rule: object) -> Iterator[None]:
-    """Let what a rule raises be a RuleError that names the rule and the line of its own code."""
-    try:
-        yield
-    except (RuleError, LookFailed):
-        raise
-    except (Exception, SystemExit) as error:
+class naming:  # noqa: N801  (it reads like the function that it is used as)
+    """Let what a rule raises be a RuleError that names the rule and the line of its own code.
+
+    A class, as a generator takes longer than most rules.
+    """
+
+    __slots__ = ("role", "rule")
+
+    def __init__(self, role: str, rule: object) -> None:
+        self.role, self.rule = role, rule
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, *_: object) -> None:
+        if isinstance(error, RuleError | LookFailed) or not isinstance(
+            error, Exception | SystemExit
+        ):
+            return
         raise RuleError(
-            f"the {role} rule {name(rule)} raised {said(error)}. Mend it, and go on: nothing of "
-            f"this turn is published. Its traceback:\n{of_user(error)}"
+            f"the {self.role} rule {name(self.rule)} raised {said(error)}. Mend it, and go on: "
+            f"nothing of this turn is published. Its traceback:\n{of_user(error)}"
         ) from error
 
 

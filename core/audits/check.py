@@ -182,7 +182,7 @@ class _Check:
     def _names(self, trainer: Trainer) -> Iterator[Finding]:
         """Say which hyperparameters are read, and if some are only for some options of others."""
         space, scratch = self.rig.pbt.task.space, None
-        switches = Reads(space).switches()
+        switches = Reads(space).switches
         every = itertools.product(*(options(space[name]) for name in switches))
         for chosen in itertools.islice(every, MOST):
             unread = set(space) - set(self.rig.reads)

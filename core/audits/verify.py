@@ -2,14 +2,14 @@
 
 import bisect
 import functools
-import hashlib
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
+from core.audits.digest import digest
 from core.directory.members import Members
-from core.directory.record import Record, identity
+from core.directory.record import Record
 from core.directory.run import Run
 from core.member import WINDOW, Member
 from core.pbt import Decision, decide, explore, is_ready, scheduled, start
@@ -43,19 +43,34 @@ def verify(run: Run, tick: Callable[[int], None] = lambda _: None) -> Verdict:
     problems: list[str] = []
     population = Members(run.root, warn=problems.append)
     histories = {id: population.history(id) for id in range(run.pbt.members)}
-    digest = hashlib.sha256()
+    return examine(histories, run, problems, tick)
+
+
+def examine(
+    histories: Mapping[int, list[Record]],
+    run: Run,
+    problems: Sequence[str] = (),
+    tick: Callable[[int], None] = lambda _: None,
+) -> Verdict:
+    """Check histories that any backend has made.
+
+    Args:
+        histories: by member, its records, oldest first.
+        run: whose settings they are held to.
+        problems: what was wrong already, before they were read.
+    """
+    problems = list(problems)
     decisions = copies = 0
     for id, history in histories.items():
         problems += _check_order(id, history, run.pbt) + _check_origin(history, run)
         for previous, record in itertools.pairwise(history):
             problems += _check_decision(record, previous, histories, run)
         for record in history:
-            digest.update(identity(record) + b"\n")
             decisions += record.member.seen is not None
             copies += record.member.parent is not None
         tick(id + 1)
     total = sum(map(len, histories.values()))
-    return Verdict(problems, total, decisions, copies, digest.hexdigest())
+    return Verdict(problems, total, decisions, copies, digest(histories.values()))
 
 
 def _name(me: Member) -> str:

@@ -47,19 +47,30 @@ class NoFence:
 NO_FENCE = NoFence()
 
 
+class _Phase:
+    """A `with` block that is timed: a class, as a generator would take as long as some phases."""
+
+    __slots__ = ("began", "clock", "phase")
+
+    def __init__(self, clock: "Clock", phase: str) -> None:
+        self.clock, self.phase = clock, phase
+
+    def __enter__(self) -> None:
+        self.began = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self.clock.add(self.phase, time.perf_counter() - self.began)
+
+
 @dataclass(slots=True)
 class Clock:
     """Where the time goes: seconds by phase, since they were last taken."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 
-    @contextmanager
-    def __call__(self, phase: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(phase, time.perf_counter() - began)
+    def __call__(self, phase: str) -> "_Phase":
+        """Count the seconds of a `with` block."""
+        return _Phase(self, phase)
 
     def add(self, phase: str, seconds: float) -> None:
         """Count seconds that were measured elsewhere."""

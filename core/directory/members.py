@@ -45,6 +45,8 @@ from core.values import check_names
 
 COMPACT = 32  # records that join the history at once; twice as many are single files at most
 SEGMENT = 256  # records in a file of the history: what is written anew to add some
+LARGE = 100  # members, from which on a record that was just looked at is not looked at again
+LOOKS = 10  # as long as so many looks at all of them take
 REMEMBER = 3  # records of a member that are kept in memory
 LARGEST_RECORD = 16 * 2**20  # bytes; more is not ours, and is not read into memory
 PLACES = ("recent", "history", "weights")  # the folders of a member that are written to
@@ -68,9 +70,10 @@ class Members:
     space: Space | None = None
     lean: bool = False
     weights: WeightsFiles = field(init=False)
-    _heads: dict[int, tuple[str, Identity, Record]] = field(default_factory=dict)
+    _heads: dict[int, tuple[str, Identity, Record, float]] = field(default_factory=dict)
     _records: dict[int, dict[int, Record]] = field(default_factory=dict)
     _entered: set[int] = field(default_factory=set)
+    _cost: float = 5e-6  # seconds that a look at one record takes, as measured
     _arrived: tuple[int, int] = (0, 0)
     _complaints: set[str] = field(default_factory=set)
 
@@ -107,13 +110,27 @@ class Members:
 
     # ---------------------------------------------------------------------------- reading
 
-    def newest(self, id: int) -> Record | None:
+    def newest(self, id: int, *, at_once: bool = False) -> Record | None:
         """Return the newest record of a member, perhaps a moment old; None before its first.
+
+        Of a large population, a record that was looked at a moment ago is not looked at again: the
+        moment is as long as ten looks at all of them take, some 50 ms of 1,000.
+
+        Args:
+            at_once: look again, however large the population is.
 
         Raises:
             OtherFormat: another version of this program has written it.
         """
+        known, began = self._heads.get(id), time.perf_counter()
+        if known is not None and not at_once and len(self._heads) >= LARGE:
+            moment = LOOKS * self._cost * len(self._heads)
+            if began - known[3] < moment:
+                return known[2]
         view = self._view(id)
+        took = time.perf_counter() - began
+        self._cost += (took - self._cost) / 16
+        self.files.clock.add("read", took)
         return self._newest_but_view(id) if view is None else view
 
     def _view(self, id: int) -> Record | None:
@@ -123,6 +140,7 @@ class Members:
         try:
             data, identity = read_news(path, LARGEST_RECORD, known and known[1])
             if data is None and known is not None:
+                self._heads[id] = (*known[:3], time.perf_counter())
                 return known[2]
             record = self._decoded(data or b"", id, path)
         except FileNotFoundError:
@@ -135,7 +153,7 @@ class Members:
         return self._note(path, identity, record)
 
     def _note(self, path: str, identity: Identity, record: Record) -> Record:
-        self._heads[record.member.id] = (path, identity, record)
+        self._heads[record.member.id] = (path, identity, record, time.perf_counter())
         return self._remember(record)
 
     def _newest_but_view(self, id: int) -> Record | None:
@@ -240,7 +258,7 @@ class Members:
             return True
         first = first if step == at else 0
         while first < members:
-            record = self.newest(first)
+            record = self.newest(first, at_once=True)
             if record is None or record.member.step < step:
                 break
             first += 1

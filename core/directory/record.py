@@ -5,8 +5,10 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import TypeVar, cast, get_args
+
+import msgspec
 
 from core.directory import format_2
 from core.directory.files import Unreadable
@@ -16,6 +18,7 @@ from core.task import Report
 FORMAT = 3  # of records and of run.json, as they are written
 READ = (2, 3)  # the formats that are read; a reader refuses any other
 GREATEST = 2**53  # of any whole number in a record
+LONGEST = 32  # bytes of a number or a letter in JSON
 LARGEST_REPORT = 4 * 2**20  # bytes: a record is read whole by everybody who looks
 # the phases of a turn that are no parts of each other, without the search for it
 TURN = ("build", "load", "step", "eval", "report", "save", "read", "pin", "publish")
@@ -73,6 +76,47 @@ class Record:
     def spent(self) -> float:
         """The seconds that the turn took."""
         return math.fsum(self.seconds.get(phase, 0.0) for phase in TURN)
+
+
+def record_of(
+    me: Member,
+    before: Record,
+    *,
+    raised: int,
+    failed: bool,
+    error: str | None,
+    report: Report,
+    weights: Weights | None,
+    seconds: Mapping[str, float],
+    bytes: int,
+    worker: str,
+    host: str,
+    time: float,
+    run: str,
+    backend: str,
+) -> Record:
+    """Return what is published of a member after a turn; all backends make their records here.
+
+    Args:
+        me: as the turn left it.
+        before: its last record.
+        raised: how often its trainer raised in this turn. failed: whether it stands so.
+        seconds, bytes, worker, ...: as `Record` has them.
+    """
+    return Record(
+        member=me.published(before.member, raised, failed=failed),
+        report=report,
+        weights=weights,
+        failed=failed,
+        error=error,
+        seconds={phase: round(spent, 6) for phase, spent in seconds.items()},
+        bytes=bytes,
+        worker=worker,
+        host=host,
+        time=round(time, 3),
+        run=run,
+        backend=backend,
+    )
 
 
 class OtherFormat(ValueError):
@@ -133,15 +177,38 @@ def plain_report(said: object) -> Report:
         name = str(key)
         if name in found:
             raise ValueError(f"report() has two entries called {name!r}")
+        if (plain := _as_it_is(entry)) is not None:
+            found[name] = plain
+            continue
         try:
             found[name] = DECODER.decode(_dump({"": entry}).decode())[""]
             for number in _numbers(found[name]):
                 float(number)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValueError(f"report() says {name!r}, but {error}") from error
-    if (size := len(_dump(found))) > LARGEST_REPORT:
+    if _may_be_large(found) and (size := len(_dump(found))) > LARGEST_REPORT:
         raise ValueError(f"report() has {size} bytes, of {LARGEST_REPORT} at most")
     return cast(Report, found)
+
+
+def _may_be_large(found: Mapping[str, object]) -> bool:
+    """Whether a report is not certain to be small: lists of numbers and plain numbers only are."""
+    letters = 0
+    for name, entry in found.items():
+        many = type(entry) is list and all(type(one) is float for one in entry)
+        if not many and type(entry) is not float:
+            return True
+        letters += LONGEST * (len(name) + (len(entry) if type(entry) is list else 1))
+    return letters > LARGEST_REPORT
+
+
+def _as_it_is(entry: object) -> object:
+    """Return a copy of an entry that JSON keeps as it is; None of any other, which takes longer."""
+    if type(entry) is float:
+        return entry if math.isfinite(entry) else None
+    if type(entry) is list and all(type(one) is float and math.isfinite(one) for one in entry):
+        return list(entry)
+    return None
 
 
 def _numbers(value: object) -> Iterator[int | float]:
@@ -154,7 +221,10 @@ def _numbers(value: object) -> Iterator[int | float]:
 
 def seal(body: Mapping[str, object]) -> bytes:
     """Return JSON on one line that ends with the checksum of what stands before it."""
-    text = _dump(body)
+    try:
+        text: bytes = SEALER.encode(body)
+    except (UnicodeEncodeError, TypeError):  # half a letter, say, which json writes as an escape
+        text = _dump(body)
     return text[:-1] + b',"checksum":"' + _checksum(text).encode() + b'"}\n'
 
 
@@ -203,9 +273,9 @@ DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_finite)  # once:
 
 def _dump(body: Mapping[str, object]) -> bytes:
     try:
-        text = json.dumps(body, allow_nan=False, separators=(",", ":"), default=_plain)
+        text = ENCODER.encode(body)
     except ValueError:  # a number that is not finite, which is rare
-        text = json.dumps(_plain(body), allow_nan=False, separators=(",", ":"))
+        text = ENCODER.encode(_plain(body))
     return text.encode()
 
 
@@ -215,7 +285,7 @@ def _checksum(text: bytes) -> str:
 
 def _fields(value: Member | Record | Weights | Dropped) -> dict[str, object]:
     """Return the fields of one of our records, not copied: a decision may have seen a thousand."""
-    found = {field.name: getattr(value, field.name) for field in fields(value)}
+    found = {name: getattr(value, name) for name in type(value).__slots__}
     if isinstance(value, Member) and value.seen is not None:
         found["seen"] = sorted(value.seen.items())  # JSON has no whole numbers for keys
     return found
@@ -236,6 +306,12 @@ def _plain(value: object) -> object:
     if hasattr(value, "tolist"):  # an array, a tensor, or a number of one
         return _plain(value.tolist())
     raise TypeError(f"{value!r} cannot be written into a record: give numbers, lists or texts")
+
+
+# made once: to make one takes long. A digest needs the very text of json; a record any JSON, so the
+# faster one writes it
+ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
+SEALER = msgspec.json.Encoder(enc_hook=_plain)
 
 
 def _record(body: Mapping[str, object]) -> Record:
@@ -342,8 +418,17 @@ def _place(value: object) -> tuple[int, int] | None:
 
 
 def _seen(pairs: list[object]) -> Mapping[int, int | None]:
-    found = {}
-    for pair in pairs:
-        id, n = _a(list, pair)
-        found[_count(id)] = None if n is None else _count(n)
+    found: dict[int, int | None] = {}
+    for pair in pairs:  # a thousand of them at a decision by truncation: checked in one line each
+        if type(pair) is not list or len(pair) != 2 or not (_is_place(*pair)):
+            raise ValueError(f"{str(pair)[:40]} is no member and number of a record")
+        found[pair[0]] = pair[1]
     return found
+
+
+def _is_place(id: object, n: object) -> bool:
+    return (
+        type(id) is int
+        and 0 <= id <= GREATEST
+        and (n is None or (type(n) is int and 0 <= n <= GREATEST))
+    )

@@ -26,9 +26,9 @@ from core.directory.machine import kernels
 from core.directory.record import FORMAT, OtherFormat, seal, unseal
 from core.member import Hypers
 from core.presets import EXAMPLE as EXAMPLE
+from core.presets import GIVEN, told
 from core.presets import resolve as resolve
 from core.presets import resolve_any as resolve_any
-from core.presets import told
 from core.rehearsal import rehearse
 from core.settings import PBT
 from core.strategies.ready import never
@@ -92,13 +92,13 @@ def override(pbt: PBT, overrides: Mapping[str, object]) -> PBT:
 
 
 def open_run(
-    root: Path, preset: str | None = None, overrides: Mapping[str, object] | None = None
+    root: Path, preset: str | PBT | None = None, overrides: Mapping[str, object] | None = None
 ) -> Run:
     """Begin a run in a directory, or go on with the one that is there.
 
     Args:
         root: the run directory; made if it is not there.
-        preset: what to run; None for what the directory says.
+        preset: what to run, by name or as an object; None for what the directory says.
         overrides: other values for seed, members, steps, mode.
 
     A run that has trained nothing is begun anew with other settings if a preset is given; one that
@@ -113,7 +113,9 @@ def open_run(
     if preset is None:
         known = read_info(root)
         preset, overrides = _asked(root, known)
-    pbt = override(resolve(preset), overrides or {})
+    given = preset if isinstance(preset, PBT) else None
+    preset = GIVEN if isinstance(preset, PBT) else preset
+    pbt = override(given or resolve(preset), overrides or {})
     settings = cast(dict[str, object], describe(pbt)) | {"seeds": SEEDS}
     settings = json.loads(json.dumps(settings))
     path = root / "run.json"

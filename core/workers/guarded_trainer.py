@@ -5,19 +5,60 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Protocol, TypeVar, cast
 
 import numpy as np
 
 from core.directory.files import Clock
 from core.directory.record import plain_report
 from core.member import Hypers
-from core.pbt import Loadable
+from core.pbt import Token
 from core.task import Report, Reports, Reseeds, Task, TaskError, Trainer
 from core.tracebacks import of_user, said
 from core.workers.watched import Reads, Watched
 
 T = TypeVar("T")
+
+
+class Weights(Protocol):
+    """Weights that can be put into a trainer: what this backend's tokens are (core/pbt.py)."""
+
+    def into(self, trainer: Trainer) -> None:
+        """θ ← θ': let the trainer go on from these weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """Weights in a file.
+
+    path: the file.
+    reseed: for a copy, the seed of the random stream that it goes on with.
+    """
+
+    path: Path
+    reseed: int | None = None
+
+    def into(self, trainer: Trainer) -> None:
+        """Load the file, and begin the copy's random stream.
+
+        Raises:
+            DiskError: the file cannot be read now.
+        """
+        try:
+            trainer.load(self.path)
+        except FileNotFoundError:
+            raise  # pruned by a later holder of the lease: the fence will say so
+        except OSError as error:
+            if error.filename not in (None, str(self.path), self.path):
+                raise  # a file of the trainer's own
+            raise DiskError(error.errno, error.strerror, str(self.path)) from error
+        reseed(trainer, self.reseed)
+
+
+def reseed(trainer: Trainer, seed: int | None) -> None:
+    """Let a copy draw from a random stream of its own, if the trainer draws at all."""
+    if seed is not None and isinstance(trainer, Reseeds):
+        trainer.reseed(seed)
 
 
 class DiskError(OSError):
@@ -56,33 +97,34 @@ class GuardedTrainer:
     error: str | None = None  # the last traceback, until it is published
     loads: int = 0  # how often a load has gone well
     lost_load: bool = False  # whether it was a load that has raised since the member was taken
-    holds: Loadable | int | None = None  # what the trainer is equal to: a file, a fresh seed
-    _wanted: Loadable | int | None = None
+    holds: Weights | int | None = None  # what the trainer is equal to: a file, a fresh seed
+    _wanted: Weights | int | None = None
     _trainer: Trainer | None = None
     _has_built: bool = False
+    _reports: bool = False  # whether the trainer has more to say than its score
     doubts: dict[str, bool] = field(default_factory=dict)  # what may be wrong; whether it was said
-    _reads: Reads = field(init=False)
+    reads: Reads | None = None  # of all members that train in this process; None for its own
     _unjudged: tuple[Hypers, set[str]] | None = None  # a step that no evaluation has followed yet
 
     def __post_init__(self) -> None:
-        self._reads = Reads(self.task.space)
+        self.reads = self.reads or Reads(self.task.space)
 
     @property
-    def state(self) -> Loadable | int | None:
+    def state(self) -> Weights | int | None:
         """What the trainer is equal to, or will be as soon as it is needed; None after a step."""
         return self.holds if self._wanted is None else self._wanted
 
-    def take(self, member: int, weights: Loadable | int | None) -> None:
+    def take(self, member: int, weights: Weights | int | None) -> None:
         """Prepare for a member: its weights, the seed of its start, or None if it had failed."""
         self.member = member
         self.failed, self.error, self.raised = weights is None, None, 0
         self.lost_load = False
         self._wanted = weights
 
-    def load(self, weights: Loadable) -> None:
+    def load(self, weights: Token) -> None:
         """θ ← θ': go on from these weights; they are read when they are needed."""
         self.failed = False
-        self._wanted = weights
+        self._wanted = cast(Weights, weights)
 
     def step(self, hypers: Hypers) -> None:
         """θ ← step(θ | h)."""
@@ -101,10 +143,10 @@ class GuardedTrainer:
         diverged: tuple[float, ...] = (math.nan,)
         scores = self._attempt("eval", lambda trainer: numbers(trainer.eval()), diverged)
         unjudged, self._unjudged = self._unjudged, None
-        if unjudged and all(map(math.isfinite, scores)):
-            if doubt := self._reads.doubt(*unjudged):
+        if self.reads and unjudged and all(map(math.isfinite, scores)):
+            if doubt := self.reads.doubt(*unjudged):
                 self.doubts.setdefault(doubt, False)
-            if fault := self._reads.fault(*unjudged):
+            if fault := self.reads.fault(*unjudged):
                 raise TaskError(fault)
         return scores
 
@@ -117,9 +159,9 @@ class GuardedTrainer:
             return {}
         saved = self.state
         try:
-            trainer = self._ready()
+            trainer = self.ready()
             with self.clock("report"):
-                return plain_report(trainer.report()) if isinstance(trainer, Reports) else {}
+                return plain_report(cast(Reports, trainer).report()) if self._reports else {}
         except RAISED as error:
             let_go(error)
             self._drop()
@@ -128,32 +170,26 @@ class GuardedTrainer:
 
     def save(self, path: Path) -> None:
         """Write all that `load` needs. May raise: a full disk is not the trainer's failure."""
-        self._ready().save(path)
+        self.ready().save(path)
 
-    def _ready(self) -> Trainer:
+    def ready(self) -> Trainer:
+        """Return the trainer, built or loaded as it must be by now."""
         wanted = self._wanted
         if isinstance(wanted, int) and self.holds != wanted:
             self._trainer = self._built(wanted)
-        elif isinstance(wanted, Loadable) and self.holds != wanted:
+        elif wanted is not None and not isinstance(wanted, int) and self.holds != wanted:
             if self._trainer is None:
                 self._trainer = self._built(0)
             self.holds = None  # should it raise half-way
             with self.clock("load"):
                 try:
-                    self._trainer.load(wanted.path)
+                    wanted.into(self._trainer)
                 except FileNotFoundError:
-                    raise  # pruned by a later holder of the lease: the fence will say so
-                except OSError as error:
-                    self.lost_load = True
-                    if error.filename not in (None, str(wanted.path), wanted.path):
-                        raise  # a file of the trainer's own
-                    raise DiskError(error.errno, error.strerror, str(wanted.path)) from error
+                    raise
                 except RAISED:
                     self.lost_load = True
                     raise
-                self.loads += 1
-                if wanted.reseed is not None and isinstance(self._trainer, Reseeds):
-                    self._trainer.reseed(wanted.reseed)
+            self.loads += 1
         if wanted is not None:
             self.holds, self._wanted = wanted, None
         assert self._trainer is not None
@@ -177,6 +213,7 @@ class GuardedTrainer:
                     "save and load (core/task.py)"
                 )
         self._has_built = True
+        self._reports = isinstance(trainer, Reports)
         return trainer
 
     def _attempt(self, phase: str, act: Callable[[Trainer], T], otherwise: T) -> T:
@@ -184,7 +221,7 @@ class GuardedTrainer:
         if self.failed:
             return otherwise
         try:
-            trainer = self._ready()
+            trainer = self.ready()
             with self.clock(phase):
                 return act(trainer)
         except (TaskError, DiskError):

@@ -1,6 +1,5 @@
 """A turn: the population as Algorithm 1 sees it from one member, as long as its lease is held."""
 
-import math
 import socket
 import time
 from dataclasses import dataclass, field, replace
@@ -8,18 +7,18 @@ from dataclasses import dataclass, field, replace
 from core.directory.files import LeaseLost, Unreadable
 from core.directory.lease import Lease
 from core.directory.members import Members
-from core.directory.record import Record, Weights
+from core.directory.record import Record, Weights, record_of
 from core.directory.run import Run, RunError
 from core.directory.weights import weights_name
 from core.member import Member
-from core.pbt import Learner, Loadable, WeightsLost, is_reported, start
+from core.pbt import Learner, WeightsLost, report_due, start
 from core.peers import Peers
 from core.settings import PBT
 from core.streams import SEED_BITS, random_seed
 from core.task import Report, TaskError
 from core.tracebacks import last_line, said
 from core.workers.blame import Blame, Doubtful
-from core.workers.guarded_trainer import RAISED, DiskError, GuardedTrainer, let_go
+from core.workers.guarded_trainer import RAISED, DiskError, GuardedTrainer, WeightsFile, let_go
 
 BACKEND = "workers"  # as records call it
 
@@ -38,7 +37,7 @@ class Turn:
     bits: int = SEED_BITS  # of the seeds that the trainer is given
     run: str = ""  # the id of the run
     copied: int = 0
-    known: dict[Loadable, Weights] = field(default_factory=dict)
+    known: dict[WeightsFile, Weights] = field(default_factory=dict)
 
     def release(self) -> None:
         """Let the member go."""
@@ -47,11 +46,11 @@ class Turn:
     def sit(self) -> None:
         """Let the seat be this member's: what it was trained to, or its start."""
         record, id = self.record, self.record.member.id
-        beginning: Loadable | int | None = None  # of a member that failed: until it copies somebody
+        beginning: WeightsFile | int | None = None  # of a failed member, until it copies another
         if record.weights is not None:
             try:
                 path = self.population.weights.find(id, record.weights)
-                beginning = Loadable(path, record.weights.reseed)
+                beginning = WeightsFile(path, record.weights.reseed)
                 self.known[beginning] = record.weights
             except WeightsLost as error:
                 self.population.warn(f"{error}: member {id} counts as failed until it copies one")
@@ -61,15 +60,17 @@ class Turn:
 
     def seen_by(self, me: Member) -> Peers | None:
         """Return the others' newest records (in lockstep: those of this very step), and `me`."""
-        if self.pbt.mode == "lockstep":
-            with self.seat.clock("read"):
-                if not (me.waiting and self.population.have_all_come(me.step, self.pbt.members)):
-                    return None
+        lockstep = self.pbt.mode == "lockstep"
+        if lockstep and not (
+            me.waiting and self.population.have_all_come(me.step, self.pbt.members)
+        ):
+            return None
         return Peers(me, self.pbt.members, self._look)
 
     def _look(self, id: int) -> Member | None:
         """Return another member as this one may see it; None if it cannot be compared with."""
-        began, me, record = time.perf_counter(), self.record.member, None
+        me = self.record.member
+        record: Record | None
         try:
             if self.pbt.mode == "lockstep":
                 record = self.population.at_step(id, me.step)
@@ -78,12 +79,11 @@ class Turn:
         except (FileNotFoundError, Unreadable) as error:
             self.population.complain(f"{error}; member {me.id} decides without it")
             record = None
-        self.seat.clock.add("read", time.perf_counter() - began)
         if record is None or record.member.step == 0:
             return None  # not evaluated yet: to rank it last would flatter the others
         return record.member
 
-    def weights(self, member: Member) -> Loadable:
+    def weights(self, member: Member) -> WeightsFile:
         """Link a donor's weights into our own folder, and look at each byte of them."""
         with self.seat.clock("pin"):
             try:
@@ -103,7 +103,7 @@ class Turn:
                 raise
             self.copied += copied
             seed = random_seed(self.pbt.seed, "reseed", me.id, me.n + 1, bits=self.bits)
-            loadable = Loadable(path, seed)
+            loadable = WeightsFile(path, seed)
             self.known[loadable] = replace(source, name=name, reseed=seed)
             return loadable
 
@@ -120,25 +120,23 @@ class Turn:
             raise Doubtful(
                 f"the trainer raised for member {me.id}: {last_line(seat.error)}", seat.error or ""
             )
-        last = not me.waiting and me.step >= self.pbt.steps
-        news = me.parent is not None or not before.waiting  # θ is not that of before
-        report = self._report() if last or (news and is_reported(me, self.pbt)) else {}
-        me = replace(
+        due = report_due(me, before, self.pbt)
+        report = self.record.report if due == "keep" else {}
+        if due == "ask" or (due == "keep" and not report):
+            report = self._report()
+        record = record_of(
             me,
-            failures=before.failures + seat.raised,
-            score=math.nan if seat.failed else me.score,  # it may have failed to save
-        )
-        record = Record(
-            member=me,
-            report=report,
-            weights=weights,
+            self.record,
+            raised=seat.raised,
             failed=seat.failed,
             error=seat.error,
-            seconds={phase: round(spent, 6) for phase, spent in seat.clock.take().items()},
+            report=report,
+            weights=weights,
+            seconds=seat.clock.take(),
             bytes=written + self.copied,
             worker=self.name,
             host=socket.gethostname(),
-            time=round(time.time(), 3),
+            time=time.time(),
             run=self.run,
             backend=BACKEND,
         )
@@ -148,14 +146,14 @@ class Turn:
             self.trust.note(seat.raised, record.member.step > before.step)
             seat.error, seat.raised = None, 0
             self._prune()
-        return me
+        return record.member
 
     def _weights(self, me: Member) -> tuple[Weights | None, int]:
         """Return the file that the trainer is equal to, and the bytes that had to be written."""
         seat = self.seat
         if seat.failed:
             return None, 0
-        if isinstance(seat.state, Loadable) and seat.state in self.known:
+        if isinstance(seat.state, WeightsFile) and seat.state in self.known:
             return self.known[seat.state], 0
         name = weights_name(me.n, self.lease.epoch)
         try:
@@ -172,7 +170,7 @@ class Turn:
             let_go(error)
             seat.fail(error)
             return None, 0
-        seat.holds = Loadable(self.population.folder(me.id) / "weights" / name)
+        seat.holds = WeightsFile(self.population.folder(me.id) / "weights" / name)
         self.known = {seat.holds: weights}
         return weights, weights.bytes
 

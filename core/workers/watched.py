@@ -119,7 +119,15 @@ class Reads:
     """
 
     space: Space
+    switches: list[str] = field(init=False)  # whose options may decide which others matter
+    _combinations: int = field(init=False)  # of these options
     _read: dict[tuple[Value, ...], set[str]] = field(default_factory=dict)
+    _ever: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        found = {name: len(options(prior)) for name, prior in self.space.items()}
+        self.switches = [name for name, count in found.items() if count]
+        self._combinations = math.prod(count for count in found.values() if count)
 
     def fault(self, hypers: Hypers, read: Collection[str]) -> str:
         """Take in what a call has read; return what is wrong with that, "" if nothing is.
@@ -128,9 +136,9 @@ class Reads:
             hypers: of the call. read: the names of them that it has read.
         """
         self._read.setdefault(self._here(hypers), set()).update(read)
-        ever = set().union(*self._read.values())
-        dead = [name for name in hypers if name not in ever]
-        if not dead or len(self._read) < self._combinations():
+        self._ever.update(read)
+        dead = [name for name in hypers if name not in self._ever]
+        if not dead or len(self._read) < self._combinations:
             return ""
         return (
             f"the space has {', '.join(map(repr, dead))}, which a call of step(hypers) never "
@@ -152,14 +160,7 @@ class Reads:
         )
 
     def _here(self, hypers: Hypers) -> tuple[Value, ...]:
-        return tuple(hypers[name] for name in self.switches())
-
-    def switches(self) -> list[str]:
-        """Return the hyperparameters whose options may decide which others matter."""
-        return [name for name in self.space if options(self.space[name])]
-
-    def _combinations(self) -> int:
-        return math.prod(len(options(self.space[name])) for name in self.switches())
+        return tuple(hypers[name] for name in self.switches)
 
 
 def options(prior: Prior) -> list[Value]:

@@ -26,6 +26,7 @@ from core.workers.turn import Turn, begin_turn
 # a server of the file system is gone, maybe to return; or it has forgotten a file that we had open
 PASSING = (errno.ENOTCONN, errno.ETIMEDOUT, errno.ESTALE)
 PASSES = 60.0  # seconds after which that is no longer waited for
+SHORTEST = 0.001  # seconds between two looks for a member
 MARGIN = 1.25  # times as long as the longest turn so far, the next one may take
 
 
@@ -65,96 +66,162 @@ def work(
     """
     clock = Clock()
     seat = GuardedTrainer(run.pbt.task, device, clock)
-    end, longest = time.monotonic() + lifetime, 0.0
+    end = time.monotonic() + lifetime
     with Heartbeat(run.root, patience=patience, turn_limit=turn_limit, job=job) as me:
-        population = Members(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
+        members = Members(run.root, Files(durable, clock), me.warn, run.pbt.task.space)
         if run.pbt.mode == "lockstep":
             for sentence in unlike(run.root, me.name, kernels()):
                 me.warn(sentence)
-        trust = Blame(run, population, device)
-        search = _Search(run, population, me, seat, trust)
-        turn: Turn | None = None
-        pause = 0.001
-        taken = 0
-        lost: float | None = None  # since when the file system has been gone
+        blame = Blame(run, members, device)
+        search = _Search(run, members, me, seat, blame)
+        return _Loop(run, me, members, seat, blame, search, clock, end).work(stop, turns)
+
+
+@dataclass(slots=True)
+class _Loop:
+    """A worker at work: turn after turn, until all members are done.
+
+    end: when this process will be ended, by its monotonic clock.
+    turn: the member that it holds; None while it has none.
+    longest: seconds of its longest turn so far.
+    taken: how many turns it has taken.
+    pause: seconds to wait before the next look, if no member can be had.
+    outage: how long the file system has been gone.
+    """
+
+    run: Run
+    me: Heartbeat
+    members: Members
+    seat: GuardedTrainer
+    blame: Blame
+    search: "_Search"
+    clock: Clock
+    end: float
+    turn: Turn | None = None
+    longest: float = 0.0
+    taken: int = 0
+    pause: float = SHORTEST
+    outage: "_Outage" = field(default_factory=lambda: _Outage())
+
+    def work(self, stop: Callable[[], bool], turns: int | None) -> bool:
+        """Take turns until all members are done, it is told to stop, or its time is over."""
         try:
-            while not stop() and (turns is None or taken < turns):
+            while not stop() and (turns is None or self.taken < turns):
                 try:
-                    looked = time.perf_counter()
-                    with clock("claim"):
-                        turn = search.next(turn)
-                    if turn is None:
-                        lost = None
-                        if search.agenda.is_empty:
-                            return True
-                        trust.give_up()
-                        time.sleep(pause)
-                        spent = time.perf_counter() - looked - pause
-                        # a tenth of the time for looks
-                        pause = min(pause * 2, max(0.02, 10 * spent))
-                        continue
-                    pause = 0.001
-                    began = time.monotonic()
-                    if taken and began + MARGIN * max(longest, turn.record.spent) > end:
+                    if not self._go_on():
                         break
-                    taken += 1
-                    me.busy = (turn.lease.id, began)
-                    before = turn.record
-                    try:
-                        with turn.lease.or_lost():
-                            next(worker(turn.record.member, seat, turn, run.pbt), None)
-                    except Doubtful as error:
-                        me.warn(f"{error}: nothing of it is published yet", error.trace)
-                        seat.holds = None
-                        turn.release()
-                        trust.doubt(turn.lease.id, turn.record.member.step, error)
-                        turn = None
-                    except LeaseLost as error:
-                        me.warn(f"{error}; what this worker had not published is dropped")
-                        seat.holds = None
-                        turn.lease.release()
-                        turn = None
-                    for doubt in [text for text, told in seat.doubts.items() if not told]:
-                        seat.doubts[doubt] = True
-                        me.warn(doubt)
-                    me.busy = None
-                    longest = max(longest, time.monotonic() - began)
-                    if turn and turn.record is before:  # it waits for another, maybe not free
-                        turn.release()
-                        turn = None
-                        time.sleep(0.01)
-                    if turn and turn.record.error:
-                        what = last_line(turn.record.error)
-                        me.warn(f"member {turn.lease.id} failed: {what}", turn.record.error)
-                    if turn and turn.record.failed:
-                        _check_that_some_live(population, run.pbt)
-                    lost = None
+                    self.outage.is_over()
                 except OSError as error:
-                    lost = time.monotonic() if lost is None else lost
-                    if error.errno not in PASSING or time.monotonic() - lost > PASSES:
-                        raise
-                    with contextlib.suppress(OSError):
-                        me.warn(f"{error}: this worker drops its turn, waits and tries again")
-                    if turn:
-                        with contextlib.suppress(OSError):  # else it is claimed again, from itself
-                            turn.release()
-                    me.busy, seat.holds, turn = None, None, None
-                    time.sleep(1.0)
-            if turn:
-                turn.release()
-            return all(
-                record is not None and is_done(record.member, run.pbt)
-                for record in map(population.newest, range(run.pbt.members))
-            )
+                    self.outage.bear(error)
+                    self._wait_for_disk(error)
+            if self.turn:
+                self.turn.release()
         except BaseException as error:
-            if turn:
-                with contextlib.suppress(OSError):  # what is under way says more
-                    turn.release()
-            if isinstance(error, TaskError | RuleError | AllFailed):
-                with contextlib.suppress(OSError):
-                    sentence, _, trace = str(error).partition("\n")
-                    me.warn(f"this worker ends: {sentence}", trace)
+            self._leave(error)
             raise
+        newest = map(self.members.newest, range(self.run.pbt.members))
+        return all(record is not None and is_done(record.member, self.run.pbt) for record in newest)
+
+    def _go_on(self) -> bool:
+        """Take one turn, or wait a moment for one; return whether there is more to do in time."""
+        looked = time.perf_counter()
+        with self.clock("claim"):
+            self.turn = self.search.next(self.turn)
+        if self.turn is None:
+            if self.search.agenda.is_empty:
+                return False
+            self.blame.give_up()
+            time.sleep(self.pause)
+            spent = time.perf_counter() - looked - self.pause
+            self.pause = min(self.pause * 2, max(0.02, 10 * spent))  # a tenth of the time for looks
+            return True
+        self.pause = SHORTEST
+        likely = MARGIN * max(self.longest, self.turn.record.spent)
+        if self.taken and time.monotonic() + likely > self.end:
+            return False
+        self.taken += 1
+        self._take(self.turn)
+        return True
+
+    def _take(self, turn: Turn) -> None:
+        """Take a member through Algorithm 1 to the end of its turn; keep it if it may go on."""
+        began, before = time.monotonic(), turn.record
+        self.me.busy = (turn.lease.id, began)
+        self.turn = self._trained(turn)
+        for doubt in [text for text, told in self.seat.doubts.items() if not told]:
+            self.seat.doubts[doubt] = True
+            self.me.warn(doubt)
+        self.me.busy = None
+        self.longest = max(self.longest, time.monotonic() - began)
+        if self.turn is None:
+            return
+        if turn.record is before:  # it waits for another member, which may not be free
+            turn.release()
+            self.turn = None
+            time.sleep(0.01)
+            return
+        if turn.record.error:
+            what = last_line(turn.record.error)
+            self.me.warn(f"member {turn.lease.id} failed: {what}", turn.record.error)
+        if turn.record.failed:
+            _check_that_some_live(self.members, self.run.pbt)
+
+    def _trained(self, turn: Turn) -> Turn | None:
+        """Run Algorithm 1 to the next record; return None if nothing of it was published."""
+        try:
+            with turn.lease.or_lost():
+                next(worker(turn.record.member, self.seat, turn, self.run.pbt), None)
+            return turn
+        except Doubtful as error:
+            self.me.warn(f"{error}: nothing of it is published yet", error.trace)
+            self.seat.holds = None
+            turn.release()
+            self.blame.doubt(turn.lease.id, turn.record.member.step, error)
+        except LeaseLost as error:
+            self.me.warn(f"{error}; what this worker had not published is dropped")
+            self.seat.holds = None
+            turn.lease.release()
+        return None
+
+    def _wait_for_disk(self, error: OSError) -> None:
+        """Drop the turn, and wait a second."""
+        with contextlib.suppress(OSError):
+            self.me.warn(f"{error}: this worker drops its turn, waits and tries again")
+        if self.turn:
+            with contextlib.suppress(OSError):  # else it is claimed again, from itself
+                self.turn.release()
+        self.me.busy, self.seat.holds, self.turn = None, None, None
+        time.sleep(1.0)
+
+    def _leave(self, error: BaseException) -> None:
+        """Let the member go, and say why this worker ends."""
+        if self.turn:
+            with contextlib.suppress(OSError):  # what is under way says more
+                self.turn.release()
+        if isinstance(error, TaskError | RuleError | AllFailed):
+            with contextlib.suppress(OSError):
+                sentence, _, trace = str(error).partition("\n")
+                self.me.warn(f"this worker ends: {sentence}", trace)
+
+
+@dataclass(slots=True)
+class _Outage:
+    """A file system that is gone for a while: how long a worker bears it.
+
+    since: when it was seen gone first, by the monotonic clock; None while it is there.
+    """
+
+    since: float | None = None
+
+    def is_over(self) -> None:
+        """Take in that a file system answers."""
+        self.since = None
+
+    def bear(self, error: OSError) -> None:
+        """Raise the error if it will not pass, or has lasted too long."""
+        self.since = time.monotonic() if self.since is None else self.since
+        if error.errno not in PASSING or time.monotonic() - self.since > PASSES:
+            raise error
 
 
 LOOKS = 20  # a worker looks at the members that others hold for one part in so many of its time

@@ -57,3 +57,13 @@ class Quadratic:
         """Read θ."""
         self.theta = np.array(json.loads(path.read_text()))
         self.path = self.theta[None]
+
+    def snapshot(self) -> object:
+        """Return θ, which no step changes in place."""
+        return self.theta
+
+    def restore(self, state: object) -> None:
+        """Go on from θ."""
+        assert isinstance(state, np.ndarray)
+        self.theta = state
+        self.path = self.theta[None]

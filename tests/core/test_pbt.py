@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from core.member import Member
-from core.pbt import Loadable, WeightsLost, start, worker
+from core.pbt import WeightsLost, start, worker
 from core.peers import Peers
 from core.settings import PBT
 from core.space import Fixed, LogUniform, Space
@@ -16,6 +16,7 @@ from core.strategies.explore import keep
 from core.strategies.ready import Every
 from core.streams import random_numbers, random_seed
 from core.task import Task
+from core.workers.guarded_trainer import WeightsFile
 from tests.trainers import walk
 
 
@@ -28,7 +29,7 @@ def _run(**others: Any) -> tuple[Mock, PBT]:
     tape.exploit.return_value = Member(id=1, n=7, step=7, score=0.9, hypers={"lr": 2.0})
     tape.explore.return_value = {"lr": 1.6}
     tape.population.update.side_effect = lambda me, trainer: me
-    tape.population.weights.return_value = Loadable(Mock())
+    tape.population.weights.return_value = WeightsFile(Mock())
     tape.population.seen_by.return_value = _peers(tape.exploit.return_value)
     space = Space({"lr": LogUniform(0.1, 10)})
     settings = {
@@ -128,7 +129,7 @@ def test_lost_weights_make_it_choose_again_without_that_donor() -> None:
     tape, pbt = _run(members=3)
     one, two = (Member(id=i, n=i, step=1, score=i, hypers={"lr": float(i)}) for i in (1, 2))
     tape.population.seen_by.return_value = _peers(one, two)
-    tape.population.weights.side_effect = [WeightsLost, Loadable(Mock())]
+    tape.population.weights.side_effect = [WeightsLost, WeightsFile(Mock())]
     tape.exploit.side_effect = lambda me, population, rng: list(population)[-1]
 
     [me] = worker(Member(id=0, hypers={"lr": 8.0}), tape.trainer, tape.population, pbt)

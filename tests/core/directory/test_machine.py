@@ -20,9 +20,9 @@ ROOT = Path(__file__).parents[3]
 WALK = "tests.trainers:walk"
 # fmt: off
 TOY = {  # the toy's digests on any processor: of lockstep runs with seed 1
-    "figure_2_pbt": "875c991bd50580a56a5c30fa0ad1d8699c01640c9139a5bd00cf29a9eb956647",
+    "figure_2_pbt": "00306c90267fc3369d34aefa55ddbfdba5972636b609e52c6de25548d6d73a28",
     "figure_2_explore_only": "85b90741de8e06273303f1023e41037bd0f2f955b3d14879ddfd69bd4a05b5e5",
-    "figure_2_exploit_only": "34b3a9e3310e1dfabaaf82feb96447110b9ac7ad938ff48691f2fa02f022c824",
+    "figure_2_exploit_only": "7b91f14960e4d424d149038772cebaaa5fe6777862010b75283d854a92b8899d",
     "figure_2_grid": "53594dcb8055a77a76cd04d72066e6286c4197f6a84f394c06d319705f50d943",
     "toy_study[t-test-perturb-20]":
         "5eb519df48e32172b5a253fe4e6f6fac036b85fc4a47a1f92c068481e3f17e3e",

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.pbt import Loadable
 from core.space import LogUniform, Space
 from core.task import Task, TaskError
-from core.workers.guarded_trainer import GuardedTrainer, numbers
+from core.workers.guarded_trainer import GuardedTrainer, WeightsFile, numbers
 from tests.trainers import SPACE, Walk
 
 
@@ -49,13 +48,13 @@ def test_weights_are_loaded_when_they_are_needed_and_only_then(tmp_path: Path) -
     for name in ("own", "donor"):
         seat.save(tmp_path / name)
 
-    seat.take(0, Loadable(tmp_path / "own"))
-    seat.load(Loadable(tmp_path / "donor", reseed=3))
+    seat.take(0, WeightsFile(tmp_path / "own"))
+    seat.load(WeightsFile(tmp_path / "donor", reseed=3))
     seat.eval()
     seat.eval()
 
     assert loads == [tmp_path / "donor"]
-    assert seat.state == Loadable(tmp_path / "donor", reseed=3)
+    assert seat.state == WeightsFile(tmp_path / "donor", reseed=3)
 
 
 def test_a_trainer_that_already_is_what_is_wanted_is_not_loaded_again(tmp_path: Path) -> None:
@@ -64,10 +63,10 @@ def test_a_trainer_that_already_is_what_is_wanted_is_not_loaded_again(tmp_path: 
     seat.take(0, 1)
     seat.step({"rate": 0.1})
     seat.save(tmp_path / "own")
-    seat.holds = Loadable(tmp_path / "own")
+    seat.holds = WeightsFile(tmp_path / "own")
     (tmp_path / "own").unlink()
 
-    seat.take(0, Loadable(tmp_path / "own"))
+    seat.take(0, WeightsFile(tmp_path / "own"))
 
     assert seat.eval()
     assert not seat.failed
