@@ -5,12 +5,14 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+import core
 from core.audits.check import check
 from core.directory.run import resolve, resolve_any
 
@@ -72,7 +74,9 @@ def _pages_to_run() -> list[object]:
     found: list[object] = []
     for page in PAGES:
         if any(_programs(page)):
-            marks = [pytest.mark.slow] if page.stem in ("analysis", "tutorial", "run-directory") else []
+            marks = (
+                [pytest.mark.slow] if page.stem in ("analysis", "tutorial", "run-directory") else []
+            )
             found.append(pytest.param(page, marks=marks, id=page.stem))
     return found
 
@@ -138,6 +142,13 @@ def test_the_readme_names_every_page_and_every_example() -> None:
     missing = [path.name for path in shown if path.is_file() and path not in linked]
 
     assert not missing
+
+
+def test_every_public_name_is_explained() -> None:
+    """docs/api.md has a row for each name of core, and none for what is private."""
+    explained = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/api.md").read_text(), re.M)
+
+    assert sorted(explained) == sorted(core.__all__)
 
 
 def test_every_preset_that_is_named_exists() -> None:
@@ -225,3 +236,26 @@ def test_the_example_for_a_cluster_submits_waits_and_verifies(tmp_path: Path) ->
     said = _run(script, tmp_path, CLUSTER="local")
 
     assert "0 problems" in said
+
+
+def test_the_licence_is_one_and_the_same_everywhere() -> None:
+    """Text, metadata and citation name Apache-2.0; the README says which extra is GPL."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    assert project["license"] == "Apache-2.0"
+    assert "Version 2.0, January 2004" in (ROOT / "LICENSE").read_text()
+    assert "\nlicense: Apache-2.0\n" in (ROOT / "CITATION.cff").read_text()
+    assert "ale-py" in " ".join(project["optional-dependencies"]["atari"])
+    assert "ale-py, which is **GPL-2.0-only**" in README.read_text()
+
+
+def test_the_hooks_and_the_workflow_run_what_a_person_runs() -> None:
+    """The hooks are the commands of `make check`; the workflow calls .ci/run and no more."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text()
+    checked = re.findall(r"@\.venv/bin/(\w+)", (ROOT / "Makefile").read_text().split("check:")[1])
+
+    assert set(re.findall(r"entry: \.venv/bin/(\w+)", hooks)) == {"ruff", "mypy"}
+    assert {"ruff", "mypy"} <= set(checked)
+    commands = re.findall(r"run: (.*)", (ROOT / ".github/workflows/ci.yml").read_text())
+    assert [command.split()[-1] for command in commands] == [".ci/run"]
+    assert os.access(ROOT / ".ci/run", os.X_OK)
