@@ -17,7 +17,7 @@ help:
 	@echo "make check           lint, formatting, types"
 	@echo "make digits-tables   the tables of tasks/gan/README.md: hours"
 
-.venv/installed: pyproject.toml constraints.txt setup.sh
+.venv/installed: pyproject.toml constraints.txt setup.sh $(wildcard tasks/*/task.toml)
 	@sh setup.sh "$(PYTHON)"
 
 reproduce: .venv/installed

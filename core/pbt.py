@@ -39,7 +39,7 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
                 hypers = explore(me, choice, pbt)              #       h, θ ← explore(h', θ', P)
                 me = me.copied(choice.donor, hypers)
                 me = me.rescored(trainer.eval())               #       p ← eval(θ)
-            me = me.decided(seen.seen)
+            me = me.decided(seen.seen)                         #     (what was looked at is recorded)
         me = population.update(me, trainer)                    #   update P with (θ, h, p, t + 1)
         yield me
     # fmt: on

@@ -64,8 +64,8 @@ def _check_range(prior: "Uniform | LogUniform | Integer") -> None:
         raise ValueError(f"the prior {prior} is unbounded: give it a finite low and high")
     if not (least <= prior.low and prior.high <= most):
         raise ValueError(
-            f"the prior {prior} reaches out of its domain [{least}, {most}]: "
-            "narrow the prior, or widen the domain to all values that make sense"
+            f"the prior {prior} reaches out of its domain [{least}, {most}]: narrow the prior, or "
+            "widen the domain to all values that make sense"
         )
 
 
@@ -400,9 +400,7 @@ class Space(Mapping[str, Prior]):
         rng: Generator,
         population: object = None,
     ) -> Hypers:
-        """Return what `explore` makes of `hypers`, legal and allowed; `hypers` if it finds none.
-
-        The rule gets a copy each time, which it may change, and the population if it asks for that.
+        """Return what `explore` makes of a copy of `hypers`, if it is legal; `hypers` if it is not.
 
         Raises:
             RuleError: the rule raised, or returned something else than a value for each name.
