@@ -4,17 +4,19 @@ import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.audits.digest import digest
+from core.audits.verify import Verdict, examine
 from core.directory.members import Members
 from core.directory.record import Record
-from core.directory.run import check_rules, open_run
+from core.directory.run import Run, check_rules, open_run
 from core.member import Member, rank
 from core.memory import crowd
+from core.presets import GIVEN
 from core.settings import PBT
 from core.workers.worker import work
 
@@ -30,12 +32,14 @@ class Result:
     histories: by member, its records, oldest first.
     out: the run directory; None of a run in memory.
     warnings: what went wrong on the way and was dealt with, a sentence each.
+    info: what run.json says; empty of a run in memory.
     """
 
     pbt: PBT
     histories: Sequence[Sequence[Record]] = field(repr=False)
     out: Path | None = None
     warnings: Sequence[str] = ()
+    info: Mapping[str, object] = field(default_factory=dict, repr=False)
 
     @property
     def members(self) -> list[Member]:
@@ -64,6 +68,11 @@ class Result:
     def digest(self) -> str:
         """A SHA-256 of the history: equal if and only if two runs are the same run."""
         return digest(self.histories)
+
+    def verify(self) -> Verdict:
+        """Recompute every decision, as `python -m core verify` does of a run with a name."""
+        about = Run(self.out or Path(), GIVEN, self.pbt, self.info)
+        return examine({id: list(found) for id, found in enumerate(self.histories)}, about)
 
     def _repr_html_(self) -> str:
         """Return the members as a table, which a notebook shows."""
@@ -171,7 +180,7 @@ def _in_directory(
     warnings: list[str] = []
     found = Members(begun.root, warn=warnings.append)
     histories = [found.history(id) for id in range(pbt.members)]
-    return Result(pbt, histories, begun.root, warnings)
+    return Result(pbt, histories, begun.root, warnings, begun.info)
 
 
 @contextmanager

@@ -18,7 +18,8 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Values = Floats | NDArray[np.str_]
-CAUSES = ("init", "train", "exploit", "rescue")
+CAUSES = ("init", "train", "exploit", "rescue", "restart")
+COPIES, RESTART = (2, 3), 4  # places in CAUSES
 APART = (*TURN, "claim")  # phases that do not overlap: their sum is a worker's time
 TOP = 5  # members whose mean stands for a population's best; Jaderberg et al. 2017, figure 4
 
@@ -83,7 +84,7 @@ class Columns:
     @property
     def copied(self) -> Bools:
         """Which rows are copies; the score and the report of a copy are the donor's."""
-        return self.cause >= CAUSES.index("exploit")
+        return np.isin(self.cause, COPIES)
 
     @property
     def score_before_copy(self) -> Floats:
@@ -149,17 +150,22 @@ class Columns:
     def before(self) -> Ints:
         """Return the row from which the weights of each row come; -1 for a start, and if lost.
 
+        A restart is a start: its weights were never trained.
+
         For a copy this is the donor's row, for any other row the row before of the same member.
         """
         found = np.arange(len(self.member)) - 1
         found[self.first[:-1][np.diff(self.first) > 0]] = -1
         if self.weights:
             found = np.where(self.copied, self.parent, found)
-            found[self.origin_lost] = -1
+            found[self.origin_lost | (self.cause == RESTART)] = -1
         return found
 
     def founders(self) -> Ints:
-        """Return the member from whose start the weights of each row descend; -1 if lost."""
+        """Return the member from whose start, or restart, the weights of each row descend.
+
+        -1 if it is lost.
+        """
         before = self.before()
         at = np.where(before < 0, np.arange(len(before)), before)
         while not np.array_equal(again := at[at], at):
@@ -188,7 +194,8 @@ class Columns:
         is lost, it counts from the first known row.
         """
         gains = np.diff(self.step[ancestry])
-        gains[self.member[ancestry[1:]] != self.member[ancestry[:-1]]] = 0  # that was a copy
+        if self.weights:  # to copy is no training; nor is to copy an older record of one's own
+            gains[self.copied[ancestry[1:]]] = 0
         return np.cumsum(np.concatenate((self.step[ancestry[:1]], gains)))
 
     def ranked(self) -> Ints:
@@ -276,7 +283,7 @@ def columns(histories: Iterable[Sequence[Record]], *, weights: bool = True) -> C
         first=first,
         donor=donor,
         parent=parent,
-        origin_lost=after_gap | ((parent < 0) & (plain["cause"] >= CAUSES.index("exploit"))),
+        origin_lost=after_gap | ((parent < 0) & np.isin(plain["cause"], COPIES)),
         hypers=_joined([part.hypers for part in parts], sizes, math.nan),
         report=_joined([part.report for part in parts], sizes, math.nan),
         seconds=_joined([part.seconds for part in parts], sizes, 0.0),

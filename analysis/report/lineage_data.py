@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from numpy.typing import NDArray
 
+from analysis.data.columns import RESTART
 from analysis.data.names import HYPER, told_apart
 from analysis.data.runs import RunData
 
@@ -30,6 +31,7 @@ def packed_lineage(run: RunData) -> dict[str, object]:
     rows = run.columns
     names = told_apart(rows.hypers, (run.score, *WORDS), HYPER)
     copied = np.flatnonzero(rows.parent >= 0)
+    cause = np.where(rows.cause == RESTART, 0, rows.cause)  # a start, for the page
     return {
         "name": run.name,
         "seed": run.seed,
@@ -38,9 +40,10 @@ def packed_lineage(run: RunData) -> dict[str, object]:
         "first": _counts(rows.first),
         "step": _counts(rows.step),
         "score": _floats(rows.score),
-        "flags": pack(rows.cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
+        "flags": pack(cause + 4 * rows.failed + 8 * rows.waiting, "u1"),
         "copied": _counts(copied),
         "donor": _counts(rows.parent[copied]),
+        "restarted": _counts(np.flatnonzero(rows.cause == RESTART)),
         "lost": _counts(np.flatnonzero(rows.origin_lost)),
         "dropped": _floats(rows.dropped[copied]),
         "hypers": [_hyper(names[n], values, rows.first) for n, values in rows.hypers.items()],

@@ -61,6 +61,7 @@
     if (source.weights) copied.forEach((row, i) => (run.before[row] = donor[i])); // else they stay where they are
     run.lost = new Set(source.weights ? unpack(source.lost) : []);
     for (const row of run.lost) run.before[row] = -1; // their origin is unknown
+    if (source.weights) for (const row of unpack(source.restarted)) run.before[row] = -1; // fresh starts
     run.copies = copied;
     run.dropped = new Map(Array.from(unpack(source.dropped), (score, i) => [copied[i], score]));
     run.hypers = source.hypers.map(({ name, options, rows, values }) => {

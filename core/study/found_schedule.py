@@ -119,8 +119,8 @@ def _own(history: Sequence[Record]) -> list[Member]:
 def _lineage(last: Member, histories: Sequence[Sequence[Record]]) -> list[Member]:
     """Return the members through which the weights came to be, as they left each step.
 
-    A record from which somebody went on stands for the step that it left: the hypers with which the
-    next step was trained are those of whoever trained it.
+    A record that was copied stands for the step that it left: the hypers with which the next step
+    was trained are those of the member that trained it. A fresh start is where the weights begin.
     """
     records: Mapping[tuple[int, int], Member] = {
         (record.member.id, record.member.n): record.member
@@ -128,7 +128,7 @@ def _lineage(last: Member, histories: Sequence[Sequence[Record]]) -> list[Member
         for record in history
     }
     way, me = [last], last
-    while me.n > 0:
+    while me.n > 0 and me.cause != "restart":
         before = me.parent or (me.id, me.n - 1)
         if before not in records:
             raise RunError(f"the record {before[1]} of member {before[0]} is lost, which is needed")

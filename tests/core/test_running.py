@@ -35,7 +35,9 @@ def test_a_run_in_a_directory_is_one_like_any_other(tmp_path: Path) -> None:
     result = run(SHORT, tmp_path / "run", durable=False)
 
     assert result.out == tmp_path / "run"
-    assert run(SHORT, tmp_path / "run", durable=False).digest == result.digest
+    again = run(SHORT, tmp_path / "run", durable=False)
+    assert again.digest == result.digest == again.verify().digest
+    assert again.verify().problems == run(SHORT).verify().problems == []
     with pytest.raises(RunError, match="members: 5 in the run, 6 now"):
         run(replace(SHORT, members=6), tmp_path / "run", durable=False)
     status = core("status", str(tmp_path / "run"))

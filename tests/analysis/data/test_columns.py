@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import core
 from analysis.data.columns import CAUSES, Columns, columns
 from analysis.data.runs import RunData, read_runs
 from analysis.figures.dominance import dominance
@@ -17,8 +18,10 @@ from core.directory.members import Members
 from core.directory.record import Record, decode, encode
 from core.directory.run import open_run
 from core.member import Member
+from core.study.found_schedule import schedule_of
 from core.workers.worker import work
 from tests.analysis.synthetic import write_run
+from tests.contract.test_backends import RUNS
 
 
 @pytest.fixture(scope="module")
@@ -253,3 +256,40 @@ def test_a_copy_in_the_record_of_its_step_came_with_what_it_dropped() -> None:
     found = _without(_copying(), 1, 1)
 
     assert found.score_grid(2).tolist() == [[0.0, 9.0], [1.0, 9.0], [2.0, 9.0]]
+
+
+def test_a_fresh_start_ends_an_ancestry_and_an_older_record_may_be_a_parent() -> None:
+    """Weights of a restart descend from nothing; a copy of one's own past is a copy."""
+    anew = replace(RUNS["restart"], mode="lockstep")
+    back = replace(RUNS["older of its own"], mode="lockstep")
+
+    one, other = (columns(core.run(pbt).histories) for pbt in (anew, back))
+
+    (fresh,) = np.where(one.cause == CAUSES.index("restart"))
+    assert len(fresh) > 3
+    assert (one.before()[fresh] == -1).all()
+    assert not one.origin_lost.any()
+    assert not one.copied[fresh].any()
+    assert all(one.ancestry(row)[0] == row for row in fresh)
+    assert (one.founders()[fresh] == one.member[fresh]).all()
+    copies = other.copies()
+    assert len(copies) > 3
+    assert (other.donor[copies] == other.member[copies]).all()
+    way = other.ancestry(int(other.last()[other.member[copies[0]]]))
+    steps, copied = other.step[way].tolist(), other.copied[way].tolist()
+    trained = sum(steps[i] > steps[i - 1] and not copied[i] for i in range(1, len(way)))
+    assert other.age(way)[-1] == trained < steps[-1]
+
+
+def test_a_schedule_begins_where_its_weights_began(tmp_path: Path) -> None:
+    """At the last restart of the winner, with as many steps as the weights were trained for."""
+    result = core.run(replace(RUNS["restart"], mode="lockstep"), tmp_path / "run", durable=False)
+    begun = open_run(tmp_path / "run", result.pbt)
+
+    for member in range(result.pbt.members):
+        history = [record.member for record in result.histories[member]]
+        if any(me.parent for me in history):
+            continue
+        starts = [me for me in history if me.cause in ("init", "restart")]
+        schedule = schedule_of(begun, member)
+        assert schedule.steps == result.pbt.steps - starts[-1].step
