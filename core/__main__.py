@@ -92,26 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     study.add_argument("--seeds", type=int, nargs="+", metavar="SEED", help="others, or more")
     _add_crew(study)
 
-    schedule = commands.add_parser("schedule", help="print what the winner was trained with")
-    schedule.set_defaults(do=_schedule)
-    schedule.add_argument("--json", action="store_true", help="JSON instead of Python")
-    replay = commands.add_parser("replay", help="train members from scratch along that schedule")
-    replay.set_defaults(do=_replay)
-    replay.add_argument("--out", type=_path, required=True, metavar="DIR", help="a run directory")
-    replay.add_argument("--members", type=_positive, default=1, help="each from its own start")
-    replay.add_argument("--seed", type=int, help="of the starts (default: that of the run)")
-    replay.add_argument("--steps", type=int, help="of each member (default: those of the run)")
-    replay.add_argument("--final", action="store_true", help="its last values from the start")
-    _add_crew(replay)
-    for command in (schedule, replay):
-        command.add_argument("run", type=_path, metavar="RUN", help="a run that is done")
-        command.add_argument("--member", type=int, help="another one than the winner")
-        command.add_argument(
-            "--along",
-            choices=("lineage", "member"),
-            default="lineage",
-            help="the ancestry of its weights (default), or what the member itself did",
-        )
+    _add_replay(commands)
 
     join = commands.add_parser("work", help="add one worker to a run, from any machine")
     join.set_defaults(do=_work)
@@ -142,6 +123,29 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--device", default="cpu")
     checks.add_argument("--steps", type=_positive, default=1, help="steps between two looks")
     return parser
+
+
+def _add_replay(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    schedule = commands.add_parser("schedule", help="print what the winner was trained with")
+    schedule.set_defaults(do=_schedule)
+    schedule.add_argument("--json", action="store_true", help="JSON instead of Python")
+    replay = commands.add_parser("replay", help="train members from scratch along that schedule")
+    replay.set_defaults(do=_replay)
+    replay.add_argument("--out", type=_path, required=True, metavar="DIR", help="a run directory")
+    replay.add_argument("--members", type=_positive, default=1, help="each from its own start")
+    replay.add_argument("--seed", type=int, help="of the starts (default: that of the run)")
+    replay.add_argument("--steps", type=int, help="of each member (default: those of the run)")
+    replay.add_argument("--final", action="store_true", help="its last values from the start")
+    _add_crew(replay)
+    for command in (schedule, replay):
+        command.add_argument("run", type=_path, metavar="RUN", help="a run that is done")
+        command.add_argument("--member", type=int, help="another one than the winner")
+        command.add_argument(
+            "--along",
+            choices=("lineage", "member"),
+            default="lineage",
+            help="the ancestry of its weights (default), or what the member itself did",
+        )
 
 
 def _add_crew(command: argparse.ArgumentParser) -> None:

@@ -74,3 +74,77 @@ def test_every_file_says_what_it_holds() -> None:
             text = path.read_text()
             assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
             assert len(text.splitlines()) <= 420, f"{path} is too long to be one idea"
+
+
+# which other rooms each room may import; "." is the vocabulary beside the rooms
+BELOW: dict[str, dict[str, set[str]]] = {
+    "core": {
+        ".": {"strategies"},
+        "strategies": {"."},
+        "directory": {".", "strategies"},
+        "workers": {".", "strategies", "directory"},
+        "status": {".", "strategies", "directory"},
+        "audits": {".", "strategies", "directory", "workers"},
+        "study": {".", "strategies", "directory", "workers", "status"},
+        "terminal": {".", "strategies", "directory", "workers", "status", "audits", "study"},
+    },
+    "analysis": {
+        ".": set(),
+        "data": set(),
+        "tables": {"data"},
+        "figures": {"data", "tables"},
+        "report": {"data", "tables", "figures"},
+    },
+}
+FRONT = {  # modules beside the rooms that put them together, so that they may import any
+    "core": {"__init__", "__main__", "memory", "presets", "running"},
+    "analysis": {"__init__", "__main__"},
+}
+MODULES = 14  # in a room
+LINES = 62  # of a function
+
+
+def _room(package: str, name: str) -> str:
+    """Return the room in which a module lies, by its dotted name."""
+    parts = name.split(".")
+    return parts[1] if (ROOT / package / parts[1]).is_dir() else "."
+
+
+@pytest.mark.parametrize("package", BELOW)
+def test_rooms_are_floors(package: str) -> None:
+    """A room imports the rooms below it, and nothing runs back up."""
+    rooms = {path.name for path in (ROOT / package).iterdir() if (path / "__init__.py").exists()}
+    assert rooms | {"."} == set(BELOW[package])
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT / package).parts
+        room = parts[0] if len(parts) > 1 else "."
+        if room == "." and path.stem in FRONT[package]:
+            continue
+        for line, name in _imports(path):
+            if name.startswith(f"{package}.") and (other := _room(package, name)) != room:
+                place = f"{path.relative_to(ROOT)}:{line} imports {name}"
+                assert other in BELOW[package][room], place
+
+
+def test_algorithm_1_knows_no_file() -> None:
+    """It stands on the first screen of core/pbt.py, and imports the vocabulary alone."""
+    path = ROOT / "core/pbt.py"
+
+    ours = {name for _, name in _imports(path) if name.startswith("core.")}
+
+    assert {_room("core", name) for name in ours} == {"."}
+    assert not any(name == "pathlib" or name.startswith("os") for _, name in _imports(path))
+    lines = path.read_text().splitlines()
+    assert lines.index(next(line for line in lines if "while not end of training" in line)) < 30
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_rooms_and_functions_are_small(package: str) -> None:
+    """A room is seen at once, and a function on one screen."""
+    for folder in (ROOT / package, *(ROOT / package).rglob("*/")):
+        modules = [path for path in folder.glob("*.py") if not path.stem.startswith("__")]
+        assert len(modules) <= MODULES, folder
+    for path in (ROOT / package).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
+                assert node.end_lineno - node.lineno < LINES, f"{path}: {node.name}"

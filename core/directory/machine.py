@@ -23,6 +23,11 @@ LEVELS = ("avx512f", "avx2", "avx", "sse4_2")  # of x86, the widest first
 LARGEST_LINE = 2**16  # bytes of a worker's log that are read
 DECIDE = ("vendor", "instructions", "blas", "torch", "threads")  # of `kernels`: what results follow
 
+try:
+    STARTED_IN: str | None = os.getcwd()  # before a preset or a trainer may change it
+except OSError:  # it was removed
+    STARTED_IN = None
+
 
 def kernels() -> dict[str, str]:
     """Return what decides the last bits of this process' results, by name.

@@ -22,7 +22,7 @@ from core.directory.described import RunError as RunError
 from core.directory.described import describe as describe
 from core.directory.described import differences as differences
 from core.directory.files import Files, Unreadable, read
-from core.directory.machine import kernels
+from core.directory.machine import STARTED_IN, kernels
 from core.directory.sealed import FORMAT, OtherFormat, seal, unseal
 from core.member import Hypers
 from core.presets import EXAMPLE as EXAMPLE
@@ -33,7 +33,6 @@ from core.rehearsal import rehearse
 from core.settings import PBT
 from core.strategies.ready import never
 from core.streams import SEED_BITS
-from core.workers.processes import STARTED_IN
 
 OVERRIDES = (
     "seed",

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from core.directory.machine import STARTED_IN
 from core.directory.run import OVERRIDES, RunError, read_sealed
-from core.workers.processes import STARTED_IN
 
 STUDY = "study.json"  # what a directory is a study by
 DEPTH = 3  # levels below a folder that are searched for runs: a folder of studies has so many

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 
 from core.directory.files import make_folder, no_follow
-from core.workers.processes import STARTED_IN, end_group, has_ended
+from core.directory.machine import STARTED_IN
+from core.workers.processes import end_group, has_ended
 
 THREADS = (
     "OMP_NUM_THREADS",

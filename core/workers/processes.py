@@ -7,11 +7,6 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-try:
-    STARTED_IN: str | None = os.getcwd()  # before a preset or a trainer may change it
-except OSError:  # it was removed
-    STARTED_IN = None
-
 
 def restore_in_children(numbers: Iterable[signal.Signals]) -> None:
     """Let forked children take these signals as any program does, not as a worker does.
