@@ -257,7 +257,7 @@ def _work(options: argparse.Namespace) -> int:
         return options.parent is not None and os.getppid() != options.parent
 
     def heed(number: int, _: object) -> None:
-        if is_orphan() and number == signal.SIGTERM:  # nobody else would end it
+        if is_orphan() and number == signal.SIGTERM:  # no other process would end it
             end_others()
             os._exit(128 + number)
         told.set()

@@ -85,8 +85,8 @@ class Member:
         (None: it had not been evaluated yet, or could not be read); None where nothing was decided.
     dropped: what a copy replaced.
     waiting: published with its score, but its decision is still to come (lockstep only).
-    last_ready, last_copy: the step at which it was last ready, and last copied somebody.
-    last_parent: whom it copied then, as (id, n).
+    last_ready, last_copy: the step at which it was last ready, and last copied another.
+    last_parent: the record that it copied then, as (id, n).
     failures: how often its trainer raised.
     """
 
@@ -112,12 +112,12 @@ class Member:
 
     @property
     def fitness(self) -> float:
-        """The score to rank by: whoever is not a finite number has diverged, and is worst."""
+        """The score to rank by: one that is not a finite number has diverged, and is worst."""
         return self.score if math.isfinite(self.score) else -math.inf
 
     @property
     def healthy(self) -> bool:
-        """Whether its score is a finite number: only then may anybody copy it."""
+        """Whether its score is a finite number: only then may it be copied."""
         return math.isfinite(self.score)
 
     def trained(self, scores: tuple[float, ...], raised: int = 0) -> "Member":
@@ -189,7 +189,7 @@ FRESH = FreshStart.FRESH
 
 
 def rank(me: Member) -> tuple[float, bool, int]:
-    """Return what to sort by, best first; of equals, whose hypers made the score comes first."""
+    """Return what to sort by, best first; of equals, one that its own hypers made comes first."""
     return -me.fitness, me.parent is not None, me.id
 
 

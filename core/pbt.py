@@ -20,14 +20,14 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
 
     Yields the member after each update of the population. As a generator it runs only when asked:
     a job exhausts one worker; a test takes turns among many, and so replays any schedule. Its
-    random numbers depend on (seed, id, step) alone: whoever repeats a turn draws the same again.
+    random numbers depend on (seed, id, step) alone: a turn that is repeated draws the same.
     """
     # fmt: off
     while me.waiting or me.step < pbt.steps:                   # while not end of training
-        if not me.waiting:                                     #   (who waits in lockstep has done it)
+        if not me.waiting:                                     #   (one that waits has done it)       
             trainer.step(me.hypers)                            #   θ ← step(θ | h)
             me = me.trained(trainer.eval(), trainer.raised)    #   p ← eval(θ)
-            me = scheduled(me, pbt)                            #   (who replays a schedule is given h)
+            me = scheduled(me, pbt)                            #   (one with a schedule is given h)   
         if me.waiting or is_ready(me, pbt):                    #   if ready(p, t, P)
             while (seen := population.seen_by(me)) is None:    #     (in lockstep: publish, and wait)
                 me = me if me.waiting else population.update(replace(me, waiting=True), trainer)

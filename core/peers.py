@@ -15,9 +15,9 @@ TRIES = 100  # draws that may meet members that are left out, before it is given
 class Peers:
     """The members that `me` may compare itself with, itself among them; an exploit rule gets it.
 
-    To iterate (or `len`, `sorted`, `max`) looks at every member; `another` only at whom it draws.
-    That is what makes a tournament among ten thousand as cheap as one among ten. Who was looked at
-    is remembered: each is looked at once, and the decision can be recomputed from what was seen.
+    To iterate (or `len`, `sorted`, `max`) looks at every member; `another` only at those it draws.
+    So a tournament among ten thousand is as cheap as one among ten. What was looked at is
+    remembered: each member is looked at once, and the decision can be recomputed from that.
     Members that were not evaluated yet, or cannot be read, are left out.
 
     Args:
@@ -53,7 +53,7 @@ class Peers:
     def another(self, rng: Generator) -> Member | None:
         """Return one of the others, drawn uniformly; None if there is none.
 
-        Or if a hundred draws have met none, in a population of more: where hardly anybody has a
+        Or if a hundred draws have met none, in a population of more: where few members have a
         score yet, to find one would be to look at everybody, at every decision.
         """
         others = self.members - 1
@@ -65,7 +65,7 @@ class Peers:
         return rest[rng.integers(len(rest))] if rest else None
 
     def where(self, keep: Callable[[Member], bool]) -> "Peers":
-        """Return a view of those of whom `keep` is true."""
+        """Return a view of the members for which `keep` is true."""
         both = lambda one: self.keep(one) and keep(one)  # noqa: E731
         return Peers(self.me, self.members, self.look, both, self.past, self._seen, self._shown)
 

@@ -110,7 +110,7 @@ def _missing(module: str, error: ModuleNotFoundError) -> str:
 def _check_place(module: str) -> None:
     """Refuse a module that holds no presets, before it is imported.
 
-    A run directory names its preset, and somebody else may have written it: what it names is
+    A run directory names its preset, and a stranger may have written it: what it names is
     neither Python's own (`os:abort` is a function without arguments too) nor another program's, nor
     does it lie in the run directory itself.
 

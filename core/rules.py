@@ -1,4 +1,4 @@
-"""Rules are anybody's own code: what one raises or returns is told by its name and its line."""
+"""Rules are a user's own code: an error names the rule, and the line of its file."""
 
 import functools
 import inspect
@@ -15,7 +15,7 @@ T = TypeVar("T")
 class RuleError(ValueError):
     """A rule of the run cannot be used; the message names it and says what it must do.
 
-    No failure of a member: whoever sees it stops, and publishes nothing of that turn.
+    No failure of a member: a worker stops at it, and publishes nothing of that turn.
     """
 
 
@@ -86,7 +86,7 @@ def looks(explore: Callable[..., object]) -> bool:
 def _signature(function: Callable[..., object]) -> inspect.Signature | None:
     try:
         return inspect.signature(function)
-    except ValueError:  # of some functions of C nobody knows
+    except ValueError:  # some functions of C do not say
         return None
 
 
@@ -96,7 +96,7 @@ def takes(function: Callable[..., object], count: int) -> bool:
         inspect.signature(function).bind(*(None,) * count)
     except TypeError:
         return False
-    except ValueError:  # of some functions of C nobody knows
+    except ValueError:  # some functions of C do not say
         return True
     return True
 

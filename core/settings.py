@@ -92,13 +92,17 @@ class PBT:
         space = self.task.space
         self._keep("start", tuple(check_hypers(h, space, "the start") for h in self.start))
         if self.schedule and self.ready is not never:
-            raise ValueError("whoever follows a schedule is never ready")
+            raise ValueError(
+                "a member that follows a schedule is never ready: give ready=never with schedule="
+            )
         if callable(self.schedule):
             check_rule(self.schedule, first_hypers(0, self), self.steps, space)
             return
         self._keep("schedule", check_points(self.schedule, space))
         if self.schedule and self.start:
-            raise ValueError("whoever follows the schedule of all has no start of its own")
+            raise ValueError(
+                "a schedule says what all members start with: give schedule= or start=, not both"
+            )
 
     def _keep(self, name: str, value: object) -> None:
         """Keep a setting in the one form in which it is used, which nobody can change."""

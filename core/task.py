@@ -90,7 +90,7 @@ class Task:
             raise ValueError(f"the task's space is {self.space!r}, and no Space{hint}")
         try:
             signature = inspect.signature(self.trainer)
-        except ValueError:  # of some functions of C nobody knows
+        except ValueError:  # some functions of C do not say
             return
         try:
             signature.bind(0, "cpu")
@@ -107,5 +107,5 @@ class Task:
 class TaskError(ValueError):
     """The task cannot be trained at all: its trainer and its space do not fit, or it is no trainer.
 
-    Not the failure of one member: whoever sees it stops, and publishes nothing of that turn.
+    Not the failure of one member: a worker stops at it, and publishes nothing of that turn.
     """

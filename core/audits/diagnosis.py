@@ -54,7 +54,7 @@ class Diagnosis:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with a trainer that goes on otherwise when it was loaded."""
         plain = self._after(lambda trainer: None)
-        if self._after(lambda trainer: None) != plain:  # its steps draw from what nobody has seeded
+        if self._after(lambda trainer: None) != plain:  # its steps draw from what is not seeded
             self.forgets = True
             yield Finding(False, self.random_training())
             return

@@ -103,7 +103,7 @@ def moved(act: Callable[[], object]) -> list[str]:
 
 
 def _generators() -> dict[str, object]:
-    numpy = np.random.get_state()  # noqa: NPY002  (to see whether somebody else draws from it)
+    numpy = np.random.get_state()  # noqa: NPY002  (to see whether other code draws from it)
     found: dict[str, object] = {"Python's `random`": random.getstate(), "`np.random`": repr(numpy)}
     torch = sys.modules.get("torch")
     if torch is not None:

@@ -286,7 +286,7 @@ def read_news(
 
 
 def _open(path: Path | str) -> int:
-    try:  # O_NONBLOCK: to open a pipe would wait for somebody to write into it
+    try:  # O_NONBLOCK: to open a pipe would wait for a writer
         return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         if error.errno == errno.ELOOP:

@@ -95,7 +95,7 @@ def record(body: Mapping[str, object]) -> dict[str, object]:
     """Return the body of a record with the fields that format 2 lacks.
 
     Then a member had failed if it had no weights after its first step. Which run a record is of,
-    and which backend wrote it, nobody wrote down.
+    and which backend wrote it, was not written down.
     """
     member = cast(Mapping[str, object], body["member"])
     failed = body["weights"] is None and member["step"] != 0

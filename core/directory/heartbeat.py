@@ -112,7 +112,7 @@ class Heartbeat:
         self.root.mkdir(parents=True, exist_ok=True)
         make_folder(self.root / "workers")
         self._beat(0)
-        with contextlib.suppress(OSError):  # nobody needs it to work
+        with contextlib.suppress(OSError):  # no worker needs it
             self._log({"kernels": kernels()})  # it stays, where a heartbeat goes with its worker
         self._thread = threading.Thread(target=self._beat_on, name="heartbeat", daemon=True)
         self._thread.start()

@@ -37,7 +37,7 @@ class Held(NamedTuple):
 class Lease:
     """The right to train one member.
 
-    epoch: the number of the lease; nobody else ever has this one, and a later holder has a higher.
+    epoch: the number of the lease; no other holder ever has it, and a later one has a higher.
     orderly: whether the holder before let it go; else what he has begun may still be under way.
     step: one that the member has reached.
     """

@@ -199,7 +199,7 @@ class Members:
                 self._show(record, right)
             newest = self._remember(record)
             break
-        if newest is not None and len(recent) > 2 * COMPACT:  # somebody died before he could
+        if newest is not None and len(recent) > 2 * COMPACT:  # a worker died before it could
             self._compact(id, newest.member.n, right)
         return newest
 
@@ -340,7 +340,7 @@ class Members:
             right.fence()
             if not take(temporary, path):
                 raise LeaseLost(f"record {n} of member {id} is another worker's")
-        except FileNotFoundError as error:  # swept by whoever took the member over
+        except FileNotFoundError as error:  # swept by the worker that took the member over
             raise LeaseLost(f"member {id} was taken over at record {n}") from error
         finally:
             temporary.unlink(missing_ok=True)

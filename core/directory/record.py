@@ -43,7 +43,7 @@ class Record:
     report: what `Trainer.report` said; the engine never reads it.
     weights: None before the first step, for a member whose trainer raised, and where no file holds
         θ.
-    failed: whether the member stands as its trainer raised: it has no θ until it copies somebody.
+    failed: whether the member stands as its trainer raised: it has no θ until it copies another.
     error: the traceback of a trainer that raised in this turn.
     seconds: wall time by phase (step, eval, report, load, save, checksum, read, decide, pin,
         publish, fsync, claim), since the worker's previous record.

@@ -189,7 +189,7 @@ def check_same(run: Run, known: object = None) -> object:
     except FileNotFoundError as error:
         raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(error.filename)) from error
     except (Unreadable, OtherFormat):
-        return None  # whoever changed it has not made another run of it
+        return None  # what changed it has not made another run of it
     if found != run.info.get("id"):
         raise RunError(f"{run.root} holds another run than the one that this worker has joined")
     return seen
@@ -250,7 +250,7 @@ def _begin(root: Path, preset: str, overrides: Mapping[str, object], settings: o
         root.mkdir(parents=True, exist_ok=True)
         if strange := sorted(name for name in os.listdir(root) if not name.endswith(".tmp")):
             if "run.json" in strange:
-                return  # somebody has begun the same run a moment ago
+                return  # another process has begun the same run a moment ago
             raise RunError(
                 f"{root} is not a run directory: it has no run.json, but holds {strange[0]!r}; "
                 "give an empty or a new directory"

@@ -31,7 +31,8 @@ class Row:
     worker: who trains it now, "" if nobody. job: its batch job, "" if it is not known or in none.
     turn_seconds: how long the present turn has lasted, as far as can be known; None if there is
         none.
-    holder: who holds its lease, alive or not; None if nobody does, or if he left no heartbeat.
+    holder: the worker that holds its lease, alive or not; None if there is none, or no
+        heartbeat of it.
     """
 
     record: Record
@@ -132,7 +133,7 @@ class View:
         return max(watched, said[1] if said is not None and said[0] == id else 0.0)
 
     def is_attended(self) -> bool:
-        """Whether anybody works on it, as it was when its rows were read last."""
+        """Whether a worker is at work on it, as it was when its rows were read last."""
         return any(worker.works for worker in self.workers.values())
 
     def is_done(self, rows: list[Row]) -> bool:
@@ -164,7 +165,7 @@ class View:
         return ", ".join(parts)
 
     def _moves(self, rows: list[Row]) -> bool:
-        """Whether anybody works on it, and not all who do seem to hang."""
+        """Whether a worker is at work on it that does not seem to hang."""
         taken = [row for row in rows if row.worker]
         return self.is_attended() and not (taken and all(map(self.is_slow, taken)))
 

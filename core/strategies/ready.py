@@ -17,7 +17,7 @@ class Every:
 
     Args:
         steps: the ready interval, in steps of the task; at least 1.
-        start: nobody is ready before this step (burn-in).
+        start: no member is ready before this step (burn-in).
         settle: nor is a member within this many steps of its last copy.
 
     Source: Jaderberg et al. 2017, sections 4.2 and 4.3 (every 2,000 and 5,000 updates).

@@ -17,8 +17,8 @@ def is_done(me: Member, pbt: PBT) -> bool:
 class Agenda:
     """The members that are not done, by their steps as far as this worker knows.
 
-    A member only goes forward, so what is known of it is a lower bound: whoever looks for the one
-    furthest behind has to look again at the front of the order alone, not at the population.
+    A member only goes forward, so what is known of it is a lower bound. To find the one that
+    is furthest behind, only the front of the order must be looked at again, not the population.
 
     Args:
         pbt: the run.
@@ -28,7 +28,7 @@ class Agenda:
     pbt: PBT
     look: Callable[[int], int]
     least: int = 0  # the step of the member furthest behind, when it was last looked at
-    _steps: dict[int, int] = field(default_factory=dict)  # of whoever is not done, by id
+    _steps: dict[int, int] = field(default_factory=dict)  # of the members that are not done, by id
     _order: list[tuple[int, int]] = field(default_factory=list)  # (step, id), sorted
 
     def __post_init__(self) -> None:
@@ -59,7 +59,7 @@ class Agenda:
     def candidates(self, elsewhere: Container[int]) -> Iterator[tuple[int, int]]:
         """Yield (step, id) of the members to try, furthest behind first.
 
-        In lockstep nobody leaves the member behind that is furthest behind.
+        In lockstep no member goes further than the one that is furthest behind.
 
         Args:
             elsewhere: ids not to try now; what is known of them may be old.

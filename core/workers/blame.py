@@ -1,4 +1,6 @@
-"""Whether a failure is the trainer's or this machine's: who has never worked is not believed.
+"""Decide whether a crash is the member's fault or this machine's.
+
+A trainer that has never worked here is not believed.
 
 A trainer that raises fails its member. But on a broken GPU it raises for every member, at once: as
 the fastest worker of all it would take one after the other and fail the whole population. So a
@@ -102,7 +104,7 @@ class Blame:
         """End this worker if there is nothing left for it but what it has failed at.
 
         Raises:
-            AllFailed: that is every member, so there is nobody for whom it works.
+            AllFailed: that is every member, so the trainer works for none.
             Broken: others have not trained them either, for a while.
         """
         if not self._doubts:

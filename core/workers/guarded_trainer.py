@@ -137,8 +137,8 @@ class GuardedTrainer:
         """p ← eval(θ): return one number or a sample; (NaN,) if θ has diverged or failed.
 
         Raises:
-            TaskError: a hyperparameter is in the space that the step before never read. Of whoever
-                has diverged that is no fault: there was nothing left to train.
+            TaskError: a hyperparameter is in the space that the step before never read. A member
+                that has diverged is exempt: there was nothing left to train.
         """
         diverged: tuple[float, ...] = (math.nan,)
         scores = self._attempt("eval", lambda trainer: numbers(trainer.eval()), diverged)

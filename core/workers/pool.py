@@ -28,7 +28,7 @@ LITTLE = 2**17  # bytes of room, with which most runs cannot go on
 
 @dataclass(slots=True)
 class Pool:
-    """Worker processes, each `python -m core work RUN`, as anybody could start one more.
+    """Worker processes, each `python -m core work RUN`; more may be started by hand.
 
     They are shielded from the terminal's Ctrl-C (the pool tells them), and leave after their turn
     when this process is gone. Each leads a group of processes, which ends with it.

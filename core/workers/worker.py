@@ -49,7 +49,7 @@ def work(
         durable: fsync weights and records.
         patience: seconds without a heartbeat after which another worker counts as dead.
         turn_limit: seconds after which a turn counts as hanging; this process then ends itself.
-        lifetime: seconds after which somebody ends this process: a turn that is likely to last
+        lifetime: seconds after which this process will be ended: a turn that is likely to last
             longer than that is not begun.
         job: the batch job of which this worker is a part, for `status`.
         stop: asked after every turn.
