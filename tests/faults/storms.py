@@ -26,7 +26,7 @@ from typing import cast
 from unittest.mock import patch
 
 from core.audits.verify import Verdict, verify
-from core.directory import lease
+from core.directory import heartbeat
 from core.directory.history import SEGMENT
 from core.directory.members import COMPACT, Members
 from core.directory.record import Record, decode
@@ -149,7 +149,7 @@ PR_SET_PDEATHSIG = 1
 def _be_a_worker(said: int, root: str, patience: float, durable: bool, host: str) -> None:
     status = 1
     if host:
-        patch.object(lease, "_machine", lambda: host).start()
+        patch.object(heartbeat, "_machine", lambda: host).start()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     signal.setitimer(signal.ITIMER_REAL, LIMIT)
     try:

@@ -412,10 +412,10 @@ def test_a_worker_that_stops_right_before_what_takes_effect_changes_nothing(tmp_
 FOLDERS = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/local/lib64")
 HERE = """
 import select, socket, sys, time
-from core.directory import lease
+from core.directory import heartbeat
 from core.__main__ import main
 host = sys.argv[1]
-lease._machine = lambda: host
+heartbeat._machine = lambda: host
 socket.gethostname = lambda: host
 time.sleep = lambda seconds: select.select([], [], [], seconds)  # the true one's deadline is faked
 sys.exit(main(sys.argv[2:]))
