@@ -290,7 +290,7 @@ def test_what_a_newer_version_has_written_is_left_as_it_is(run: Run) -> None:
     done = _type("work", run)
 
     assert done.returncode == 2
-    assert "the format is '3', this program reads 2" in done.stderr
+    assert "the format is '4', this program reads 2 and 3" in done.stderr
     assert "members/001" in done.stderr
     after = _tree(run.root / "members/001")
     assert {name: after[name] for name in before if "lease" not in name} == {
