@@ -44,7 +44,8 @@ from core.values import check_names
 
 COMPACT = 32  # records that join the history at once; twice as many are single files at most
 LARGE = 100  # members, from which on a record that was just looked at is not looked at again
-LOOKS = 10  # as long as so many looks at all of them take
+LOOKS = 10  # as long as so many looks at all of them take,
+MOMENT = 0.1  # and for so many seconds at most, however busy the machine is
 REMEMBER = 3  # records of a member that are kept in memory
 PLACES = ("recent", "history", "weights")  # the folders of a member that are written to
 
@@ -113,7 +114,7 @@ class Members:
         """Return the newest record of a member, perhaps a moment old; None before its first.
 
         Of a large population, a record that was looked at a moment ago is not looked at again: the
-        moment is as long as ten looks at all of them take, some 50 ms of 1,000.
+        moment is as long as ten looks at all of them take, some 50 ms of 1,000, and 100 ms at most.
 
         Args:
             at_once: look again, however large the population is.
@@ -123,7 +124,7 @@ class Members:
         """
         known, began = self._heads.get(id), time.perf_counter()
         if known is not None and not at_once and len(self._heads) >= LARGE:
-            moment = LOOKS * self._cost * len(self._heads)
+            moment = min(LOOKS * self._cost * len(self._heads), MOMENT)
             if began - known[3] < moment:
                 return known[2]
         view = self._view(id)
