@@ -18,14 +18,15 @@ from typing import Protocol, runtime_checkable
 
 from core.directory.record import Record, encode, record_of
 from core.member import Member
-from core.pbt import Learner, WeightsLost, report_due, start, worker
-from core.peers import Peers
+from core.pbt import Learner, WeightsLost, start, worker
+from core.peers import Arrivals, Peers
 from core.settings import PBT
 from core.streams import random_seed
-from core.task import Report, Trainer
-from core.tracebacks import said
+from core.task import Trainer
+from core.tracebacks import last_line
+from core.workers.agenda import is_done
 from core.workers.blame import AllFailed
-from core.workers.guarded_trainer import RAISED, GuardedTrainer, let_go, reseed
+from core.workers.guarded_trainer import GuardedTrainer, reseed
 from core.workers.watched import Reads
 
 BACKEND = "memory"  # as records call it
@@ -89,7 +90,7 @@ class Slot:
     @property
     def is_done(self) -> bool:
         """Whether the member has come to its last step, and decided there."""
-        return self.member.step >= self.crowd.pbt.steps and not self.member.waiting
+        return is_done(self.member, self.crowd.pbt)
 
     def seen_by(self, me: Member) -> Peers | None:
         """Return the others' newest records (in lockstep: those of this very step), and `me`."""
@@ -138,17 +139,13 @@ class Slot:
         """Add the record of this turn to the history."""
         seat, before, crowd = self.seat, self.records[-1], self.crowd
         assert trainer is seat, "another trainer"
-        due = report_due(me, before.member, crowd.pbt)
-        report = before.report if due == "keep" else {}
-        if due == "ask" or (due == "keep" and not report):
-            report = self._report()
         record = record_of(
             me,
             before,
             raised=seat.raised,
             failed=seat.failed,
             error=seat.error,
-            report=report,
+            report=seat.report_of(me, before, crowd.pbt, crowd.warn),
             weights=None,
             seconds=seat.clock.take(),
             bytes=0,
@@ -173,14 +170,6 @@ class Slot:
         for n in [n for n in self.kept if n < oldest]:
             self.crowd.drop(self.kept.pop(n))
 
-    def _report(self) -> Report:
-        try:
-            return self.seat.report()
-        except RAISED as error:  # no reason to lose what was trained
-            let_go(error)
-            self.crowd.warn(f"report() of member {self.id} failed and is left out: {said(error)}")
-            return {}
-
 
 @dataclass(slots=True)
 class Crowd:
@@ -200,10 +189,11 @@ class Crowd:
     slots: list[Slot] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     waiting: Counter[int] = field(default_factory=Counter)  # by step, members yet to decide there
-    _arrived: tuple[int, int] = (0, 0)
+    _arrivals: Arrivals = field(init=False)
     _names: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
+        self._arrivals = Arrivals(lambda id: self.slots[id].member.step)
         reads = Reads(self.pbt.task.space)
         for id in range(self.pbt.members):
             seat = GuardedTrainer(self.pbt.task, self.device, reads=reads)
@@ -227,10 +217,12 @@ class Crowd:
                     continue
                 if not slot.member.waiting and self.is_waited_for(slot):
                     slot.keep()
+                before = slot.records[-1]
                 next(slot.turns, None)
-                for doubt in [one for one, told in slot.seat.doubts.items() if not told]:
-                    slot.seat.doubts[doubt] = True
+                for doubt in slot.seat.new_doubts():
                     self.warn(doubt)
+                if slot.records[-1].error and slot.records[-1] is not before:
+                    self.warn(f"member {slot.id} failed: {last_line(slot.records[-1].error)}")
                 if slot.records[-1].failed:
                     self._check_that_some_live()
             tick(sum(slot.member.step for slot in self.slots))
@@ -244,15 +236,8 @@ class Crowd:
         return self.pbt.keep > 1 or self.waiting[slot.member.step] > slot.member.waiting
 
     def have_all_come(self, step: int) -> bool:
-        """Whether every member has come to a step; looks only at those that had not before."""
-        at, first = self._arrived
-        if step < at:
-            return True
-        first = first if step == at else 0
-        while first < len(self.slots) and self.slots[first].member.step >= step:
-            first += 1
-        self._arrived = (step, first)
-        return first == len(self.slots)
+        """Whether every member has reached a step."""
+        return self._arrivals.are_complete(step, len(self.slots))
 
     def look(self, id: int, step: int) -> Member | None:
         """Return another member as one at this step may see it; None before it was evaluated."""
@@ -295,14 +280,11 @@ class Crowd:
         if not all(slot.records[-1].failed for slot in self.slots):
             return
         errors = [one.error for slot in self.slots for one in slot.records if one.error]
-        raise AllFailed(
-            f"every one of the {self.pbt.members} members has failed; the last error was:\n"
-            + errors[-1]
-        )
+        raise AllFailed.of(self.pbt.members, errors[-1])
 
 
 @contextlib.contextmanager
-def crowd(pbt: PBT, device: str = "cpu", **options: object) -> Iterator[Crowd]:
+def crowd(pbt: PBT, device: str = "cpu", *, encoded: bool = True) -> Iterator[Crowd]:
     """Let a population live in this process; its temporary folder goes at the end."""
     with tempfile.TemporaryDirectory(prefix="pbt-") as folder:
-        yield Crowd(pbt, Path(folder), device, **options)  # type: ignore[arg-type]
+        yield Crowd(pbt, Path(folder), device, encoded)

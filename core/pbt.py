@@ -24,10 +24,10 @@ def worker(me: Member, trainer: Learner, population: Population, pbt: PBT) -> It
     """
     # fmt: off
     while me.waiting or me.step < pbt.steps:                   # while not end of training
-        if not me.waiting:                                     #   (one that waits has done it)       
+        if not me.waiting:                                     #   (one that waits has done it)
             trainer.step(me.hypers)                            #   θ ← step(θ | h)
             me = me.trained(trainer.eval(), trainer.raised)    #   p ← eval(θ)
-            me = scheduled(me, pbt)                            #   (one with a schedule is given h)   
+            me = scheduled(me, pbt)                            #   (one with a schedule is given h)
         if me.waiting or is_ready(me, pbt):                    #   if ready(p, t, P)
             while (seen := population.seen_by(me)) is None:    #     (in lockstep: publish, and wait)
                 me = me if me.waiting else population.update(replace(me, waiting=True), trainer)
@@ -74,7 +74,7 @@ class Population(Protocol):
         ...
 
     def weights(self, member: Member) -> Token:
-        """Return weights that nobody can take away any more; raise WeightsLost if they are gone."""
+        """Return weights that stay until they are loaded; raise WeightsLost if they are gone."""
         ...
 
     def fresh(self, me: Member) -> Token:

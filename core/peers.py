@@ -11,6 +11,28 @@ from core.rules import LookFailed
 TRIES = 100  # draws that may meet members that are left out, before it is given up
 
 
+@dataclass(slots=True)
+class Arrivals:
+    """Whether all members have reached a step, which lockstep waits for.
+
+    step_of: returns the newest step of a member; -1 before it has published anything.
+    """
+
+    step_of: Callable[[int], int]
+    _known: tuple[int, int] = (0, 0)  # a step, and how many of the first members have reached it
+
+    def are_complete(self, step: int, members: int) -> bool:
+        """Whether every member has reached a step; looks only at those that had not before."""
+        at, first = self._known
+        if step < at:
+            return True
+        first = first if step == at else 0
+        while first < members and self.step_of(first) >= step:
+            first += 1
+        self._known = (step, first)
+        return first == members
+
+
 @dataclass(frozen=True, slots=True)
 class Peers:
     """The members that `me` may compare itself with, itself among them; an exploit rule gets it.

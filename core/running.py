@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,8 +19,10 @@ from core.member import Member, rank
 from core.memory import crowd
 from core.presets import GIVEN
 from core.settings import PBT
+from core.status.progress import read_warnings
 from core.workers.worker import work
 
+LARGEST_LOG = 2**20  # bytes of a worker's warnings that are read
 OFTEN = 0.2  # seconds between two looks at how far a run is
 Tick = Callable[[int], None]  # told the steps that all members have behind them
 
@@ -121,9 +124,12 @@ def run(
         durable: whether each record in `out` survives a power failure (fsync).
         progress: show a bar; None to show one where standard error is a terminal.
 
+    What went wrong and was dealt with is in `Result.warnings`, and each is a RuntimeWarning.
+
     Raises:
         RunError: `out` is something else, or holds a run with other settings.
-        ValueError: a setting cannot be used. TaskError, RuleError: the task or a rule cannot.
+        ValueError: a setting cannot be used, or a GPU is in use where processes would be forked.
+        TaskError, RuleError: the task, or a rule, cannot be used.
         AllFailed: every member has failed; the message has the last traceback.
     """
     if not isinstance(pbt, PBT):
@@ -134,11 +140,21 @@ def run(
             f"workers={workers}: a run in memory is one process; with out=DIR there may be "
             "more, at least 1"
         )
+    torch = sys.modules.get("torch")
+    if workers > 1 and torch is not None and torch.cuda.is_initialized():
+        raise ValueError(
+            f"workers={workers}: this process uses a GPU already, and its forks could not: give "
+            "workers=1, or start `python -m core run` with the name of a preset"
+        )
     shown = sys.stderr.isatty() if progress is None else progress
     with _bar(pbt, shown=shown) as tick:
         if out is None:
-            return _in_memory(pbt, device, tick)
-        return _in_directory(pbt, Path(out), workers, device, durable, tick, shown)
+            result = _in_memory(pbt, device, tick)
+        else:
+            result = _in_directory(pbt, Path(out), workers, device, durable, tick, shown)
+    for sentence in result.warnings:
+        warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+    return result
 
 
 def _in_memory(pbt: PBT, device: str, tick: Tick) -> Result:
@@ -173,14 +189,18 @@ def _in_directory(
             other.start()
         try:
             work(begun, device=device, durable=durable, stop=stop)
+        except BaseException:
+            for other in others:  # what they published stays; others could train for hours still
+                other.terminate()
+            raise
         finally:
             for other in others:
                 other.join()
     work(begun, device=device, durable=durable, stop=stop)  # what is left; or says why it cannot
-    warnings: list[str] = []
-    found = Members(begun.root, warn=warnings.append)
+    said = [sentence for _, _, sentence in read_warnings(begun.root, LARGEST_LOG)]
+    found = Members(begun.root, warn=said.append)
     histories = [found.history(id) for id in range(pbt.members)]
-    return Result(pbt, histories, begun.root, warnings, begun.info)
+    return Result(pbt, histories, begun.root, list(dict.fromkeys(said)), begun.info)
 
 
 @contextmanager

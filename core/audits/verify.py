@@ -111,6 +111,9 @@ def _check_origin(history: Sequence[Record], run: Run) -> list[str]:
             problems.append(f"{_name(record.member)} is of another run, {record.run}")
         if record.failed and record.weights is not None:
             problems.append(f"{_name(record.member)} has failed, and has weights all the same")
+        missing = record.weights is None and not record.failed and record.member.step > 0
+        if missing and record.backend == "workers":
+            problems.append(f"{_name(record.member)} has no weights, and has not failed")
     return problems
 
 
@@ -172,7 +175,7 @@ def _check_training(record: Record, before: Member, last: Record) -> list[str]:
     me, problems = record.member, []
     if not last.member.waiting and not _follow(before.scores, before.score, last.member.scores):
         problems.append(f"{_name(me)} has scores that do not follow on those of the record before")
-    if me.parent is not None and not _follow(me.scores, me.score, ()):
+    if me.dropped is not None and not _follow(me.scores, me.score, ()):
         problems.append(f"{_name(me)} has scores of before its copy")
     if (me.failures > last.member.failures) != (record.error is not None):
         problems.append(f"{_name(me)} counts {me.failures} failures, after {last.member.failures}")
@@ -194,7 +197,7 @@ def _follow(scores: tuple[float, ...], score: float, past: tuple[float, ...]) ->
 def _differences(me: Member, expected: Member) -> list[str]:
     """Compare all but the number and what no reader can compute: the score after a copy."""
     names = [field.name for field in fields(Member) if field.name not in ("n", "failures")]
-    if me.parent is not None or me.dropped is not None:
+    if me.dropped is not None:
         names = [name for name in names if name not in ("score", "scores")]
     if math.isnan(me.score):  # a trainer that failed to save, after the decision
         names = [name for name in names if name != "score"]

@@ -13,6 +13,7 @@ before the record that names them. A record's number is taken by creating recent
 can happen once: that is what makes two records of one moment impossible.
 """
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -39,6 +40,7 @@ from core.directory.lease import lay_out
 from core.directory.record import Record, decode, encode, last_number
 from core.directory.sealed import OtherFormat
 from core.directory.weights import WeightsFiles
+from core.peers import Arrivals
 from core.space import Space
 from core.values import check_names
 
@@ -73,11 +75,12 @@ class Members:
     _records: dict[int, dict[int, Record]] = field(default_factory=dict)
     _entered: set[int] = field(default_factory=set)
     _cost: float = 5e-6  # seconds that a look at one record takes, as measured
-    _arrived: tuple[int, int] = (0, 0)
+    _arrivals: Arrivals = field(init=False)
     _complaints: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.weights = WeightsFiles(self.files, self.folder, self.enter, self.warn)
+        self._arrivals = Arrivals(self._step_of)
         self.past = History(self.folder, self._decoded, self.complain)
 
     def folder(self, id: int) -> Path:
@@ -248,18 +251,12 @@ class Members:
         return record
 
     def have_all_come(self, step: int, members: int) -> bool:
-        """Whether every member has come to `step`; looks only at those that had not before."""
-        at, first = self._arrived
-        if step < at:
-            return True
-        first = first if step == at else 0
-        while first < members:
-            record = self.newest(first, at_once=True)
-            if record is None or record.member.step < step:
-                break
-            first += 1
-        self._arrived = (step, first)
-        return first == members
+        """Whether every member has reached a step."""
+        return self._arrivals.are_complete(step, members)
+
+    def _step_of(self, id: int) -> int:
+        record = self.newest(id, at_once=True)
+        return -1 if record is None else record.member.step
 
     def at_step(self, id: int, step: int) -> Record | None:
         """Return the record with which a member came to `step`, before any decision there."""
@@ -325,6 +322,8 @@ class Members:
         self._put(record, right)
         self._show(record, right)
         self._remember(record)
+        if known := self._heads.get(record.member.id):
+            self._heads[record.member.id] = (*known[:3], -math.inf)  # it is looked at anew
         if (record.member.n + 1) % COMPACT == 0:
             self._compact(record.member.id, record.member.n, right)
 

@@ -46,6 +46,15 @@ class Broken(TaskError):
 class AllFailed(Exception):
     """Every member has failed: there is nothing left to go on from."""
 
+    @classmethod
+    def of(cls, members: int, error: str) -> "AllFailed":
+        """Return the error of a run with so many members.
+
+        Args:
+            error: the last traceback.
+        """
+        return cls(f"every one of the {members} members has failed; the last error was:\n{error}")
+
 
 @dataclass(slots=True)
 class Blame:
@@ -111,9 +120,7 @@ class Blame:
             return
         members = self.run.pbt.members
         if len(self._doubts) == members:
-            raise AllFailed(
-                f"every one of the {members} members has failed; the last error was:\n{self._error}"
-            )
+            raise AllFailed.of(members, self._error)
         self._since = self._since or time.monotonic()
         if time.monotonic() - self._since > WAIT:
             raise Broken(

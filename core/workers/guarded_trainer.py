@@ -10,9 +10,10 @@ from typing import Protocol, TypeVar, cast
 import numpy as np
 
 from core.directory.files import Clock
-from core.directory.record import plain_report
-from core.member import Hypers
-from core.pbt import Token
+from core.directory.record import Record, plain_report
+from core.member import Hypers, Member
+from core.pbt import Token, report_due
+from core.settings import PBT
 from core.task import Report, Reports, Reseeds, Task, TaskError, Trainer
 from core.tracebacks import of_user, said
 from core.workers.watched import Reads, Watched
@@ -78,20 +79,20 @@ def let_go(error: BaseException) -> None:
 
 @dataclass(slots=True)
 class GuardedTrainer:
-    """The one trainer of a worker, into which member after member is loaded.
+    """The one trainer of a worker, into which one member after the other is loaded.
 
-    A trainer that raises makes the score NaN and the seat failed, until other weights are loaded.
+    If the trainer raises, the score is NaN and the member has failed until it loads other weights.
 
     Args:
         task: what is trained.
-        device: where, as in "cpu" or "cuda:0".
-        clock: where to count the seconds of step, eval, report and load.
+        device: the device to train on, such as "cpu" or "cuda:0".
+        clock: counts the seconds of step, eval, report and load.
     """
 
     task: Task
     device: str = "cpu"
     clock: Clock = field(default_factory=Clock)
-    member: int = -1  # whose seat it is
+    member: int = -1  # the member that is loaded
     failed: bool = False
     raised: int = 0  # how often the trainer has raised since the member was last published
     error: str | None = None  # the last traceback, until it is published
@@ -168,6 +169,31 @@ class GuardedTrainer:
             self._wanted = saved
             raise
 
+    def report_of(
+        self, me: Member, before: Record, pbt: PBT, warn: Callable[[str], None]
+    ) -> Report:
+        """Return the report of the record that follows `before`.
+
+        One that raises is left out, and warned of: it is no reason to lose what was trained.
+        """
+        due = report_due(me, before.member, pbt)
+        if due == "none" or (due == "keep" and before.report):
+            return before.report if due == "keep" else {}
+        try:
+            return self.report()
+        except DiskError:
+            raise
+        except RAISED as error:
+            let_go(error)
+            warn(f"report() of member {me.id} failed and is left out: {said(error)}")
+            return {}
+
+    def new_doubts(self) -> list[str]:
+        """Return what may be wrong with the trainer and was not returned before."""
+        new = [doubt for doubt, told in self.doubts.items() if not told]
+        self.doubts |= dict.fromkeys(new, True)
+        return new
+
     def save(self, path: Path) -> None:
         """Write all that `load` needs. May raise: a full disk is not the trainer's failure."""
         self.ready().save(path)
@@ -184,10 +210,8 @@ class GuardedTrainer:
             with self.clock("load"):
                 try:
                     wanted.into(self._trainer)
-                except FileNotFoundError:
-                    raise
-                except RAISED:
-                    self.lost_load = True
+                except RAISED as error:
+                    self.lost_load |= not isinstance(error, FileNotFoundError)
                     raise
             self.loads += 1
         if wanted is not None:

@@ -11,14 +11,14 @@ from core.directory.record import Record, Weights, record_of
 from core.directory.run import Run, RunError
 from core.directory.weights import weights_name
 from core.member import Member
-from core.pbt import Learner, WeightsLost, report_due, start
+from core.pbt import Learner, WeightsLost, start
 from core.peers import Peers
 from core.settings import PBT
 from core.streams import SEED_BITS, random_seed
-from core.task import Report, TaskError
-from core.tracebacks import last_line, said
+from core.task import TaskError
+from core.tracebacks import last_line
 from core.workers.blame import Blame, Doubtful
-from core.workers.guarded_trainer import RAISED, DiskError, GuardedTrainer, WeightsFile, let_go
+from core.workers.guarded_trainer import RAISED, GuardedTrainer, WeightsFile, let_go
 
 BACKEND = "workers"  # as records call it
 
@@ -130,17 +130,13 @@ class Turn:
             raise Doubtful(
                 f"the trainer raised for member {me.id}: {last_line(seat.error)}", seat.error or ""
             )
-        due = report_due(me, before, self.pbt)
-        report = self.record.report if due == "keep" else {}
-        if due == "ask" or (due == "keep" and not report):
-            report = self._report()
         record = record_of(
             me,
             self.record,
             raised=seat.raised,
             failed=seat.failed,
             error=seat.error,
-            report=report,
+            report=seat.report_of(me, self.record, self.pbt, self.population.warn),
             weights=weights,
             seconds=seat.clock.take(),
             bytes=written + self.copied,
@@ -183,17 +179,6 @@ class Turn:
         seat.holds = WeightsFile(self.population.folder(me.id) / "weights" / name)
         self.known = {seat.holds: weights}
         return weights, weights.bytes
-
-    def _report(self) -> Report:
-        try:
-            return self.seat.report()
-        except DiskError:
-            raise
-        except RAISED as error:  # no reason to lose what was trained
-            let_go(error)
-            id = self.record.member.id
-            self.population.warn(f"report() of member {id} failed and is left out: {said(error)}")
-            return {}
 
     def _prune(self) -> None:
         """Keep the weights of the last steps: what another may still want to copy."""

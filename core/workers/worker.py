@@ -148,8 +148,7 @@ class _Loop:
         began, before = time.monotonic(), turn.record
         self.me.busy = (turn.lease.id, began)
         self.turn = self._trained(turn)
-        for doubt in [text for text, told in self.seat.doubts.items() if not told]:
-            self.seat.doubts[doubt] = True
+        for doubt in self.seat.new_doubts():
             self.me.warn(doubt)
         self.me.busy = None
         self.longest = max(self.longest, time.monotonic() - began)
@@ -330,7 +329,4 @@ def _check_that_some_live(population: Members, pbt: PBT) -> None:
             return
     histories = map(population.history, range(pbt.members))
     errors = [record.error for history in histories for record in history if record.error]
-    raise AllFailed(
-        f"every one of the {pbt.members} members has failed; the last error was:\n"
-        + (errors[-1] if errors else "(its weights are lost)")
-    )
+    raise AllFailed.of(pbt.members, errors[-1] if errors else "(its weights are lost)")

@@ -59,9 +59,8 @@ def freeze(preset: str, folder: Path) -> Snapshot:
     made = Path(tempfile.mkdtemp(dir=folder, prefix=".code-"))
     try:
         needed, commit = sources(preset), code_version()
-        (made / ".gitignore").write_text(
-            "*\n"
-        )  # in a repository, a snapshot is no change of the code
+        # in a repository, a snapshot is no change of the code
+        (made / ".gitignore").write_text("*\n")
         for name in ("own", "project"):
             (made / name).mkdir()
         left = [] if needed.root is None else _copy(needed.root, needed.own, made / "own")

@@ -92,9 +92,8 @@ class Job:
 
     def checkpoint(self) -> object:
         """Tell submitit to run this job again if the signal arrives before our handlers are set."""
-        from submitit.helpers import (
-            DelayedSubmission,
-        )  # the caller is submitit; batch scripts need none
+        # here, as submitit alone calls this: batch scripts do without it
+        from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 

@@ -71,6 +71,7 @@ def follows(hypers: Hypers, space: Space, rng: np.random.Generator, population: 
     return {**hypers, **{name: float(mean) for name, mean in means.items()}}
 
 
+pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # members fail on purpose
 Backend = Callable[[PBT, Path], Sequence[Sequence[Record]]]
 
 

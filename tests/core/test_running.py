@@ -1,13 +1,16 @@
 """`run`: a PBT object from a script or a notebook, in memory or in a directory."""
 
+import re
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core import PBT, Every, Fixed, LogUniform, Perturb, RunError, Space, Task, Truncation, run
+from core.directory.members import Members
 from core.directory.run import open_run
 from core.workers.blame import AllFailed
 from tasks.toy.presets import pbt as toy
@@ -148,3 +151,51 @@ class _ReadsScore(trainers.Walk):
         """Climb by the rate."""
         assert isinstance(hypers, dict)
         super().step({"rate": hypers["rate"] * hypers["score"]})
+
+
+@pytest.mark.parametrize("out", [None, "run"])
+def test_what_went_wrong_on_the_way_is_warned_of(tmp_path: Path, out: str | None) -> None:
+    """A member that failed and was rescued; hypers that may not be in force."""
+    where = None if out is None else tmp_path / out
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        result = run(trainers.raises(), where, durable=False)
+        run(trainers.restores_its_rate(), where and tmp_path / "other", durable=False)
+
+    said = [str(warning.message) for warning in caught if warning.category is RuntimeWarning]
+    assert any(re.fullmatch("member . failed: RuntimeError: the rope broke", one) for one in said)
+    assert any("has read 'rate' before, and not this time" in one for one in said)
+    assert set(result.warnings) <= {*said}
+
+
+def test_processes_are_not_forked_where_a_gpu_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They could not use it, or would hang: it is said before anything is made."""
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+
+    with pytest.raises(ValueError, match="this process uses a GPU already"):
+        run(SHORT, tmp_path / "run", workers=2)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interrupted_run_of_several_processes_ends_and_goes_on(tmp_path: Path) -> None:
+    """The others are ended too, and what was published stays."""
+    pbt = replace(trainers.sleepy(), members=4, steps=200)
+    code = (
+        "import os, signal, threading\n"
+        "from dataclasses import replace\nfrom core import run\nfrom tests import trainers\n"
+        "threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()\n"
+        "pbt = replace(trainers.sleepy(), members=4, steps=200)\n"
+        f"run(pbt, {str(tmp_path / 'run')!r}, workers=2, durable=False)\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=20
+    )
+
+    assert "KeyboardInterrupt" in done.stderr
+    assert any(record for record in map(Members(tmp_path / "run").newest, range(4)))
+    assert open_run(tmp_path / "run", pbt).note == ""
