@@ -15,7 +15,7 @@ from core.strategies.explore import Chain, Noise, Perturb, Resample, SymmetricPe
 from core.strategies.ready import Every, SinceLastReady, never
 from core.strategies.schedules import Anneal
 from core.study.study import Replay, Study, grid
-from core.task import Reports, Reseeds, Task, TaskError, Trainer
+from core.task import Reports, Reseeds, Snapshots, Task, TaskError, Trainer
 
 __all__ = [
     "EVERYWHERE",
@@ -42,6 +42,7 @@ __all__ = [
     "RuleError",
     "RunError",
     "SinceLastReady",
+    "Snapshots",
     "Space",
     "Study",
     "SymmetricPerturb",

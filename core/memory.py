@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from core.directory.record import Record, encode, record_of
 from core.member import Member
@@ -22,7 +21,7 @@ from core.pbt import Learner, WeightsLost, start, worker
 from core.peers import Arrivals, Peers
 from core.settings import PBT
 from core.streams import random_seed
-from core.task import Trainer
+from core.task import Snapshots, Trainer
 from core.tracebacks import last_line
 from core.workers.agenda import is_done
 from core.workers.blame import AllFailed
@@ -30,17 +29,6 @@ from core.workers.guarded_trainer import GuardedTrainer, reseed
 from core.workers.watched import Reads
 
 BACKEND = "memory"  # as records call it
-
-
-@runtime_checkable
-class Snapshots(Protocol):
-    """A trainer whose state can be copied without a file."""
-
-    def snapshot(self) -> object:
-        """Return all that `save` would write, as an object that no later step changes."""
-
-    def restore(self, state: object) -> None:
-        """θ ← θ': go on exactly from where `snapshot` was taken."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -64,6 +64,20 @@ class Reseeds(Protocol):
         """
 
 
+@runtime_checkable
+class Snapshots(Protocol):
+    """A trainer whose state can be copied without a file, which a run in memory does.
+
+    `check` holds both methods to what `save` and `load` do.
+    """
+
+    def snapshot(self) -> object:
+        """Return all that `save` would write, as an object that no later step changes."""
+
+    def restore(self, state: object) -> None:
+        """θ ← θ': go on exactly from where `snapshot` was taken."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """A learner and the hyperparameters that it has.

@@ -23,7 +23,7 @@ from core.rules import RuleError
 from core.settings import PBT
 from core.space import Fixed
 from core.strategies.ready import never
-from core.task import Reports, Reseeds, TaskError, Trainer
+from core.task import Reports, Reseeds, Snapshots, TaskError, Trainer
 from core.tracebacks import entered, of_user, said
 from core.workers.guarded_trainer import RAISED, numbers
 from core.workers.watched import Reads, options
@@ -42,7 +42,13 @@ class Cost:
 def cost(pbt: PBT, steps: int = 1) -> Cost:
     """Return what `check` takes if nothing is broken; some times as much if something is."""
     moving = sum(not isinstance(prior, Fixed) for prior in pbt.task.space.values())
-    return Cost(builds=3, steps=steps * (11 + moving), loads=7 + moving, evals=4)
+    made = (
+        pbt.task.trainer
+    )  # a class says what it can; of a function that makes one it is not known
+    more = all(hasattr(made, name) for name in ("snapshot", "restore"))
+    return Cost(
+        builds=3 + more, steps=steps * (11 + moving + 6 * more), loads=7 + moving + more, evals=4
+    )
 
 
 def check(pbt: PBT, device: str = "cpu", steps: int = 1) -> Iterator[Finding]:
@@ -98,7 +104,14 @@ class _Check:
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is found; nothing is raised."""
-        parts = (self._goes_on, self._random_stream, self._effects, self._used, self._divergence)
+        parts = (
+            self._goes_on,
+            self._snapshots,
+            self._random_stream,
+            self._effects,
+            self._used,
+            self._divergence,
+        )
         for part in parts:
             try:
                 yield from part()
@@ -217,6 +230,29 @@ class _Check:
         return self.trial
 
     # ------------------------------------------------------------------------ after a load
+
+    def _snapshots(self) -> Iterator[Finding]:
+        """Go on from a snapshot twice, after its trainer has trained on."""
+        if not isinstance(self.trial, Snapshots):
+            return
+        trainer = self._loaded()
+        assert isinstance(trainer, Snapshots)
+        state, other = trainer.snapshot(), self.rig.make(1)
+        for one in (trainer, other):
+            self.rig.train(one, self.hypers, 2 * self.steps)
+        for one in (other, trainer):
+            assert isinstance(one, Snapshots)
+            one.restore(state)
+            self.rig.train(one, self.hypers, self.steps)
+            if not self.rig.is_like(one, self.later):
+                yield Finding(
+                    False,
+                    "restore(snapshot()) does not go on as load() of what save() wrote: a run in "
+                    "memory would copy other weights. Let snapshot() return copies of all that "
+                    "save() writes, which no later step changes, and restore() take copies of them",
+                )
+                return
+        yield Finding(True, "restore(snapshot()) goes on as load() of what save() wrote")
 
     def _random_stream(self) -> Iterator[Finding]:
         trainer = self.trial

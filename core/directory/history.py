@@ -38,6 +38,7 @@ class History:
         return [folder / name for name in sorted(names) if name.endswith(".jsonl")]
 
     def segment(self, id: int, n: int) -> Path:
+        """Return the file of the history that holds a record, or will."""
         return self.folder(id) / "history" / f"{n - n % SEGMENT:08d}.jsonl"
 
     def lines(self, id: int, segment: Path) -> list[Record]:
@@ -65,5 +66,6 @@ class History:
                     self.complain(f"line {number}: {error}")
 
     def find(self, id: int, n: int) -> Record | None:
+        """Return a record of the history; None if it is not there, or cannot be read."""
         lines = self.lines(id, self.segment(id, n))
         return next((record for record in lines if record.member.n == n), None)

@@ -1,6 +1,6 @@
-"""The settings of a run as run.json has them, for whoever reads a run and does not carry it out.
+"""The settings of a run as run.json has them, for code that reads a run and does not train it.
 
-A reader asks here what a run is. None looks at how a rule or a prior is spelled.
+A reader asks here what a run is, and never looks at how a rule or a prior is spelled.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -373,7 +373,20 @@ def test_conditions_may_be_nested() -> None:
     assert not any("momentum has no effect" in sentence for sentence in broken)
 
 
-def test_its_cost_is_told_beforehand_and_is_small() -> None:
+class Pictures(Walk):
+    """A walk that can be copied without a file."""
+
+    def snapshot(self) -> object:
+        """Return copies."""
+        return self.height, self.steps, self.rng.bit_generator.state
+
+    def restore(self, state: object) -> None:
+        """Go on from them."""
+        self.height, self.steps, self.rng.bit_generator.state = state  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("snapshots", [False, True])
+def test_its_cost_is_told_beforehand_and_is_small(snapshots: bool) -> None:
     """A step may take ten minutes."""
     calls: dict[str, int] = {"build": 0, "step": 0, "eval": 0, "load": 0}
 
@@ -396,15 +409,23 @@ def test_its_cost_is_told_beforehand_and_is_small() -> None:
             calls["load"] += 1
             super().load(path)
 
-    space = Space({"rate": LogUniform(0.01, 1), "momentum": Uniform(0, 0.9)})
+    class CountsAndSnaps(Counts):
+        def snapshot(self) -> object:
+            return json.dumps(self.state())
 
-    assert _broken(_of(Counts, space)) == []
-    told = cost(_of(Counts, space))
+        def restore(self, state: object) -> None:
+            self.height, self.speed, self.rng.bit_generator.state = json.loads(str(state))
+
+    space = Space({"rate": LogUniform(0.01, 1), "momentum": Uniform(0, 0.9)})
+    pbt = _of(CountsAndSnaps if snapshots else Counts, space)
+
+    assert _broken(pbt) == []
+    told = cost(pbt)
     assert calls == {
         "build": told.builds, "step": told.steps, "eval": told.evals, "load": told.loads
     }  # fmt: skip
-    assert told.steps <= 13
-    assert told.builds <= 3
+    assert told.steps <= 13 + 6 * snapshots
+    assert told.builds <= 3 + snapshots
 
 
 def test_what_matters_for_one_option_alone_is_no_fault() -> None:
@@ -455,3 +476,40 @@ def test_a_trainer_without_a_stream_of_its_own_is_noted_not_refused() -> None:
 
     assert [finding.kept for finding in findings].count(False) == 0
     assert any("no reseed" in finding.sentence for finding in findings)
+
+
+class Forgets(Pictures):
+    """Breaks the contract: the random state is not in its snapshot."""
+
+    def snapshot(self) -> object:
+        """Return the height and the steps."""
+        return self.height, self.steps
+
+    def restore(self, state: object) -> None:
+        """Go on from these alone."""
+        self.height, self.steps = state  # type: ignore[misc]
+
+
+class Aliases(Pictures):
+    """Breaks the contract: a later step changes what it has returned."""
+
+    def snapshot(self) -> object:
+        """Return itself."""
+        return self
+
+    def restore(self, state: object) -> None:
+        """Go on from what that is by now."""
+        assert isinstance(state, Aliases)
+        self.height, self.steps = state.height, state.steps
+        self.rng.bit_generator.state = state.rng.bit_generator.state
+
+
+@pytest.mark.parametrize(
+    ("trainer", "kept"), [(Pictures, True), (Forgets, False), (Aliases, False)]
+)
+def test_a_snapshot_must_be_what_is_saved(trainer: type[Walk], kept: bool) -> None:
+    """Else a run in memory would pair a donor's hypers with other weights than the donor's."""
+    findings = list(check(replace(walk(), task=Task(trainer, SPACE))))
+
+    [found] = [finding for finding in findings if "restore(snapshot())" in finding.sentence]
+    assert found.kept is kept
